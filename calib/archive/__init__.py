@@ -1,0 +1,1 @@
+"""Bytes: layout, manifest, atomic publication, verification."""

@@ -1,0 +1,1 @@
+"""What a step does to one pixel, written once and compiled."""

@@ -1,0 +1,1 @@
+"""Engines: the same protocol, different means to calibrate a dataset."""

@@ -1,0 +1,117 @@
+"""Names of datasets: exposures and associations (ipppssoot), SVM visits, MVM skycells.
+
+Parsing is the only way to make a :class:`DatasetId`, so a value of that type is safe in
+paths, keys and argument lists.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from calib.errors import ConfigError
+
+Kind = Literal["ipst", "svm", "mvm"]
+
+# First letter of an ipppssoot (HST file naming, HST Data Handbook, section 2.2.1).
+INSTRUMENT_BY_LETTER = {"j": "acs", "i": "wfc3", "l": "cos", "o": "stis"}
+
+# Letters that name an instrument without a calibration here: they deserve a better message.
+RETIRED_BY_LETTER = {
+    "u": "WFPC2",
+    "n": "NICMOS",
+    "w": "WF/PC-1",
+    "x": "FOC",
+    "y": "FOS",
+    "z": "GHRS",
+    "v": "HSP",
+    "f": "FGS",
+    "e": "engineering",
+}
+
+_IPST = re.compile(r"[ijlo][a-z0-9]{8}", re.IGNORECASE | re.ASCII)
+_SVM = re.compile(r"(acs|wfc3)_([a-z0-9]{3})_([a-z0-9]{2})", re.IGNORECASE | re.ASCII)
+_MVM = re.compile(r"skycell-p[0-9]{4}x[0-9]{2}y[0-9]{2}", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True, order=True)
+class DatasetId:
+    """The name of something that can be calibrated, lower case.
+
+    Attributes
+    ----------
+    name
+        ``j8bt05njq``, ``acs_8ph_01`` or ``skycell-p2381x06y09``.
+    kind
+        ``ipst`` (exposure or association), ``svm`` (visit) or ``mvm`` (skycell).
+    instrument
+        ``acs``, ``wfc3``, ``cos``, ``stis``; ``mvm`` datasets mix ``acs`` and ``wfc3`` and
+        are filed under ``mvm``.
+    """
+
+    name: str
+    kind: Kind
+    instrument: str
+
+    @property
+    def is_association(self) -> bool:
+        """An ipppssoot that ends in a digit names an association (handbook, table 2.1)."""
+        return self.kind == "ipst" and self.name[-1].isdigit()
+
+    @property
+    def program(self) -> str:
+        """Three characters of the observing programme; empty for a skycell."""
+        if self.kind == "ipst":
+            return self.name[1:4]
+        return self.name.split("_")[1] if self.kind == "svm" else ""
+
+    @property
+    def visit(self) -> str:
+        """Two characters of the visit; empty for a skycell."""
+        if self.kind == "ipst":
+            return self.name[4:6]
+        return self.name.split("_")[2] if self.kind == "svm" else ""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def parse_dataset(text: str) -> DatasetId:
+    """Read a dataset name, in any case.
+
+    Parameters
+    ----------
+    text
+        The name as a person wrote it. Blanks around it are an error: they hide typing
+        mistakes in lists.
+
+    Returns
+    -------
+    DatasetId
+        The name in lower case with its kind and instrument.
+
+    Raises
+    ------
+    ConfigError
+        The name fits no kind; the message says what the kinds look like. All three
+        patterns match the whole name.
+    """
+    name = text.lower()
+    if _IPST.fullmatch(text):
+        return DatasetId(name, "ipst", INSTRUMENT_BY_LETTER[name[0]])
+    if visit := _SVM.fullmatch(text):
+        return DatasetId(name, "svm", visit.group(1).lower())
+    if _MVM.fullmatch(text):
+        return DatasetId(name, "mvm", "mvm")
+    raise ConfigError(
+        _why_not(name),
+        expected="ipppssoot such as j8bt05njq, visit such as acs_8ph_01, or skycell-p2381x06y09",
+        found=repr(text),
+    )
+
+
+def _why_not(name: str) -> str:
+    if len(name) == 9 and name.isalnum() and name[0] in RETIRED_BY_LETTER:
+        return f"{RETIRED_BY_LETTER[name[0]]} data cannot be calibrated here"
+    return "not the name of a dataset"

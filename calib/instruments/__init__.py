@@ -1,0 +1,1 @@
+"""One recipe per detector: ordered steps and constants with their sources."""

@@ -1,0 +1,1 @@
+"""Fused loops over the scalar functions of `calib.arithmetic`, in recipe order."""

@@ -1,0 +1,1 @@
+"""Rows: what happened to every dataset, and what exists."""

@@ -1,0 +1,240 @@
+"""The small frozen records that stages hand to each other, and their JSON.
+
+Pixels never leave a stage: a record holds paths, ids, sizes and checksums. Every record
+round-trips through JSON (`to_json`, `from_json`), which is what work folders, the manifest
+and the ledger store; pickles are never stored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One raw input file.
+
+    Attributes
+    ----------
+    name, path
+        File name, and where it lies now.
+    sha256, size
+        Checksum of its bytes (hexadecimal) and its size in bytes.
+    suffix
+        ``raw``, ``asn``, ``spt``, ``rawtag_a``...
+    rootname
+        Dataset the file belongs to, lower case.
+    """
+
+    name: str
+    path: str
+    sha256: str
+    size: int
+    suffix: str
+    rootname: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """One row of an association table."""
+
+    name: str
+    type: str
+    present: bool
+
+
+@dataclass(frozen=True)
+class RawInputs:
+    """What fetch found: the complete, verified input files of a dataset."""
+
+    dataset: str
+    source: str
+    files: tuple[InputFile, ...]
+    members: tuple[Member, ...] = ()
+
+    def of(self, suffix: str) -> tuple[InputFile, ...]:
+        """Return the files with this suffix, in name order."""
+        return tuple(f for f in self.files if f.suffix == suffix)
+
+    @property
+    def exposures(self) -> tuple[InputFile, ...]:
+        """The files that carry an exposure (any suffix beginning with ``raw``)."""
+        return tuple(f for f in self.files if f.suffix.startswith("raw"))
+
+
+@dataclass(frozen=True)
+class ReferenceUse:
+    """One reference keyword of one exposure.
+
+    Attributes
+    ----------
+    keyword
+        ``BIASFILE``...
+    name
+        File name, or ``N/A`` where the rules require none.
+    path
+        Where the file lies; None for N/A and for a file that is not in the cache.
+    sha1
+        Checksum as in the CRDS catalogue; None where there is no file.
+    required
+        Whether a PERFORM switch of the engine opens it.
+    """
+
+    keyword: str
+    name: str
+    path: str | None = None
+    sha1: str | None = None
+    required: bool = False
+
+    @property
+    def present(self) -> bool:
+        """Whether the file was found."""
+        return self.path is not None
+
+
+@dataclass(frozen=True)
+class ExposureReferences:
+    """The references of one exposure and the header values that selected them."""
+
+    file: str
+    references: tuple[ReferenceUse, ...]
+    matching_header: dict[str, str] = field(default_factory=dict)
+
+    def path(self, keyword: str) -> str | None:
+        """Return the path of a reference, None for N/A or an unknown keyword."""
+        return next((r.path for r in self.references if r.keyword == keyword), None)
+
+
+@dataclass(frozen=True)
+class References:
+    """What bestrefs decided, on one context, for every exposure of a dataset.
+
+    Attributes
+    ----------
+    context
+        The CRDS context, such as ``hst_0729.pmap``.
+    crds_version
+        Version of the crds library.
+    exposures
+        References by exposure file.
+    differences
+        Keywords for which members of one association got different references.
+    """
+
+    context: str
+    crds_version: str
+    exposures: tuple[ExposureReferences, ...]
+    differences: tuple[str, ...] = ()
+
+    def of(self, file: str) -> ExposureReferences | None:
+        """Return the references of an exposure file by name."""
+        return next((e for e in self.exposures if e.file == file), None)
+
+
+@dataclass(frozen=True)
+class ProductFile:
+    """A file that a stage made."""
+
+    name: str
+    path: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Products:
+    """What calibration made of a dataset, and with what."""
+
+    files: tuple[ProductFile, ...]
+    engine: str
+    engine_version: str
+    switches: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
+    log: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Previews:
+    """Preview pictures, and the files for which none could be made."""
+
+    files: tuple[ProductFile, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Archived:
+    """Where a dataset was published."""
+
+    run: str
+    uri: str
+    manifest_sha256: str
+    already_there: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a dataset ended.
+
+    Attributes
+    ----------
+    state
+        ``processed``, ``skipped``, ``error``, ``blocked`` or ``cancelled``.
+    reason
+        One line for people.
+    error_class, code
+        Class of the error and exit code; ``None`` and 0 without one.
+    stage
+        The stage that ended it.
+    """
+
+    dataset: str
+    state: str
+    reason: str
+    code: int = 0
+    error_class: str | None = None
+    stage: str | None = None
+    run: str | None = None
+    uri: str | None = None
+    context: str | None = None
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+
+@cache
+def _adapter(kind: Any) -> Any:
+    """Build the validator of a record class; pydantic is imported only where JSON is read."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def to_json(record: Any, *, indent: int | None = 2) -> str:
+    """Write a record as JSON with sorted keys, so that equal records give equal bytes."""
+    return json.dumps(dataclasses.asdict(record), indent=indent, sort_keys=True, default=_plain)
+
+
+def from_json(kind: type[T], text: str | bytes) -> T:
+    """Read a record back.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        The text is not JSON, or a field is missing or of another type.
+    """
+    record: T = _adapter(kind).validate_json(text)
+    return record
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    message = f"{type(value).__name__} has no place in a record"
+    raise TypeError(message)

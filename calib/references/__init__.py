@@ -1,0 +1,1 @@
+"""Reference files: contexts, best references, the cache."""

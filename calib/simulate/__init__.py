@@ -1,0 +1,1 @@
+"""Synthetic exposures, references and a CRDS context."""

@@ -1,0 +1,1 @@
+"""The six stages as plain functions, and the sequence that composes them."""

@@ -1,0 +1,1 @@
+"""What operations needs: command line, profiles, dashboard, images."""

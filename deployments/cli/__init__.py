@@ -1,0 +1,1 @@
+"""The console script `hstflow`: one lazily imported module per command group."""

@@ -1,0 +1,1 @@
+"""Prefect tasks: a policy around one function of `calib.stages` each."""
