@@ -112,6 +112,6 @@ def parse_dataset(text: str) -> DatasetId:
 
 
 def _why_not(name: str) -> str:
-    if len(name) == 9 and name.isalnum() and name[0] in RETIRED_BY_LETTER:
+    if re.fullmatch(r"[a-z][a-z0-9]{8}", name) and name[0] in RETIRED_BY_LETTER:
         return f"{RETIRED_BY_LETTER[name[0]]} data cannot be calibrated here"
     return "not the name of a dataset"

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -229,7 +229,7 @@ def from_json(kind: type[T], text: str | bytes) -> T:
     pydantic.ValidationError
         The text is not JSON, or a field is missing or of another type.
     """
-    record: T = _adapter(kind).validate_json(text)
+    record: T = _adapter(cast("Any", kind)).validate_json(text)
     return record
 
 

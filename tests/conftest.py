@@ -1,0 +1,51 @@
+"""Fixtures of all tests: where the optional test material lies, and a home of our own."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ci")
+
+SHARED = Path(os.environ.get("HSTFLOW_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Return the folder of golden products and real data; absent on a plain clone."""
+    if not (SHARED / "golden" / "compare.py").exists():
+        pytest.skip(f"no test material in {SHARED} (set HSTFLOW_SHARED)")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def crds_pack(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return real CRDS rules (`crds_cache`) and three real HRC exposures (`raw`)."""
+    folder = tmp_path_factory.mktemp("crds_pack")
+    with tarfile.open(shared / "data" / "crds_pack.tar.gz") as tar:
+        tar.extractall(folder, filter="data")
+    return folder / "pack"
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep every test away from the user's home, ledger, caches and CRDS settings."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("HSTFLOW_WORK", str(home / "work"))
+    monkeypatch.setenv("HSTFLOW_LEDGER", f"sqlite:///{home / 'ledger.db'}")
+    for name in list(os.environ):
+        if name.startswith(("CRDS_", "XDG_", "CALDP_")) or name in {
+            "HSTFLOW_PROFILE",
+            "PREFECT_API_URL",
+            *(f"{letter}ref" for letter in "ijlonu"),
+        }:
+            monkeypatch.delenv(name)
+    return home
