@@ -1,0 +1,107 @@
+# One word per job; `make` alone lists them. Needs Python 3.11 or later with venv, and make.
+# Everything is installed into .venv beside this file, nowhere else.
+
+PYTHON ?= python3
+VENV ?= .venv
+# Weekly CI says PIP_OPTIONS=--upgrade: the newest versions that pyproject.toml allows.
+PIP_OPTIONS ?= -c constraints.txt
+# Test processes; 0 runs the tests in one process, which debuggers like.
+JOBS ?= 2
+PYTEST_OPTIONS ?= -q
+DEMO ?= demo
+
+BIN = $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Coverage is added up over the groups and judged once, in the group of that name.
+COVER = --cov --cov-append --cov-report= --cov-fail-under=0
+SPREAD = -n $(JOBS) --dist loadfile
+TEST_GROUPS = check unit parity flows coverage
+
+.DEFAULT_GOAL = help
+.NOTPARALLEL:
+.PHONY: help install demo test check lint types layers unit parity flows coverage format docs \
+  changes clean distclean
+
+help: ## list the jobs
+	@echo "make ..."
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.core ## calibrate a small made-up campaign, no network needed after the install
+	$(BIN)/hstflow demo $(DEMO)
+
+install: $(VENV)/.test ## make .venv with the program, the tests' tools and the pinned versions
+
+# Every group runs even after a failure, so that one run shows all there is to mend.
+test: $(VENV)/.test ## all checks and tests, with the time of each group
+	@rm -f .coverage .coverage.*; status=0; summary=; \
+	for group in $(TEST_GROUPS); do \
+	  printf '\n== %s\n' "$$group"; start=$$(date +%s); \
+	  if $(MAKE) --no-print-directory "$$group"; then result=passed; else result=FAILED; status=1; fi; \
+	  line=$$(printf '%-10s %5d s  %s' "$$group" $$(($$(date +%s) - start)) "$$result"); \
+	  summary="$$summary$$line@"; \
+	done; \
+	printf '\n== time of each group\n'; printf '%s' "$$summary" | tr '@' '\n'; exit $$status
+
+check: $(VENV)/.test ## ruff, mypy and the layers, all of them even if one fails
+	@$(MAKE) --no-print-directory -k lint types layers
+
+lint: $(VENV)/.test ## ruff: rules and form
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/.test ## mypy, strict
+	$(BIN)/mypy
+
+layers: $(VENV)/.test ## who imports whom
+	$(BIN)/lint-imports --no-logo
+
+unit: $(VENV)/.test ## tests without a server and without golden products
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "not parity and not prefect" $(SPREAD) $(COVER)
+
+parity: $(VENV)/.test ## our pixels beside those of the reference programs
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "parity and not prefect" $(SPREAD) $(COVER)
+
+flows: $(VENV)/.test ## tests that start a Prefect server
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m prefect $(COVER)
+
+coverage: $(VENV)/.test ## lines and branches reached by the groups so far
+	$(BIN)/coverage report
+
+format: $(VENV)/.test ## put the code into the project's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.test ## check the pages: links, commands, exit codes
+	$(BIN)/pytest $(PYTEST_OPTIONS) tests/test_docs.py
+
+changes: $(VENV)/.test ## show what the next release will say
+	$(BIN)/towncrier build --draft --version next
+
+clean: ## remove what runs leave behind, keep .venv
+	rm -rf build dist htmlcov .coverage .coverage.* coverage.xml demo
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+distclean: clean ## remove .venv as well
+	rm -rf $(VENV)
+
+# The stamps say what is installed; they are older than what they depend on after a change of it.
+$(VENV)/.made:
+	@command -v $(PYTHON) > /dev/null || { \
+	  echo "hstflow needs Python 3.11 or later; there is no $(PYTHON)." \
+	    "Say which one to use: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "hstflow needs Python 3.11 or later; $(PYTHON) is" \
+	    "$$($(PYTHON) --version 2>&1). Say which one to use: make PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/.made
+	@echo "installing hstflow into $(VENV): about 130 packages, a minute or two"
+	$(INSTALL) $(PIP_OPTIONS) -e .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.made
+	@echo "installing hstflow and the tests' tools into $(VENV): about 190 packages, two minutes"
+	$(INSTALL) $(PIP_OPTIONS) -e '.[test]'
+	$(BIN)/python -m pip check --disable-pip-version-check
+	@touch $(VENV)/.core $@
