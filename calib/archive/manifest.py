@@ -1,0 +1,234 @@
+"""The manifest: what a publication holds, with checksums, and how it was made.
+
+It is written last, so a folder with a manifest is complete. It is the truth about products;
+from manifests alone the ledger can be rebuilt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from calib.archive.layout import FOLDER_BY_ROLE, MANIFEST, Role, check_run_name, relative_name
+from calib.errors import ArchiveError, ConfigError
+from calib.ids import DatasetId, parse_dataset
+from calib.records import from_json, to_json
+
+# Raised when a field changes its meaning; readers pass over fields that they do not know.
+SCHEMA = 1
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One archived file.
+
+    Attributes
+    ----------
+    name
+        Path below the folder of the dataset: ``j8bt05njq_flt.fits``, ``logs/process.txt``.
+    role
+        ``product``, ``preview``, ``log`` or ``env``.
+    sha256, size
+        Checksum of the bytes (hexadecimal), and their number.
+    """
+
+    name: str
+    role: Role
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What was published.
+
+    Attributes
+    ----------
+    dataset, kind, instrument
+        Name, kind (``ipst``, ``svm``, ``mvm``) and instrument of the dataset.
+    run
+        The write-once output collection.
+    fingerprint
+        Identity of the result: see :mod:`calib.archive.fingerprint`.
+    created
+        When it was published: ISO 8601, UTC.
+    files
+        All files but the manifest, sorted by name.
+    provenance
+        How it was made, as JSON; the archive does not look inside.
+    schema
+        Version of this record.
+    """
+
+    dataset: str
+    kind: str
+    instrument: str
+    run: str
+    fingerprint: str
+    created: str
+    files: tuple[FileEntry, ...]
+    provenance: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    @property
+    def id(self) -> DatasetId:
+        """The dataset's parsed name."""
+        return parse_dataset(self.dataset)
+
+    @property
+    def published(self) -> datetime:
+        """When it was published, to compare with others."""
+        return datetime.fromisoformat(self.created)
+
+
+def to_bytes(manifest: Manifest) -> bytes:
+    """Write a manifest as JSON: equal manifests give equal bytes."""
+    return f"{to_json(manifest)}\n".encode()
+
+
+def digest(content: bytes) -> str:
+    """Return the sha256 of a written manifest (hexadecimal)."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def plain_json(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a deep copy in JSON's own types (tuples become lists).
+
+    Raises
+    ------
+    ArchiveError
+        A value has no JSON form: NaN, infinity, half a surrogate pair, another type.
+    """
+    try:
+        text = json.dumps(dict(provenance), allow_nan=False, ensure_ascii=False)
+        plain: dict[str, Any] = json.loads(text.encode())
+    except (TypeError, ValueError) as error:
+        raise ArchiveError(f"the provenance cannot be written as JSON: {error}") from error
+    return plain
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest in the folder of a publication.
+
+    Raises
+    ------
+    ArchiveError
+        It is missing or unreadable, does not parse, is of a newer schema, contradicts
+        itself or the folder it lies in, or names a file outside that folder.
+    """
+    return parse_manifest(read_bytes(folder), folder / MANIFEST)
+
+
+def read_bytes(folder: Path) -> bytes:
+    """Read the manifest's bytes.
+
+    Raises
+    ------
+    ArchiveError
+        It is missing or unreadable.
+    """
+    try:
+        return (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise ArchiveError(f"no readable manifest: {error.strerror}", path=folder) from error
+
+
+def parse_manifest(content: bytes, path: Path) -> Manifest:
+    """Read a manifest from its bytes.
+
+    Parameters
+    ----------
+    content
+        What :func:`to_bytes` wrote.
+    path
+        Where it lies: ``.../RUN/INSTRUMENT/ID/manifest.json``; it must agree with that.
+
+    Raises
+    ------
+    ArchiveError
+        As for :func:`read_manifest`.
+    """
+    from pydantic import ValidationError
+
+    try:
+        manifest = from_json(Manifest, content)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise ArchiveError(
+            "the manifest does not parse", path=path, found=f"{where} {fault['msg']}".strip()
+        ) from error
+    for holds, what, expected, found in (*_claims(manifest, path.parent), *_entries(manifest)):
+        if not holds:
+            raise ArchiveError(
+                f"the manifest cannot be right: {what}",
+                dataset=manifest.dataset,
+                path=path,
+                expected=expected,
+                found=found,
+            )
+    return manifest
+
+
+_Claim = tuple[bool, str, object, object]  # whether it holds, what, expected, found
+
+
+def _claims(manifest: Manifest, folder: Path) -> list[_Claim]:
+    here = "/".join(folder.parts[-3:])
+    said = f"{manifest.run}/{manifest.instrument}/{manifest.dataset}"
+    kind = (manifest.kind, manifest.instrument)
+    return [
+        (manifest.schema == SCHEMA, "schema version", SCHEMA, manifest.schema),
+        (here == said, "it lies in the folder of something else", said, here),
+        (_is_run(manifest.run), "name of the run", "a run name", manifest.run),
+        (kind == _identity(manifest), "kind and instrument", _identity(manifest), kind),
+        (bool(manifest.fingerprint), "fingerprint", "a sha256", "nothing"),
+        (_is_time(manifest.created), "time", "ISO 8601 with its zone", manifest.created),
+    ]
+
+
+def _entries(manifest: Manifest) -> list[_Claim]:
+    names = [file.name for file in manifest.files]
+    order: _Claim = (names == sorted(set(names)), "files", "sorted, each once", names)
+    return [
+        order,
+        *((_is_entry(f), "a file", "name of its role, sha256, size", f) for f in manifest.files),
+    ]
+
+
+def _identity(manifest: Manifest) -> tuple[str, str] | None:
+    try:
+        return manifest.id.kind, manifest.id.instrument
+    except ConfigError:
+        return None
+
+
+def _is_run(name: str) -> bool:
+    try:
+        return bool(check_run_name(name))
+    except ConfigError:
+        return False
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _is_entry(file: FileEntry) -> bool:
+    base = file.name.removeprefix(f"{FOLDER_BY_ROLE[file.role]}/")
+    try:
+        named = relative_name(file.role, base) == file.name
+    except ArchiveError:
+        return False
+    return named and bool(_SHA256.fullmatch(file.sha256)) and file.size >= 0

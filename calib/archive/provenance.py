@@ -1,0 +1,123 @@
+"""How a result was made, as JSON for the manifest: code, engine, references, inputs."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from calib.records import Products, RawInputs, References
+
+# What can change a pixel, a header or a preview. Absent ones are left out.
+PACKAGES = (
+    "hstflow",
+    "astropy",
+    "astroquery",
+    "calcos",
+    "crds",
+    "drizzlepac",
+    "llvmlite",
+    "numba",
+    "numpy",
+    "pillow",
+    "pydantic",
+)
+
+
+def environment_versions() -> dict[str, str]:
+    """Return the versions of Python, the platform and the packages that decide a result.
+
+    Installed metadata is read; nothing is imported.
+    """
+    return dict(_versions())
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def provenance_record(
+    *,
+    inputs: RawInputs,
+    references: References,
+    products: Products,
+    parameters: Mapping[str, Any],
+    execution: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Put together the record that the manifest carries.
+
+    Parameters
+    ----------
+    inputs
+        What was fetched: name, sha256 and size of each file go in, paths do not, since they
+        mean nothing elsewhere.
+    references
+        What bestrefs decided: every keyword of every exposure, with sha1, and the header
+        values that selected them.
+    products
+        What the engine did: version, switches, parameters, notes. The files themselves are
+        in the manifest.
+    parameters
+        What a user set.
+    execution
+        Whatever names this execution: flow run, attempt, host.
+
+    Returns
+    -------
+    dict
+        JSON types only.
+    """
+    return {
+        "code": {"name": "hstflow", "version": environment_versions().get("hstflow", "unknown")},
+        "engine": {"name": products.engine, "version": products.engine_version},
+        "context": references.context,
+        "crds_version": references.crds_version,
+        "references": _references(references),
+        "reference_differences": list(references.differences),
+        "source": inputs.source,
+        "inputs": _inputs(inputs),
+        "members": [dataclasses.asdict(member) for member in inputs.members],
+        "switches": dict(products.switches),
+        "resolved_parameters": dict(products.parameters),
+        "parameters": dict(parameters),
+        "notes": list(products.notes),
+        "environment": environment_versions(),
+        "execution": dict(execution or {}),
+    }
+
+
+def _references(references: References) -> list[dict[str, Any]]:
+    return [
+        {
+            "file": exposure.file,
+            "matching_header": dict(exposure.matching_header),
+            "references": [
+                {
+                    "keyword": use.keyword,
+                    "name": use.name,
+                    "sha1": use.sha1,
+                    "required": use.required,
+                    "present": use.present,
+                }
+                for use in exposure.references
+            ],
+        }
+        for exposure in references.exposures
+    ]
+
+
+def _inputs(inputs: RawInputs) -> list[dict[str, Any]]:
+    return [
+        {"name": file.name, "sha256": file.sha256, "size": file.size, "rootname": file.rootname}
+        for file in inputs.files
+    ]

@@ -1,0 +1,291 @@
+"""Publication: a dataset appears whole, once, and stays as it was.
+
+All is made ready in a staging folder on the same file system and flushed to disk: files,
+manifest, and the link that will point to them. Two operations are left, each of which
+happens or does not: the folder is renamed into its run, and the link into ``data/``. Whatever
+stops the machine, a reader at ``OUTPUT/data/INSTRUMENT/ID`` finds the old version or the new
+one, and a second try finishes what is left.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from calib.archive import disk, pointer
+from calib.archive.holdings import current_manifest, is_taken, refuse_damage
+from calib.archive.layout import (
+    MANIFEST,
+    Role,
+    publication_folder,
+    refuse_detour,
+    relative_name,
+    staging_area,
+)
+from calib.archive.manifest import (
+    FileEntry,
+    Manifest,
+    digest,
+    parse_manifest,
+    plain_json,
+    read_bytes,
+    read_manifest,
+    to_bytes,
+)
+from calib.archive.staging import staged, sweep
+from calib.errors import ArchiveError
+from calib.ids import DatasetId
+from calib.records import Archived
+
+log = logging.getLogger(__name__)
+
+# Files take whole blocks (4 KiB on common file systems); folders and manifest need some room.
+_BLOCK = 4096
+_OVERHEAD = 16 * _BLOCK
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to publish.
+
+    Attributes
+    ----------
+    role
+        ``product``, ``preview``, ``log`` or ``env``: it decides the folder.
+    path
+        Where it lies now; its name is kept.
+    sha256
+        What its bytes must be (hexadecimal); None where nobody has said.
+    """
+
+    role: Role
+    path: Path
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A finished dataset, ready to be published.
+
+    Attributes
+    ----------
+    dataset, run
+        What, and into which write-once collection.
+    fingerprint
+        Identity of the result.
+    files
+        At least one; no two of the same role and name.
+    provenance
+        How it was made, as JSON.
+    created
+        Time of publication, ISO 8601 in UTC: the newest publication becomes current.
+    """
+
+    dataset: DatasetId
+    run: str
+    fingerprint: str
+    files: tuple[File, ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    created: str = field(default_factory=_now)
+
+
+def publish(publication: Publication, output: Path) -> Archived:
+    """Publish a dataset to ``OUTPUT/runs/RUN/INSTRUMENT/ID`` and make it current.
+
+    Parameters
+    ----------
+    publication
+        What to publish. Its files are copied, never moved or changed.
+    output
+        Output folder, made where missing.
+
+    Returns
+    -------
+    Archived
+        With ``already_there`` where the run holds the same result: nothing is written then,
+        but the pointer is mended where it is missing or shows an older publication.
+
+    Raises
+    ------
+    ConfigError
+        The run's name is not allowed.
+    ArchiveError
+        The run holds another result for this dataset, or a damaged one; a file is missing,
+        changed or badly named; the output is full, not writable, or something else lies in
+        the way. Nothing is half-published and no staging is left.
+    """
+    output = output.absolute()
+    final = publication_folder(output, publication.run, publication.dataset)
+    sources = _sources(publication)
+    needed = _bytes_needed(sources)
+    with disk.archive_errors(final, dataset=str(publication.dataset), needed=needed):
+        sweep(staging_area(output, publication.run))
+        refuse_detour(output, final)
+        pointer.current_run(output, publication.dataset)  # an obstacle shows before the work
+        if not is_taken(final):
+            _refuse_full_disk(output, publication, needed)
+            if archived := _publish_new(publication, output, sources):
+                return archived
+        return _join_twin(publication, output)
+
+
+def make_current(output: Path, dataset: DatasetId, run: str) -> None:
+    """Make a published version the current one.
+
+    Raises
+    ------
+    ArchiveError
+        The run does not hold the dataset, or holds it damaged; or the link cannot be made.
+    """
+    output = output.absolute()
+    folder = publication_folder(output, run, dataset)
+    manifest = read_manifest(folder)
+    refuse_damage(folder, manifest)
+    with disk.archive_errors(folder, dataset=str(dataset)):
+        if pointer.current_run(output, dataset) != run:
+            _point(output, dataset, run)
+
+
+def _sources(publication: Publication) -> dict[str, File]:
+    """Return the files by their names in the archive, sorted."""
+    names = [relative_name(file.role, file.path.name) for file in publication.files]
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if not names or twice:
+        raise ArchiveError(
+            "nothing to publish" if not names else "two files of the same name to publish",
+            dataset=str(publication.dataset),
+            found=", ".join(twice) or None,
+        )
+    return dict(sorted(zip(names, publication.files, strict=True)))
+
+
+def _bytes_needed(sources: Mapping[str, File]) -> int:
+    blocks = sum(-(-disk.size_of(file.path) // _BLOCK) for file in sources.values())
+    return blocks * _BLOCK + _OVERHEAD
+
+
+def _refuse_full_disk(output: Path, publication: Publication, needed: int) -> None:
+    if (free := disk.free_bytes(output)) < needed:
+        raise ArchiveError(
+            "not enough free space; nothing was written",
+            dataset=str(publication.dataset),
+            path=output,
+            expected=f"{needed} bytes free",
+            found=f"{free} bytes free",
+        )
+
+
+def _publish_new(
+    publication: Publication, output: Path, sources: Mapping[str, File]
+) -> Archived | None:
+    """Publish under a free name; None where another process was first."""
+    dataset, run = publication.dataset, publication.run
+    final = publication_folder(output, run, dataset)
+    disk.make_folders(final.parent)
+    with staged(staging_area(output, run), dataset.name) as entry:
+        link = pointer.prepare(output, dataset, run, entry)
+        content = _fill(entry / dataset.name, final, publication, sources)
+        if not _move(entry / dataset.name, final):
+            return None
+        pointer.swap(link, output, dataset)
+    log.info("%s published in %s: %d files", dataset, run, len(sources))
+    return Archived(run, final.as_uri(), digest(content))
+
+
+def _fill(
+    folder: Path, final: Path, publication: Publication, sources: Mapping[str, File]
+) -> bytes:
+    """Copy the files, then write the manifest; return its bytes. All is on disk after that."""
+    provenance = plain_json(publication.provenance)
+    for parent in dict.fromkeys([folder, *((folder / name).parent for name in sources)]):
+        parent.mkdir()
+    files = tuple(_copy(file, folder, name) for name, file in sources.items())
+    manifest = Manifest(
+        dataset=publication.dataset.name,
+        kind=publication.dataset.kind,
+        instrument=publication.dataset.instrument,
+        run=publication.run,
+        fingerprint=publication.fingerprint,
+        created=publication.created,
+        files=files,
+        provenance=provenance,
+    )
+    content = to_bytes(manifest)
+    parse_manifest(content, final / MANIFEST)  # what cannot be read back is not published
+    for parent in dict.fromkeys((folder / name).parent for name in sources):
+        disk.sync_folder(parent)
+    disk.write_new(folder / MANIFEST, content)
+    disk.sync_folder(folder)
+    return content
+
+
+def _copy(file: File, folder: Path, name: str) -> FileEntry:
+    sha256, size = disk.copy_new(file.path, folder / name)
+    if file.sha256 not in {None, sha256}:
+        raise ArchiveError(
+            "the file has changed since it was made",
+            path=file.path,
+            expected=f"sha256 {file.sha256}",
+            found=sha256,
+        )
+    return FileEntry(name, file.role, sha256, size)
+
+
+def _move(folder: Path, final: Path) -> bool:
+    """Rename a finished folder into its run; False where something lies there."""
+    try:
+        folder.rename(final)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+        return False
+    disk.sync_folder(final.parent)
+    return True
+
+
+def _join_twin(publication: Publication, output: Path) -> Archived:
+    """Accept the same result, published before or by a faster process."""
+    dataset, run = publication.dataset, publication.run
+    folder = publication_folder(output, run, dataset)
+    content = read_bytes(folder)
+    manifest = parse_manifest(content, folder / MANIFEST)
+    if manifest.fingerprint != publication.fingerprint:
+        raise ArchiveError(
+            "a run is written once, and this one holds another result: use another run",
+            dataset=dataset.name,
+            path=folder,
+            expected=f"fingerprint {publication.fingerprint}",
+            found=manifest.fingerprint,
+        )
+    refuse_damage(folder, manifest)
+    if _is_newest(output, dataset, manifest):
+        _point(output, dataset, run)
+    return Archived(run, folder.as_uri(), digest(content), already_there=True)
+
+
+def _is_newest(output: Path, dataset: DatasetId, manifest: Manifest) -> bool:
+    """Tell whether the pointer is missing, broken, or shows something published earlier.
+
+    A late second run of an old publication must not take the pointer back.
+    """
+    try:
+        current = current_manifest(output, dataset)
+    except ArchiveError as error:
+        log.warning("the current version of %s cannot be read: %s", dataset, error)
+        return True
+    return current is None or current.published < manifest.published
+
+
+def _point(output: Path, dataset: DatasetId, run: str) -> None:
+    with staged(staging_area(output, run), dataset.name) as entry:
+        pointer.swap(pointer.prepare(output, dataset, run, entry), output, dataset)
