@@ -1,0 +1,286 @@
+"""Attempts of a job: who works on it, who takes over from the dead, how each try ended."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, insert, select, update
+
+from calib.errors import GENERIC, INTERRUPTED, ConfigError, Interrupted, Unavailable
+from calib.ids import DatasetId
+from calib.ledger.clock import utc_now
+from calib.ledger.jobs import find_or_plan, lock_job, move
+from calib.ledger.location import hide_credentials
+from calib.ledger.owners import Owner, why_dead
+from calib.ledger.schema import attempt as attempts
+from calib.ledger.schema import job as jobs
+from calib.ledger.schema import stage_run as stage_runs
+from calib.ledger.states import OUTCOMES
+from calib.records import Outcome
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try of a job, as its owner holds it.
+
+    Attributes
+    ----------
+    id, job_id
+        Numbers in the ledger.
+    dataset
+        Name of the dataset.
+    number
+        First, second... try of the job.
+    token
+        Proves ownership: an attempt that was taken over writes nothing any more.
+    """
+
+    id: int
+    job_id: int
+    dataset: str
+    number: int
+    token: str
+
+
+def submit(
+    connection: Connection,
+    campaign: str,
+    dataset: DatasetId,
+    run: str,
+    *,
+    context: str,
+    stale_after: timedelta,
+) -> int:
+    """Bring a job into ``submitted`` from wherever it rests, entered first if it is new.
+
+    A job that is submitted already stays so. One that is processing is freed if its owner is
+    dead.
+
+    Returns
+    -------
+    int
+        The job's number.
+
+    Raises
+    ------
+    ConfigError
+        The campaign or the run is frozen on another context.
+    Unavailable
+        A live owner is processing it.
+    """
+    job = find_or_plan(connection, campaign, dataset, run, context)
+    if job.state == "processing":
+        _free_from_dead(connection, job, stale_after)
+    elif job.state != "submitted":
+        reason = "asked for" if job.state == "planned" else f"asked for again after {job.state}"
+        move(connection, job, "submitted", reason)
+    if job.context != context:  # an earlier try, on another context, published nothing
+        connection.execute(update(jobs).where(jobs.c.id == job.id).values(context=context))
+    return int(job.id)
+
+
+def begin(connection: Connection, job_id: int, owner: Owner, *, stale_after: timedelta) -> Attempt:
+    """Bring a submitted job into ``processing``, with a new attempt of this owner.
+
+    Raises
+    ------
+    Unavailable
+        A live owner is processing it.
+    ConfigError
+        It is in another state than ``submitted``, or there is no such job.
+    """
+    job = lock_job(connection, job_id)
+    if job.state == "processing":
+        _free_from_dead(connection, job, stale_after)
+        job = lock_job(connection, job_id)
+    number = job.attempts + 1
+    insertion = insert(attempts).returning(attempts.c.id)
+    attempt_id = connection.scalars(insertion, _new_attempt(job_id, number, owner)).one()
+    reason = f"attempt {number} by {owner}"
+    move(connection, job, "processing", reason, attempt_id=attempt_id, attempts=number)
+    return Attempt(attempt_id, job_id, job.dataset, number, owner.token)
+
+
+def beat(connection: Connection, attempt: Attempt) -> None:
+    """Write down that the owner lives.
+
+    Raises
+    ------
+    Interrupted
+        The attempt is closed: taken over, cancelled or finished.
+    """
+    check_held(connection, attempt)
+    values = {"heartbeat_at": utc_now()}
+    connection.execute(update(attempts).where(attempts.c.id == attempt.id).values(values))
+
+
+def finish(connection: Connection, attempt: Attempt, outcome: Outcome) -> None:
+    """Close an attempt, and bring its job into the state of its outcome.
+
+    ``skipped`` with a URI is a dataset that is published already: the job is ``processed``.
+    Finishing again with the same outcome changes nothing. A stage run that is still open stays
+    so: the stage that finishes the attempt is one, and its owner closes it.
+
+    Raises
+    ------
+    ConfigError
+        The outcome is of another dataset, or its state is not the end of an attempt.
+    Interrupted
+        The attempt was taken over or cancelled meanwhile; nothing was written.
+    """
+    _check_outcome(attempt, outcome)
+    job = lock_job(connection, attempt.job_id)
+    row = _row_of(connection, attempt)
+    if row.token == attempt.token and row.outcome == outcome.state:
+        return
+    check_held(connection, attempt)
+    published = outcome.state == "skipped" and outcome.uri is not None
+    fields: dict[str, Any] = {"error_class": outcome.error_class, "code": outcome.code}
+    ended = {"outcome": outcome.state, "warnings": json.dumps(outcome.warnings)}
+    _close(connection, attempt.id, message=outcome.reason, **ended, **fields)
+    if outcome.uri is not None:
+        fields["uri"] = hide_credentials(outcome.uri)
+    state = "processed" if published else outcome.state
+    move(connection, job, state, outcome.reason, attempt_id=attempt.id, **fields)
+
+
+def change_state(
+    connection: Connection,
+    job_id: int,
+    state: str,
+    reason: str,
+    *,
+    error_class: str | None = None,
+    code: int | None = None,
+) -> None:
+    """Bring a job into a state from outside: cancelled, synced, archived, a lost worker.
+
+    An attempt that is at work is closed with it: its owner learns so at its next word.
+
+    Raises
+    ------
+    ConfigError
+        The change is illegal, only an attempt can make it, or there is no such job.
+    """
+    if state == "processing":
+        message = "only an attempt brings a job into processing"
+        raise ConfigError(message, found=f"job {job_id}")
+    job = lock_job(connection, job_id)
+    row = connection.execute(_open_attempt(job_id)).one_or_none()
+    fields = {"error_class": error_class, "code": code}
+    move(connection, job, state, reason, attempt_id=row.id if row else None, **fields)
+    if row is not None:
+        outcome = state if state in OUTCOMES else "interrupted"
+        _close(connection, row.id, outcome=outcome, message=reason, **fields)
+        _interrupt_stages(connection, row.id, reason)
+
+
+def free_all_dead(connection: Connection, *, stale_after: timedelta) -> list[Attempt]:
+    """Bring the jobs of all dead owners back into ``submitted``, and return their attempts."""
+    query = select(attempts.c.job_id).where(attempts.c.outcome.is_(None)).order_by("job_id")
+    freed = []
+    for job_id in connection.scalars(query).all():
+        job = lock_job(connection, job_id)
+        row = connection.execute(_open_attempt(job_id)).one_or_none()
+        if row is not None and (death := _death_of(row, stale_after)):
+            _free(connection, job, row, death)
+            freed.append(Attempt(row.id, job_id, job.dataset, row.number, row.token))
+    return freed
+
+
+def check_held(connection: Connection, attempt: Attempt) -> None:
+    """Refuse to go on with an attempt that is not this owner's any more.
+
+    The job's row is locked, so that nobody takes over before the transaction ends.
+
+    Raises
+    ------
+    Interrupted
+        The attempt is closed: taken over, cancelled or finished.
+    """
+    lock_job(connection, attempt.job_id)
+    row = _row_of(connection, attempt)
+    if row.outcome is not None or row.token != attempt.token:
+        message = f"attempt {attempt.number} is closed: {row.message or row.outcome}"
+        raise Interrupted(message, dataset=attempt.dataset)
+
+
+def _free_from_dead(connection: Connection, job: Row[Any], stale_after: timedelta) -> None:
+    """Take a job from a dead owner, or refuse because the owner may live."""
+    row = connection.execute(_open_attempt(job.id)).one()
+    death = _death_of(row, stale_after)
+    if death is None:
+        message = f"being processed by {_owner_of(row)} since {row.started_at}"
+        raise Unavailable(message, dataset=job.dataset, code=GENERIC)
+    _free(connection, job, row, death)
+
+
+def _free(connection: Connection, job: Row[Any], row: Row[Any], death: str) -> None:
+    reason = f"attempt {row.number} was lost: {death}"
+    fields = {"error_class": Interrupted.__name__, "code": INTERRUPTED}
+    _close(connection, row.id, outcome="interrupted", message=reason, **fields)
+    _interrupt_stages(connection, row.id, reason)
+    move(connection, job, "submitted", reason, attempt_id=row.id, **fields)
+
+
+def _close(connection: Connection, attempt_id: int, **fields: Any) -> None:
+    fields["message"] = hide_credentials(fields["message"])
+    ended = update(attempts).where(attempts.c.id == attempt_id)
+    connection.execute(ended.values(ended_at=utc_now(), **fields))
+
+
+def _interrupt_stages(connection: Connection, attempt_id: int, reason: str) -> None:
+    """Close what an attempt has left open: its owner is dead or stopped."""
+    left = update(stage_runs).where(
+        stage_runs.c.attempt_id == attempt_id, stage_runs.c.state == "running"
+    )
+    values = {"state": "interrupted", "ended_at": utc_now(), "error": hide_credentials(reason)}
+    connection.execute(left.values(values))
+
+
+def _new_attempt(job_id: int, number: int, owner: Owner) -> dict[str, Any]:
+    now = utc_now()
+    return {
+        "job_id": job_id,
+        "number": number,
+        "host": owner.host,
+        "pid": owner.pid,
+        "process_started": owner.started,
+        "token": owner.token,
+        "started_at": now,
+        "heartbeat_at": now,
+    }
+
+
+def _open_attempt(job_id: int) -> Select[Any]:
+    """Select the attempt that is at work: exactly one while the job is processing."""
+    return select(attempts).where(attempts.c.job_id == job_id, attempts.c.outcome.is_(None))
+
+
+def _row_of(connection: Connection, attempt: Attempt) -> Row[Any]:
+    return connection.execute(select(attempts).where(attempts.c.id == attempt.id)).one()
+
+
+def _owner_of(row: Row[Any]) -> Owner:
+    return Owner(row.host, row.pid, row.process_started, row.token)
+
+
+def _death_of(row: Row[Any], stale_after: timedelta) -> str | None:
+    return why_dead(_owner_of(row), row.heartbeat_at, stale_after=stale_after)
+
+
+def _check_outcome(attempt: Attempt, outcome: Outcome) -> None:
+    if outcome.state not in OUTCOMES:
+        message = "an attempt cannot end in this state"
+        raise ConfigError(
+            message,
+            dataset=attempt.dataset,
+            expected=", ".join(sorted(OUTCOMES)),
+            found=outcome.state,
+        )
+    if outcome.dataset != attempt.dataset:
+        message = "the outcome is of another dataset"
+        raise ConfigError(message, expected=attempt.dataset, found=outcome.dataset)

@@ -1,0 +1,197 @@
+"""Campaigns, jobs and the history of their states, as functions on one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from calib.errors import ConfigError
+from calib.ids import DatasetId
+from calib.ledger.clock import utc_now
+from calib.ledger.location import hide_credentials
+from calib.ledger.schema import campaign as campaigns
+from calib.ledger.schema import job as jobs
+from calib.ledger.schema import run as runs
+from calib.ledger.schema import transition as transitions
+from calib.ledger.states import check_transition
+
+
+def ensure_campaign(connection: Connection, name: str, context: str | None) -> int:
+    """Return the number of a campaign, made if it is new.
+
+    Raises
+    ------
+    ConfigError
+        The name is empty, or the campaign is frozen on another context.
+    """
+    if not name:
+        message = "a campaign needs a name"
+        raise ConfigError(message)
+    found = insert_once(
+        connection, campaigns, {"name": name}, {"context": context, "created_at": utc_now()}
+    )
+    if context is not None:
+        _check_same_context(f"campaign {name}", found.context, context)
+    return int(found.id)
+
+
+def plan(
+    connection: Connection,
+    campaign: str,
+    datasets: Iterable[DatasetId],
+    run: str,
+    context: str,
+) -> int:
+    """Enter jobs as planned, all in one statement; those that exist stay as they are.
+
+    Returns
+    -------
+    int
+        How many are new.
+
+    Raises
+    ------
+    ConfigError
+        The campaign or the run is frozen on another context.
+    """
+    campaign_id = _check_context(connection, campaign, run, context)
+    known = select(jobs.c.dataset).where(jobs.c.campaign_id == campaign_id, jobs.c.run == run)
+    there = set(connection.scalars(known))
+    new = {dataset.name: dataset for dataset in datasets if dataset.name not in there}
+    if new:
+        rows = [_new_job(campaign_id, dataset, run, context) for dataset in new.values()]
+        numbers = connection.scalars(insert(jobs).returning(jobs.c.id), rows).all()
+        connection.execute(insert(transitions), [_planned(number) for number in numbers])
+    return len(new)
+
+
+def find_or_plan(
+    connection: Connection, campaign: str, dataset: DatasetId, run: str, context: str
+) -> Row[Any]:
+    """Return the locked row of a job, entered as planned if it is new.
+
+    Raises
+    ------
+    ConfigError
+        The campaign or the run is frozen on another context.
+    """
+    campaign_id = _check_context(connection, campaign, run, context)
+    new = _new_job(campaign_id, dataset, run, context)
+    key = {name: new.pop(name) for name in ("campaign_id", "dataset", "run")}
+    before = connection.scalar(select(jobs.c.id).filter_by(**key))
+    number = insert_once(connection, jobs, key, new).id if before is None else before
+    if before is None:
+        connection.execute(insert(transitions), _planned(number))
+    return lock_job(connection, number)
+
+
+def lock_job(connection: Connection, job_id: int) -> Row[Any]:
+    """Return a job's row, which nobody else can change before this transaction ends.
+
+    Raises
+    ------
+    ConfigError
+        There is no such job.
+    """
+    found = connection.execute(
+        select(jobs).where(jobs.c.id == job_id).with_for_update()
+    ).one_or_none()
+    if found is None:
+        message = "the ledger has no such job"
+        raise ConfigError(message, found=job_id)
+    return found
+
+
+def move(
+    connection: Connection,
+    job: Row[Any],
+    state: str,
+    reason: str,
+    *,
+    attempt_id: int | None = None,
+    **fields: Any,
+) -> None:
+    """Bring a locked job into another state, and add the change to its history.
+
+    Parameters
+    ----------
+    job
+        The row as :func:`lock_job` gave it.
+    state, reason
+        The next state, and why, for people.
+    attempt_id
+        The attempt that caused it.
+    **fields
+        Other columns of the job; the error class and code of before are forgotten.
+
+    Raises
+    ------
+    ConfigError
+        The change is illegal; nothing was written.
+    """
+    check_transition(job.state, state, dataset=job.dataset)
+    now, reason = utc_now(), hide_credentials(reason)
+    values = {"error_class": None, "code": None, **fields}
+    values |= {"state": state, "reason": reason, "updated_at": now}
+    connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
+    change = {"job_id": job.id, "attempt_id": attempt_id, "at": now, "reason": reason}
+    change |= {"from_state": job.state, "to_state": state}
+    connection.execute(insert(transitions), change)
+
+
+def insert_once(
+    connection: Connection, table: Table, key: dict[str, Any], values: dict[str, Any]
+) -> Row[Any]:
+    """Return the row with a unique key, inserted if it is new.
+
+    Another process may insert it at the same moment (PostgreSQL): then its row counts.
+    """
+    query = select(table).filter_by(**key)
+    found = connection.execute(query).one_or_none()
+    if found is not None:
+        return found
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(table), {**key, **values})
+    except IntegrityError:
+        return connection.execute(query).one()
+    return connection.execute(query).one()
+
+
+def _new_job(campaign_id: int, dataset: DatasetId, run: str, context: str) -> dict[str, Any]:
+    now = utc_now()
+    return {
+        "campaign_id": campaign_id,
+        "dataset": dataset.name,
+        "kind": dataset.kind,
+        "instrument": dataset.instrument,
+        "run": run,
+        "context": context,
+        "state": "planned",
+        "attempts": 0,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def _planned(job_id: int) -> dict[str, Any]:
+    return {"job_id": job_id, "at": utc_now(), "from_state": None, "to_state": "planned"}
+
+
+def _check_context(connection: Connection, campaign: str, run: str, context: str) -> int:
+    """Refuse a request on another context than that of its campaign or run."""
+    number = ensure_campaign(connection, campaign, None)
+    frozen = connection.scalar(select(campaigns.c.context).where(campaigns.c.id == number))
+    _check_same_context(f"campaign {campaign}", frozen, context)
+    written = connection.scalar(select(runs.c.context).where(runs.c.name == run))
+    _check_same_context(f"run {run}", written, context)
+    return number
+
+
+def _check_same_context(what: str, frozen: str | None, asked: str) -> None:
+    if frozen not in {None, asked}:
+        message = f"{what} is frozen on another context"
+        raise ConfigError(message, expected=frozen, found=asked)

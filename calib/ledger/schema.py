@@ -1,0 +1,274 @@
+"""The tables of the ledger (SQLAlchemy core), in portable types.
+
+Times are ISO 8601 text in UTC with microseconds: they sort as text, read the same from SQLite
+and PostgreSQL, and need no driver to interpret. JSON is text with sorted keys, so that equal
+content compares equal.
+
+Two halves meet at ``attempt``: *jobs* say what happened (campaign, job, attempt, stage_run,
+transition), the *registry* says what exists (run, product, input_used, reference_used,
+exposure_header, current_run; chain, tag and validity wait for the collections to come). What
+an attempt read hangs on the attempt, not on the run: a second attempt never rewrites what the
+first one used, and a product names the attempt that made it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+# Named constraints can be altered by a migration on every database (alembic, "The Importance
+# of Naming Constraints").
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only in columns declared INTEGER.
+_KEY = BigInteger().with_variant(Integer(), "sqlite")
+_TIME = String(32)
+_NAME = String(255)
+_SHA256 = String(64)
+_SHA1 = String(40)
+
+
+def _key() -> Column[int]:
+    return Column("id", _KEY, primary_key=True)
+
+
+def _refers(table: str, *, nullable: bool = False) -> Column[int]:
+    return Column(f"{table}_id", _KEY, ForeignKey(f"{table}.id"), nullable=nullable)
+
+
+def _text(name: str, kind: String, *, nullable: bool = False) -> Column[str]:
+    return Column(name, kind, nullable=nullable)
+
+
+campaign = Table(
+    "campaign",
+    metadata,
+    _key(),
+    _text("name", _NAME),
+    _text("context", _NAME, nullable=True),
+    _text("created_at", _TIME),
+    UniqueConstraint("name"),
+)
+
+# `run` is the name that was asked for; the row in the table of that name comes into being
+# with the first publication.
+job = Table(
+    "job",
+    metadata,
+    _key(),
+    _refers("campaign"),
+    _text("dataset", _NAME),
+    _text("kind", String(8)),
+    _text("instrument", String(8)),
+    _text("run", _NAME),
+    _text("context", _NAME),
+    _text("state", String(16)),
+    Column("attempts", Integer, nullable=False),
+    _text("reason", Text(), nullable=True),
+    _text("error_class", _NAME, nullable=True),
+    Column("code", Integer, nullable=True),
+    _text("uri", Text(), nullable=True),
+    _text("created_at", _TIME),
+    _text("updated_at", _TIME),
+    UniqueConstraint("campaign_id", "dataset", "run"),
+    Index(None, "campaign_id", "state"),
+    Index(None, "state"),
+    Index(None, "dataset"),
+    Index(None, "updated_at"),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    _key(),
+    _refers("job"),
+    Column("number", Integer, nullable=False),
+    _text("host", _NAME),
+    Column("pid", Integer, nullable=False),
+    Column("process_started", Float(53), nullable=False),
+    _text("token", String(32)),
+    _text("started_at", _TIME),
+    _text("heartbeat_at", _TIME),
+    _text("ended_at", _TIME, nullable=True),
+    _text("outcome", String(16), nullable=True),
+    _text("error_class", _NAME, nullable=True),
+    Column("code", Integer, nullable=True),
+    _text("message", Text(), nullable=True),
+    _text("warnings", Text(), nullable=True),
+    UniqueConstraint("job_id", "number"),
+)
+
+stage_run = Table(
+    "stage_run",
+    metadata,
+    _key(),
+    _refers("attempt"),
+    _text("stage", String(32)),
+    _text("state", String(16)),
+    _text("started_at", _TIME),
+    _text("ended_at", _TIME, nullable=True),
+    Column("wall", Float(53), nullable=True),
+    Column("cpu", Float(53), nullable=True),
+    Column("peak_rss", BigInteger, nullable=True),
+    Column("bytes_in", BigInteger, nullable=True),
+    Column("bytes_out", BigInteger, nullable=True),
+    _text("error", Text(), nullable=True),
+    Index(None, "attempt_id"),
+)
+
+# Rows are only ever added.
+transition = Table(
+    "transition",
+    metadata,
+    _key(),
+    _refers("job"),
+    _refers("attempt", nullable=True),
+    _text("at", _TIME),
+    _text("from_state", String(16), nullable=True),
+    _text("to_state", String(16)),
+    _text("reason", Text(), nullable=True),
+    Index(None, "job_id"),
+)
+
+run = Table(
+    "run",
+    metadata,
+    _key(),
+    _text("name", _NAME),
+    _text("context", _NAME),
+    _text("engine", _NAME),
+    _text("engine_version", _NAME),
+    _text("parameters", Text()),
+    _text("output", Text()),
+    _text("created_at", _TIME),
+    UniqueConstraint("name"),
+)
+
+product = Table(
+    "product",
+    metadata,
+    _key(),
+    _refers("run"),
+    _refers("attempt", nullable=True),
+    _text("dataset", _NAME),
+    _text("name", _NAME),
+    _text("suffix", _NAME),
+    _text("sha256", _SHA256),
+    Column("size", BigInteger, nullable=False),
+    _text("uri", Text()),
+    _text("created_at", _TIME),
+    UniqueConstraint("run_id", "dataset", "name"),
+    Index(None, "dataset"),
+    Index(None, "attempt_id"),
+)
+
+input_used = Table(
+    "input_used",
+    metadata,
+    _key(),
+    _refers("attempt"),
+    _text("name", _NAME),
+    _text("suffix", _NAME),
+    _text("rootname", _NAME),
+    _text("sha256", _SHA256),
+    Column("size", BigInteger, nullable=False),
+    _text("source", Text()),
+    UniqueConstraint("attempt_id", "name"),
+    Index(None, "rootname"),
+)
+
+reference_used = Table(
+    "reference_used",
+    metadata,
+    _key(),
+    _refers("attempt"),
+    _text("exposure", _NAME),
+    _text("keyword", String(32)),
+    _text("name", _NAME),
+    _text("sha1", _SHA1, nullable=True),
+    Column("required", Boolean, nullable=False),
+    Column("present", Boolean, nullable=False),
+    UniqueConstraint("attempt_id", "exposure", "keyword"),
+    Index(None, "name"),
+)
+
+exposure_header = Table(
+    "exposure_header",
+    metadata,
+    _key(),
+    _text("dataset", _NAME),
+    _text("exposure", _NAME),
+    _text("context", _NAME),
+    _text("header", Text()),
+    _text("recorded_at", _TIME),
+    UniqueConstraint("dataset", "exposure", "context"),
+    Index(None, "context"),
+)
+
+current_run = Table(
+    "current_run",
+    metadata,
+    _key(),
+    _text("dataset", _NAME),
+    _refers("run"),
+    _text("updated_at", _TIME),
+    UniqueConstraint("dataset"),
+)
+
+# An ordered list of runs under one name: a dataset is looked for in the first that has it.
+chain = Table(
+    "chain",
+    metadata,
+    _key(),
+    _text("name", _NAME),
+    Column("position", Integer, nullable=False),
+    _refers("run"),
+    UniqueConstraint("name", "position"),
+    UniqueConstraint("name", "run_id"),
+)
+
+# A hand-made selection of products under one name.
+tag = Table(
+    "tag",
+    metadata,
+    _key(),
+    _text("name", _NAME),
+    _refers("product"),
+    UniqueConstraint("name", "product_id"),
+)
+
+# When a reference of the user's own applies, by observing date; overlaps are refused in code.
+validity = Table(
+    "validity",
+    metadata,
+    _key(),
+    _text("collection", _NAME),
+    _text("instrument", String(8)),
+    _text("detector", String(32)),
+    _text("keyword", String(32)),
+    _text("reference", _NAME),
+    _text("sha1", _SHA1, nullable=True),
+    _text("uri", Text()),
+    _text("begins_at", _TIME, nullable=True),
+    _text("ends_at", _TIME, nullable=True),
+    Index(None, "collection", "keyword"),
+)

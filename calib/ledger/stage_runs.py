@@ -1,0 +1,74 @@
+"""Stages of an attempt: when each ran, and what it cost."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, update
+
+from calib.ledger.attempts import Attempt, check_held
+from calib.ledger.clock import utc_now
+from calib.ledger.location import hide_credentials
+from calib.ledger.schema import stage_run as stage_runs
+from calib.ledger.states import check_stage_state
+
+
+@dataclass(frozen=True)
+class StageMetrics:
+    """What a stage cost.
+
+    Attributes
+    ----------
+    wall, cpu
+        Seconds of wall clock, and of CPU with the child processes.
+    peak_rss
+        Peak resident memory, bytes; None where it was not measured.
+    bytes_in, bytes_out
+        Bytes read and written; None where not measured.
+    """
+
+    wall: float
+    cpu: float
+    peak_rss: int | None = None
+    bytes_in: int | None = None
+    bytes_out: int | None = None
+
+
+def open_stage(connection: Connection, attempt: Attempt, stage: str) -> int:
+    """Enter a stage run as running, and return its number.
+
+    Raises
+    ------
+    Interrupted
+        The attempt is closed: taken over, cancelled or finished.
+    """
+    check_held(connection, attempt)
+    row = {"attempt_id": attempt.id, "stage": stage, "state": "running", "started_at": utc_now()}
+    insertion = insert(stage_runs).returning(stage_runs.c.id)
+    return int(connection.scalars(insertion, row).one())
+
+
+def close_stage(
+    connection: Connection,
+    stage_run_id: int,
+    state: str,
+    metrics: StageMetrics | None,
+    error: str | None,
+) -> bool:
+    """Close a stage run, and tell whether it was open.
+
+    One that is closed already (its attempt was taken over) stays as it is: whoever asks may be
+    busy with the error that matters.
+
+    Raises
+    ------
+    ConfigError
+        The state is not the end of a stage run.
+    """
+    check_stage_state(state)
+    values = dataclasses.asdict(metrics) if metrics else {}
+    values |= {"state": state, "ended_at": utc_now()}
+    values["error"] = None if error is None else hide_credentials(error)
+    open_one = (stage_runs.c.id == stage_run_id) & (stage_runs.c.state == "running")
+    return connection.execute(update(stage_runs).where(open_one).values(values)).rowcount == 1
