@@ -1,0 +1,293 @@
+"""The best references of exposures on one CRDS context.
+
+The choice is the crds library's; what is kept of it, and what counts as an error, is ours.
+CRDS answers "NOT FOUND n/a" where the rules need no file: that is normal. Any other
+"NOT FOUND ..." matters only for a type that calibration will open.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from calib.errors import ConfigError, MissingReference, ReferenceUnavailable
+from calib.records import ExposureReferences, References, ReferenceUse
+from calib.references import library
+from calib.references.exposure import ExposureHeaders, read_headers
+from calib.references.files import NOT_APPLICABLE, NOT_FOUND, locate_reference, use_of
+from calib.references.profile import CrdsProfile
+
+logger = logging.getLogger(__name__)
+
+Required = Callable[[Mapping[str, Any]], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a reference that calibration will open cannot be used.
+
+    Attributes
+    ----------
+    awaited
+        The file exists by the rules and may yet arrive in the cache.
+    """
+
+    file: str
+    keyword: str
+    text: str
+    awaited: bool = False
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What the rules say for one exposure: CRDS' text by keyword, and what it matched with."""
+
+    exposure: ExposureHeaders
+    required: tuple[str, ...]
+    names: Mapping[str, str]
+    matching: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where references come from."""
+
+    context: str
+    profile: CrdsProfile
+    custom: Mapping[str, Path]
+    bad: frozenset[str] = frozenset()
+    catalogue: Mapping[str, dict[str, str]] = field(default_factory=dict)
+
+
+def best_references(
+    files: Sequence[Path],
+    *,
+    context: str,
+    profile: CrdsProfile,
+    required: Required,
+    custom: Mapping[str, Path] | None = None,
+    download: bool = True,
+) -> References:
+    """Choose the references of exposures.
+
+    Parameters
+    ----------
+    files
+        ExposureHeaders files (FITS), old ones included: a keyword that the rules match on and
+        the header lacks is UNDEFINED to CRDS, and the rules decide.
+    context
+        Name of the context.
+    profile
+        CRDS server and cache.
+    required
+        Returns, for the headers of an exposure, the reference keywords that its PERFORM
+        switches open.
+    custom
+        Paths of files to use whatever the rules say, by keyword.
+    download
+        Whether to fetch chosen files that are not in the cache, where the profile has a
+        server and may write. False is for asking what the answer is.
+
+    Returns
+    -------
+    calib.records.References
+        In the order of `files`. A type that the rules omit for an exposure is not listed;
+        one that they need no file for is ``N/A``; a file not in the cache has no path; a
+        type without a match that nothing opens is ``NOT FOUND``.
+
+    Raises
+    ------
+    MissingReference
+        A required type has no match, or its file is listed as bad. The message has every
+        problem of every file.
+    ReferenceUnavailable
+        The only problem is that required files are not in the cache.
+    ConfigError
+        A custom file does not exist or its keyword is no reference keyword.
+    ContextError, Unavailable
+        The rules cannot be read.
+    NotFound, CorruptFile
+        An exposure cannot be read.
+    """
+    custom = _checked_custom(custom or {})
+    exposures = [read_headers(path) for path in files]
+    with library.session(profile) as messages:
+        answers = [_answer(exposure, context, profile, required) for exposure in exposures]
+        _check_keywords(custom, answers)
+        if download and not (profile.offline or profile.readonly):
+            _download(answers, context, profile)
+        source = _source(context, profile, custom)
+    found = [_look_up(answer, source) for answer in answers]
+    _raise_problems([p for _, problems in found for p in problems], context, messages)
+    chosen = tuple(references for references, _ in found)
+    return References(context, library.crds_version(), chosen, describe_differences(chosen))
+
+
+def describe_differences(exposures: Sequence[ExposureReferences]) -> tuple[str, ...]:
+    """Say for which keywords exposures have different references, one line per keyword.
+
+    Different references are legitimate (each exposure has its own time and filter), but
+    worth seeing where exposures are combined.
+    """
+    users: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for exposure in exposures:
+        for use in exposure.references:
+            users[use.keyword][use.name].append(exposure.file)
+    return tuple(
+        f"{keyword}: {', '.join(f'{name} ({_join(files)})' for name, files in names.items())}"
+        for keyword, names in sorted(users.items())
+        if len(names) > 1
+    )
+
+
+def _checked_custom(custom: Mapping[str, Path]) -> dict[str, Path]:
+    absent = [f"{key}={path}" for key, path in custom.items() if not Path(path).is_file()]
+    if absent:
+        raise ConfigError("no such reference file", expected="a file", found=", ".join(absent))
+    return {key.upper(): Path(path).resolve() for key, path in custom.items()}
+
+
+def _check_keywords(custom: Mapping[str, Path], answers: Sequence[_Answer]) -> None:
+    """Refuse a keyword that neither the rules nor calibration nor a header knows."""
+    known = {key for answer in answers for key in (*answer.names, *answer.required)}
+    headers = {key for answer in answers for key in answer.exposure.header}
+    unknown = sorted(set(custom) - known - headers)
+    if unknown and answers:
+        raise ConfigError(
+            "not a reference keyword of these exposures",
+            expected=", ".join(sorted(known)),
+            found=", ".join(unknown),
+        )
+
+
+def _answer(
+    exposure: ExposureHeaders, context: str, profile: CrdsProfile, required: Required
+) -> _Answer:
+    from crds.core import utils
+
+    rules, instrument = library.load_rules(profile, context, exposure.instrument)
+    matching = rules.minimize_header(utils.condition_header(exposure.text))
+    names = instrument.get_best_references(matching)
+    return _Answer(
+        exposure,
+        tuple(key.upper() for key in required(exposure.header)),
+        {kind.upper(): str(name) for kind, name in sorted(names.items())},
+        {key: str(value) for key, value in sorted(matching.items())},
+    )
+
+
+def _download(answers: Sequence[_Answer], context: str, profile: CrdsProfile) -> None:
+    for answer in answers:
+        absent = [
+            keyword.lower()
+            for keyword, name in answer.names.items()
+            if not name.startswith(NOT_FOUND)
+            and locate_reference(profile, answer.exposure.instrument, name) is None
+        ]
+        if absent:
+            library.download_references(profile, context, answer.exposure.text, absent)
+
+
+def _source(context: str, profile: CrdsProfile, custom: Mapping[str, Path]) -> _Source:
+    """Ask for bad files and checksums; a cache without server_config knows neither."""
+    if profile.offline and not profile.server_config.is_file():
+        logger.warning("%s is absent: bad files are not known", profile.server_config)
+        return _Source(context, profile, custom)
+    info = library.server_info(profile)
+    bad = frozenset(info.get("bad_files_list", ()))
+    return _Source(context, profile, custom, bad, library.catalogue(info))
+
+
+def _look_up(answer: _Answer, source: _Source) -> tuple[ExposureReferences, list[Problem]]:
+    uses, problems = [], []
+    for keyword in dict.fromkeys((*answer.names, *answer.required, *source.custom)):
+        use, problem = _use(answer, keyword, source)
+        uses += [use] if use else []
+        problems += [problem] if problem else []
+    file = answer.exposure.path.name
+    return ExposureReferences(file, tuple(uses), answer.matching), problems
+
+
+def _use(
+    answer: _Answer, keyword: str, source: _Source
+) -> tuple[ReferenceUse | None, Problem | None]:
+    required = keyword in answer.required
+    if keyword in source.custom:
+        return use_of(keyword, source.custom[keyword], required=required), None
+    text = answer.names.get(keyword)
+    if text is None or text.startswith(NOT_FOUND):
+        return _no_file(answer, keyword, text, source.context)
+    path = locate_reference(source.profile, answer.exposure.instrument, text)
+    if text not in source.bad and path is not None:
+        entry = source.catalogue.get(text)
+        return use_of(keyword, path, required=required, entry=entry), None
+    use = ReferenceUse(keyword, text, required=required)
+    problem = _unusable(answer, use, source)
+    if not required:
+        level = logging.DEBUG if problem.awaited else logging.WARNING
+        logger.log(level, "%s %s: %s", problem.file, problem.keyword, problem.text)
+    return use, problem if required else None
+
+
+def _no_file(
+    answer: _Answer, keyword: str, text: str | None, context: str
+) -> tuple[ReferenceUse | None, Problem | None]:
+    """Tell "no file is needed" from "no file matches" and from "the rules omit the type"."""
+    file, required = answer.exposure.path.name, keyword in answer.required
+    needless = text is not None and "n/a" in text.lower()
+    if required:
+        why = _why(text, context, needless=needless)
+        return None, Problem(file, keyword, why)
+    if text is None:
+        return None, None
+    if not needless:
+        logger.warning("%s %s: %s", file, keyword, _why(text, context, needless=False))
+    return ReferenceUse(keyword, NOT_APPLICABLE if needless else NOT_FOUND), None
+
+
+def _why(text: str | None, context: str, *, needless: bool) -> str:
+    if text is None:
+        return f"{context} has no rules for it here"
+    if needless:
+        return "the rules need none (N/A) although a switch asks for it"
+    return f"no match: {' '.join(text.removeprefix(NOT_FOUND).split())}"
+
+
+def _unusable(answer: _Answer, use: ReferenceUse, source: _Source) -> Problem:
+    if use.name in source.bad:
+        text = f"{use.name} is listed as bad by CRDS"
+        return Problem(answer.exposure.path.name, use.keyword, text)
+    text = f"{use.name} is not in the cache"
+    return Problem(answer.exposure.path.name, use.keyword, text, awaited=True)
+
+
+def _raise_problems(problems: Sequence[Problem], context: str, said: Iterable[str]) -> None:
+    if not problems:
+        return
+    lines = describe_problems(problems)
+    heard = sorted({text for text in said if any(p.text.split()[0] in text for p in problems)})
+    kind = ReferenceUnavailable if all(p.awaited for p in problems) else MissingReference
+    files = sorted({problem.file for problem in problems})
+    raise kind(
+        f"references that calibration opens cannot be used on {context}: {'; '.join(lines)}"
+        + (f" [crds: {'; '.join(heard)}]" if heard else ""),
+        dataset=files[0].partition("_")[0] if len(files) == 1 else None,
+    )
+
+
+def describe_problems(problems: Sequence[Problem]) -> list[str]:
+    """Say each problem once, with the files that have it."""
+    files: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for problem in problems:
+        files[problem.keyword, problem.text].append(problem.file)
+    return [f"{keyword}: {text} ({_join(names)})" for (keyword, text), names in files.items()]
+
+
+def _join(files: Sequence[str], most: int = 6) -> str:
+    """List file names, or the first few and how many more."""
+    more = len(files) - most
+    return ", ".join(files[:most]) + (f" and {more} more" if more > 0 else "")
