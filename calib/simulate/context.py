@@ -1,0 +1,270 @@
+"""A CRDS cache of our own: rules made with the crds library, and two contexts.
+
+``hst_9001.pmap`` is a first delivery of all references; ``hst_9002.pmap`` adds one dark.
+Numbers from 9000 up keep clear of real rules. Relevance rules and match parameters are those
+of the real ACS rules in hst_0729.pmap.
+"""
+
+from __future__ import annotations
+
+import pprint
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from calib.errors import ConfigError
+from calib.references import library
+from calib.references.files import sha1_of
+from calib.references.profile import CrdsProfile
+from calib.simulate.detector import FULL_FRAME, SMALL_FRAME, Detector
+from calib.simulate.reference_files import (
+    Reference,
+    write_first_references,
+    write_later_dark,
+)
+
+CONTEXTS = ("hst_9001.pmap", "hst_9002.pmap")
+
+# Any address with "serverless" in it: the crds library then contacts nothing.
+SERVER = "https://hst-serverless.stsci.edu"
+
+_EMPTY = 9000
+_DATES = ("DATE-OBS", "TIME-OBS")
+_BIAS_EXTRA = ("XCORNER", "YCORNER", "CCDCHIP")
+
+# For each type: match parameters, format, switch, relevance, and what else its header has.
+RULES: dict[str, tuple[tuple[str, ...], str, str, str, dict[str, Any]]] = {
+    "biasfile": (
+        (
+            *("DETECTOR", "CCDAMP", "CCDGAIN", "APERTURE"),
+            *("NAXIS1", "NAXIS2", "LTV1", "LTV2"),
+            *_BIAS_EXTRA,
+        ),
+        "IMAGE",
+        "BIASCORR",
+        '((DETECTOR != "SBC") and (BIASCORR != "OMIT"))',
+        {
+            "extra_keys": _BIAS_EXTRA,
+            "hooks": {
+                "precondition_header": "precondition_header_acs_biasfile_v2",
+                "fallback_header": "fallback_header_acs_biasfile_v2",
+            },
+        },
+    ),
+    "bpixtab": (("DETECTOR",), "TABLE", "DQICORR", '(DQICORR != "OMIT")', {}),
+    "ccdtab": (("DETECTOR",), "TABLE", "NONE", '(DETECTOR != "SBC")', {}),
+    "crrejtab": (
+        ("DETECTOR",),
+        "TABLE",
+        "CRCORR",
+        '((DETECTOR != "SBC") and (CRCORR != "OMIT"))',
+        {},
+    ),
+    "darkfile": (
+        ("DETECTOR", "CCDAMP", "CCDGAIN"),
+        "IMAGE",
+        "DARKCORR",
+        '(DARKCORR != "OMIT")',
+        {},
+    ),
+    "imphttab": (("DETECTOR",), "TABLE", "PHOTCORR", '(PHOTCORR != "OMIT")', {}),
+    "oscntab": (("DETECTOR",), "TABLE", "NONE", '(DETECTOR != "SBC")', {}),
+    "pfltfile": (
+        (
+            *("DETECTOR", "CCDAMP", "FILTER1", "FILTER2", "OBSTYPE"),
+            *("FW1OFFST", "FW2OFFST", "FWSOFFST"),
+        ),
+        "IMAGE",
+        "FLATCORR",
+        '((OBSTYPE != "INTERNAL") and (FLATCORR != "OMIT"))',
+        {
+            "parkey_relevance": {
+                key.lower(): f'({key} == "-1.0" or {key} == "1.0")'
+                for key in ("FW1OFFST", "FW2OFFST", "FWSOFFST")
+            }
+        },
+    ),
+    "satufile": (
+        ("DETECTOR", "CCDAMP"),
+        "IMAGE",
+        "BIASCORR",
+        '((DETECTOR != "SBC") and (BIASCORR != "OMIT"))',
+        {},
+    ),
+}
+
+# Types that the HRC could have but that no reference is made for.
+NOT_APPLICABLE = (
+    *("atodtab", "cfltfile", "d2imfile", "dgeofile", "drkcfile", "flshfile", "idctab"),
+    *("mdriztab", "mlintab", "npolfile", "pctetab", "shadfile", "snkcfile", "spottab"),
+)
+
+
+def build_context(cache: Path, *, seed: int = 1, small: bool = False) -> tuple[str, str]:
+    """Make a CRDS cache that serves HRC exposures of amplifier C at gain 2 from 2002 on.
+
+    Real exposures in F606W, F555W and F330W are served as well, unless `small`.
+
+    Parameters
+    ----------
+    cache
+        Folder to make; it must be new or empty.
+    seed
+        Equal seeds give the same bytes.
+    small
+        References for the small chip of :data:`calib.simulate.detector.SMALL_FRAME`.
+
+    Returns
+    -------
+    tuple of str
+        The older and the newer context; the older is operational.
+
+    Raises
+    ------
+    ConfigError
+        There is something in the folder already.
+    """
+    if cache.exists() and any(cache.iterdir()):
+        message = "a simulated CRDS cache needs a new folder"
+        raise ConfigError(message, path=cache, expected="an empty folder")
+    profile = offline_profile(cache)
+    for folder in (profile.mappings, profile.references, profile.server_config.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    detector = Detector(SMALL_FRAME if small else FULL_FRAME, seed)
+    first = write_first_references(profile.references, detector)
+    later = write_later_dark(profile.references, detector)
+    (profile.server_config.parent / "ref_cache_subdir_mode").write_text("flat\n")
+    set_operational_context(cache, CONTEXTS[0], [*first, later])
+    _make_rules(profile, first, later)
+    return CONTEXTS
+
+
+def offline_profile(cache: Path) -> CrdsProfile:
+    """Return the profile of a simulated cache: no server, references in one folder."""
+    return CrdsProfile("simulated", SERVER, cache, layout="flat")
+
+
+def set_operational_context(
+    cache: Path, context: str, references: Sequence[Reference] | None = None
+) -> None:
+    """Write server_config: what a CRDS server would say of itself, with this default context.
+
+    Parameters
+    ----------
+    references
+        Files of the catalogue; None takes every file in the cache.
+    """
+    profile = offline_profile(cache)
+    paths = (
+        sorted(profile.references.glob("*.fits"))
+        if references is None
+        else [reference.path for reference in references]
+    )
+    info = {
+        "observatory": "hst",
+        "operational_context": context,
+        "latest_context": context,
+        "edit_context": CONTEXTS[-1],
+        "bad_files_list": [],
+        "force_remote_mode": False,
+        "last_synced": "2002-04-14 00:00:00",
+        "mappings": sorted(path.name for path in profile.mappings.glob("hst_*")),
+        "context_history": [],
+        "download_metadata": {
+            path.name: {"size": str(path.stat().st_size), "sha1sum": sha1_of(path)}
+            for path in paths
+        },
+    }
+    part = profile.server_config.with_name("server_config.part")
+    part.write_text(pprint.pformat(info) + "\n")
+    part.replace(profile.server_config)
+
+
+def _make_rules(profile: CrdsProfile, first: Sequence[Reference], later: Reference) -> None:
+    library.forget()
+    with library.session(profile):
+        _write_empty_rules(profile.mappings)
+        by_type: dict[str, list[Path]] = defaultdict(list)
+        for reference in first:
+            by_type[reference.type].append(reference.path)
+        delivered = [
+            _insert(profile.mappings, kind, 9000, paths) for kind, paths in by_type.items()
+        ]
+        _new_context(profile.mappings, "hst_9000.pmap", CONTEXTS[0], delivered)
+        delivered = [_insert(profile.mappings, later.type, 9001, [later.path])]
+        _new_context(profile.mappings, *CONTEXTS, delivered)
+    library.forget()
+
+
+def _write_empty_rules(folder: Path) -> None:
+    for kind, (parameters, form, switch, relevance, extra) in RULES.items():
+        header = {
+            "mapping": "REFERENCE",
+            "instrument": "ACS",
+            "filekind": kind.upper(),
+            "parkey": (parameters, _DATES),
+            "reffile_format": form,
+            "reffile_required": "YES",
+            "reffile_switch": switch,
+            "rmap_relevance": relevance,
+            **extra,
+        }
+        _write_mapping(folder, f"hst_acs_{kind}_{_EMPTY}.rmap", header, "Match({\n})")
+    types = {kind: f"hst_acs_{kind}_{_EMPTY}.rmap" for kind in RULES}
+    types |= dict.fromkeys(NOT_APPLICABLE, "N/A")
+    header = {"mapping": "INSTRUMENT", "instrument": "ACS", "parkey": ("REFTYPE",)}
+    _write_mapping(folder, f"hst_acs_{_EMPTY}.imap", header, repr(types))
+    header = {"mapping": "PIPELINE", "parkey": ("INSTRUME",)}
+    selector = repr({"ACS": f"hst_acs_{_EMPTY}.imap"})
+    _write_mapping(folder, f"hst_{_EMPTY}.pmap", header, selector)
+
+
+def _write_mapping(folder: Path, name: str, header: dict[str, Any], selector: str) -> None:
+    """Write rules by the library, which computes their checksum."""
+    from crds.core import rmap
+
+    common = {"name": name, "observatory": "HST", "sha1sum": "0" * 40, "derived_from": "scratch"}
+    text = f"header = {pprint.pformat(header | common)}\n\nselector = {selector}\n"
+    kind = {
+        ".pmap": rmap.PipelineContext,
+        ".imap": rmap.InstrumentContext,
+        ".rmap": rmap.ReferenceMapping,
+    }[Path(name).suffix]
+    kind.from_string(text, name, ignore_checksum=True).write(str(folder / name))
+
+
+def _insert(folder: Path, kind: str, number: int, references: Sequence[Path]) -> str:
+    """Insert references into rules; return the name of the new rules.
+
+    The library keeps the old name in the header of the new file, so it is set right here.
+    """
+    from crds.core import rmap
+    from crds.refactoring import refactor
+
+    old, new = (folder / f"hst_acs_{kind}_{n:04d}.rmap" for n in (number, number + 1))
+    paths = [str(path) for path in references]
+    refactor.rmap_insert_references(str(old), str(new), paths, observatory="hst")
+    mapping = rmap.load_mapping(str(new), ignore_checksum=True)
+    mapping.header["name"] = new.name
+    mapping.write(str(new))
+    return new.name
+
+
+def _new_context(folder: Path, old: str, new: str, rules: Sequence[str]) -> None:
+    """Make a context from an older one and new rules.
+
+    Absolute paths throughout: with bare names the library writes into the current folder.
+    It remembers rules by name, hence the clearing before and after.
+    """
+    from crds.core import utils
+    from crds.refactoring import newcontext
+
+    utils.clear_function_caches()
+    updates = newcontext.get_update_map(old, list(rules))
+    number = new.removeprefix("hst_").removesuffix(".pmap")
+    names = {str(folder / old): str(folder / new)}
+    names |= {imap: str(folder / f"hst_acs_{number}.imap") for imap in updates}
+    newcontext.generate_new_contexts(str(folder / old), updates, names)
+    newcontext.update_header_names(names)
+    utils.clear_function_caches()

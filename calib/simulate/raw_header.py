@@ -1,0 +1,240 @@
+"""Headers of raw HRC exposures, with the keywords of real ones that calibration reads."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from calib.simulate.detector import FILTERS, Geometry
+
+if TYPE_CHECKING:
+    from calib.simulate.hrc import Pointing
+
+Cards = list[tuple[str, Any, str]]
+
+MJD_ZERO = datetime(1858, 11, 17)  # noqa: DTZ001 - the day on which MJD starts, UT
+
+# Switches as the archive sets them for one HRC exposure without post-flash.
+SWITCHES = {
+    "DQICORR": "PERFORM",
+    "ATODCORR": "OMIT",
+    "BLEVCORR": "PERFORM",
+    "BIASCORR": "PERFORM",
+    "SINKCORR": "OMIT",
+    "PCTECORR": "OMIT",
+    "FLSHCORR": "OMIT",
+    "CRCORR": "OMIT",
+    "EXPSCORR": "PERFORM",
+    "SHADCORR": "OMIT",
+    "DARKCORR": "PERFORM",
+    "FLATCORR": "PERFORM",
+    "PHOTCORR": "PERFORM",
+    "RPTCORR": "OMIT",
+    "DRIZCORR": "OMIT",
+}
+
+REFERENCE_KEYWORDS = (
+    "BPIXTAB",
+    "CCDTAB",
+    "ATODTAB",
+    "OSCNTAB",
+    "BIASFILE",
+    "FLSHFILE",
+    "CRREJTAB",
+    "SHADFILE",
+    "DARKFILE",
+    "PFLTFILE",
+    "DFLTFILE",
+    "LFLTFILE",
+    "SATUFILE",
+    "IMPHTTAB",
+    "IDCTAB",
+    "DGEOFILE",
+    "MDRIZTAB",
+    "CFLTFILE",
+    "SPOTTAB",
+)
+
+# Plate scale and orientation of the HRC near those of a real exposure, in degrees per pixel.
+CD_MATRIX = {"CD1_1": -7.36e-06, "CD1_2": 1.84e-06, "CD2_1": 2.87e-06, "CD2_2": 6.65e-06}
+RIGHT_ASCENSION, DECLINATION = 6.0347, -72.0876
+
+
+def primary_cards(pointing: Pointing) -> Cards:
+    """Return the cards of the primary header."""
+    return [
+        *_file_and_target(pointing),
+        *_time(pointing),
+        *_instrument(pointing),
+        *((key, value, "calibration switch") for key, value in SWITCHES.items()),
+        *((key, "N/A", "reference file, not yet assigned") for key in REFERENCE_KEYWORDS),
+        *_rejection(),
+        *_electronics(),
+        ("ASN_ID", "NONE", "association, if any"),
+        ("ASN_TAB", "NONE", "association table, if any"),
+        ("ASN_MTYP", "", "role in the association"),
+    ]
+
+
+def image_cards(name: str, pointing: Pointing, geometry: Geometry) -> Cards:
+    """Return the cards of the SCI, ERR or DQ extension, other than its format."""
+    ny, nx = geometry.raw_shape
+    unit = "UNITLESS" if name == "DQ" else "COUNTS"
+    return [
+        ("INHERIT", True, "inherit the primary header"),
+        ("EXTNAME", name, "extension name"),
+        ("EXTVER", 1, "extension version number"),
+        ("ROOTNAME", pointing.rootname, "name of the exposure"),
+        ("EXPNAME", pointing.rootname, "name of the exposure"),
+        ("DATAMIN", 0.0, "smallest value"),
+        ("DATAMAX", 0.0, "largest value"),
+        ("BUNIT", unit, "unit of the pixels"),
+        ("CCDCHIP", 1, "chip"),
+        *_world_coordinates(geometry),
+        ("LTV1", float(geometry.trim_x), "offset in x to the detector"),
+        ("LTV2", 0.0, "offset in y to the detector"),
+        ("LTM1_1", 1.0, "sampling in x"),
+        ("LTM2_2", 1.0, "sampling in y"),
+        ("SIZAXIS1", nx, "columns in detector pixels"),
+        ("SIZAXIS2", ny, "rows in detector pixels"),
+        ("BINAXIS1", 1, "binning in x"),
+        ("BINAXIS2", 1, "binning in y"),
+        *(_photometry() if name == "SCI" else []),
+        *_statistics(name),
+    ]
+
+
+def _file_and_target(pointing: Pointing) -> Cards:
+    return [
+        ("NEXTEND", 3, "number of extensions"),
+        ("DATE", f"{pointing.start:%Y-%m-%d}", "date of this file"),
+        ("FILENAME", f"{pointing.rootname}_raw.fits", "name of the file"),
+        ("FILETYPE", "SCI", "type of data"),
+        ("TELESCOP", "HST", "telescope"),
+        ("INSTRUME", "ACS", "instrument"),
+        ("EQUINOX", 2000.0, "equinox of the coordinates"),
+        ("ROOTNAME", pointing.rootname, "name of the exposure"),
+        ("IMAGETYP", "EXT", "type of exposure"),
+        ("PRIMESI", "ACS", "instrument that leads"),
+        ("TARGNAME", f"SIMULATED-{pointing.field}", "name of the target"),
+        ("RA_TARG", RIGHT_ASCENSION, "right ascension of the target (deg)"),
+        ("DEC_TARG", DECLINATION, "declination of the target (deg)"),
+        ("PROPOSID", 99999, "programme"),
+        ("LINENUM", f"{pointing.rootname[4:6]}.001", "line of the programme"),
+        ("PR_INV_L", "Simulated", "principal investigator"),
+        ("PR_INV_F", "", "principal investigator"),
+    ]
+
+
+def _time(pointing: Pointing) -> Cards:
+    begin = (pointing.start - MJD_ZERO).total_seconds() / 86400.0
+    return [
+        ("DATE-OBS", f"{pointing.start:%Y-%m-%d}", "UT date of the start"),
+        ("TIME-OBS", f"{pointing.start:%H:%M:%S}", "UT time of the start"),
+        ("EXPSTART", begin, "start (MJD)"),
+        ("EXPEND", begin + pointing.seconds / 86400.0, "end (MJD)"),
+        ("EXPTIME", pointing.seconds, "exposure time (s)"),
+        ("DARKTIME", pointing.dark_seconds, "time for dark current (s)"),
+        ("EXPFLAG", "NORMAL", "interruption of the exposure"),
+        ("QUALITY", "", "remark on quality"),
+        ("FGSLOCK", "FINE", "guiding"),
+        ("SUNANGLE", 82.05, "angle between Sun and V1 (deg)"),
+        ("PA_V3", 15.78, "position angle of V3 (deg)"),
+        ("POSTARG1", 0.0, "offset of the target in x"),
+        ("POSTARG2", 0.0, "offset of the target in y"),
+        ("CAL_VER", "", "version of the calibration"),
+    ]
+
+
+def _instrument(pointing: Pointing) -> Cards:
+    filter1, filter2 = FILTERS[pointing.filter]
+    return [
+        ("OBSTYPE", "IMAGING", "type of observation"),
+        ("OBSMODE", "ACCUM", "operating mode"),
+        ("SCLAMP", "NONE", "lamp"),
+        ("NRPTEXP", 1, "repeated exposures"),
+        ("SUBARRAY", False, "whether only part of the chip was read"),
+        ("DETECTOR", "HRC", "detector"),
+        ("FILTER1", filter1, "element in filter wheel 1"),
+        ("FW1OFFST", 0, "offset of filter wheel 1"),
+        ("FILTER2", filter2, "element in filter wheel 2"),
+        ("FW2OFFST", 0, "offset of filter wheel 2"),
+        ("FWSOFFST", 0, "offset of the filter wheels"),
+        ("LRFWAVE", 0.0, "wavelength of a ramp filter"),
+        ("APERTURE", "HRC", "aperture"),
+        ("PROPAPER", "HRC", "proposed aperture"),
+        ("CRSPLIT", 1, "exposures of a cosmic-ray split"),
+        ("STATFLAG", False, "whether statistics are calculated"),
+        ("WRTERR", True, "whether errors are written"),
+    ]
+
+
+def _rejection() -> Cards:
+    return [
+        ("MEANEXP", 0.0, "exposure time of the rejection parameters"),
+        ("SCALENSE", 0.0, "scale noise"),
+        ("INITGUES", "", "first guess of the combined image"),
+        ("SKYSUB", "", "how the sky is found"),
+        ("SKYSUM", 0.0, "sky of all exposures"),
+        ("CRSIGMAS", "", "rejection levels"),
+        ("CRRADIUS", 0.0, "rejection radius (pixels)"),
+        ("CRTHRESH", 0.0, "rejection threshold in that radius"),
+        ("BADINPDQ", 0, "input flags to leave out"),
+        ("REJ_RATE", 0.0, "pixels hit per second"),
+        ("CRMASK", False, "whether inputs are flagged"),
+        ("FLASHDUR", 0.0, "length of the post-flash (s)"),
+        ("FLASHCUR", "OFF", "current of the post-flash"),
+        ("FLASHSTA", "NOT PERFORMED", "whether the post-flash succeeded"),
+        ("SHUTRPOS", "A", "position of the shutter"),
+    ]
+
+
+def _electronics() -> Cards:
+    return [
+        ("CCDAMP", "C", "amplifiers in use"),
+        ("CCDGAIN", 2, "commanded gain"),
+        *((f"CCDOFST{amp}", 3, "commanded bias offset") for amp in "ABCD"),
+        *((f"ATODGN{amp}", 0.0, "gain (electrons/DN)") for amp in "ABCD"),
+        *((f"READNSE{amp}", 0.0, "read noise (electrons)") for amp in "ABCD"),
+        *((f"BIASLEV{amp}", 0.0, "bias level (DN)") for amp in "ABCD"),
+    ]
+
+
+def _world_coordinates(geometry: Geometry) -> Cards:
+    return [
+        ("WCSAXES", 2, "number of axes"),
+        ("CRPIX1", geometry.trim_x + geometry.nx / 2.0, "reference pixel in x"),
+        ("CRPIX2", geometry.ny / 2.0, "reference pixel in y"),
+        ("CRVAL1", RIGHT_ASCENSION, "right ascension there (deg)"),
+        ("CRVAL2", DECLINATION, "declination there (deg)"),
+        ("CTYPE1", "RA---TAN", "projection"),
+        ("CTYPE2", "DEC--TAN", "projection"),
+        *((key, value, "plate scale and orientation") for key, value in CD_MATRIX.items()),
+        ("ORIENTAT", 15.5, "position angle of y (deg)"),
+        ("RA_APER", RIGHT_ASCENSION, "right ascension of the aperture"),
+        ("DEC_APER", DECLINATION, "declination of the aperture"),
+        ("PA_APER", 15.5, "position angle of the aperture (deg)"),
+        ("VAFACTOR", 1.0, "velocity aberration"),
+    ]
+
+
+def _photometry() -> Cards:
+    return [
+        ("PHOTMODE", "", "observation mode"),
+        ("PHOTFLAM", 0.0, "inverse sensitivity"),
+        ("PHOTZPT", 0.0, "zero point"),
+        ("PHOTPLAM", 0.0, "pivot wavelength (Angstrom)"),
+        ("PHOTBW", 0.0, "bandwidth (Angstrom)"),
+        ("NCOMBINE", 1, "exposures combined"),
+    ]
+
+
+def _statistics(name: str) -> Cards:
+    cards: Cards = [("SDQFLAGS", 31743, "serious data quality flags")]
+    if name == "DQ":
+        return cards
+    names = ["GOODMIN", "GOODMAX", "GOODMEAN"]
+    if name == "SCI":
+        names += ["SNRMIN", "SNRMAX", "SNRMEAN", "MEANDARK", "MEANBLEV", "MEANFLSH", "SOFTERRS"]
+    cards.append(("NGOODPIX", 0, "good pixels"))
+    return cards + [(key, 0.0, "filled in by calibration") for key in names]
