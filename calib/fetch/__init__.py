@@ -1,1 +1,9 @@
 """Raw inputs: found, unpacked, verified."""
+
+from __future__ import annotations
+
+from calib.fetch.local import fetch_inputs, read_association
+from calib.fetch.resolve import Source, parse_uri
+from calib.fetch.tarball import TarLimits
+
+__all__ = ["Source", "TarLimits", "fetch_inputs", "parse_uri", "read_association"]

@@ -1,0 +1,115 @@
+"""CALDP's and CALCLOUD's conventions, as data: what operators' scripts know by heart.
+
+Source: caldp 0.2.28 (process.py, create_previews.py, messages.py, file_ops.py) and calcloud
+0.4.48 (s3.py, io.py). Exit codes are in :mod:`calib.errors`. Suffixes are lower case and
+stand between the first underscore and ``.fits``: ``raw``, ``rawtag_a``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+# What is taken as input. CALDP's requests to the archive, and the support file (spt) of
+# ACS, WFC3 and STIS where it lies beside the exposures: calacs and calwf3 make the support
+# file of an association from those of its members.
+INPUT_SUFFIXES: dict[str, frozenset[str]] = {
+    "acs": frozenset({"asn", "raw", "spt"}),
+    "wfc3": frozenset({"asn", "raw", "spt"}),
+    "cos": frozenset(
+        {
+            "asn",
+            "raw",
+            "epc",
+            "spt",
+            "rawaccum",
+            "rawaccum_a",
+            "rawaccum_b",
+            "rawacq",
+            "rawtag",
+            "rawtag_a",
+            "rawtag_b",
+            "pha_a",
+            "pha_b",
+        }
+    ),
+    "stis": frozenset({"asn", "raw", "epc", "tag", "wav", "spt"}),
+}
+
+# Which of them carry an exposure: a dataset without one cannot be calibrated.
+EXPOSURE_SUFFIXES: dict[str, frozenset[str]] = {
+    "acs": frozenset({"raw"}),
+    "wfc3": frozenset({"raw"}),
+    "cos": frozenset(s for s in INPUT_SUFFIXES["cos"] if s.startswith("raw")),
+    "stis": frozenset({"raw", "tag", "wav"}),
+}
+
+# STIS stores the exposures of an association as image sets of one file that bears the name
+# of the association (STIS Data Handbook, section 2.2): its members have no files of their own.
+EXPOSURES_UNDER_ASSOCIATION_NAME = frozenset({"stis"})
+
+# Pictures are made of these; the last `_` token of the name counts. CALDP's table, with crj
+# for WFC3, the CTE-corrected crc, and the images of STIS, which CALDP leaves out.
+IMAGE_SUFFIXES: dict[str, frozenset[str]] = {
+    "acs": frozenset({"raw", "flt", "flc", "crj", "crc", "drz", "drc"}),
+    "wfc3": frozenset({"raw", "ima", "flt", "flc", "crj", "crc", "drz", "drc"}),
+    "stis": frozenset({"raw", "flt", "crj", "sx2", "x2d"}),
+    "cos": frozenset(),
+    "mvm": frozenset({"drz", "drc"}),
+}
+
+# CALDP draws these with make_hst_spec_previews.
+SPECTRUM_SUFFIXES: dict[str, frozenset[str]] = {
+    "acs": frozenset(),
+    "wfc3": frozenset(),
+    "stis": frozenset({"x1d", "sx1"}),
+    "cos": frozenset({"x1d", "x1dsum", "x1dsum1", "x1dsum2", "x1dsum3", "x1dsum4"}),
+    "mvm": frozenset(),
+}
+
+# Longest side of the small picture in pixels: fitscut --output-size (512 for skycells).
+THUMBNAIL = 128
+
+# Not archived: tables of STIS CCD temperatures (engineering data) that only calibration needs.
+DELETED_SUFFIXES: dict[str, frozenset[str]] = {"stis": frozenset({"epc"})}
+
+MessageState = Literal["submit", "processing", "processed", "error", "terminated"]
+MESSAGE_STATES: tuple[MessageState, ...] = (
+    "submit",
+    "processing",
+    "processed",
+    "error",
+    "terminated",
+)
+
+# The folders of CALDP's documentation, by what the dataset has come to.
+MESSAGE_FOLDERS = {
+    "processed": "datasets-processed",
+    "synced": "dataset-synced",
+    "archived": "dataset-archived",
+}
+
+
+def message_name(state: MessageState, dataset: str) -> str:
+    """Return the name of a flat message file; only ``processed`` bears ``.trigger``."""
+    return f"{state}-{dataset}{'.trigger' if state == 'processed' else ''}"
+
+
+def tarball_name(dataset: str) -> str:
+    """Return the name of the archive that holds a dataset's files."""
+    return f"{dataset}.tar.gz"
+
+
+def suffix_of(name: str) -> str:
+    """Return what stands between the first underscore and ``.fits``, lower case.
+
+    Empty for a name that is not of that form.
+    """
+    stem, dot, extension = name.lower().rpartition(".")
+    if not dot or extension != "fits":
+        return ""
+    return stem.partition("_")[2]
+
+
+def product_suffix(name: str) -> str:
+    """Return the last ``_`` token before the extension, lower case: previews go by it."""
+    return name.lower().rpartition(".")[0].rpartition("_")[2]

@@ -1,0 +1,303 @@
+"""Bring the complete, verified input files of a dataset into a private folder."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from calib import fitsfile
+from calib.association import Association, read_rows
+from calib.caldp import suffix_of, tarball_name
+from calib.errors import (
+    ConfigError,
+    CorruptFile,
+    HstflowError,
+    NotFound,
+    Unavailable,
+    UnsupportedMode,
+)
+from calib.fetch.copying import Copied, copy_stream
+from calib.fetch.integrity import verify_file
+from calib.fetch.resolve import EXPECTED, parse_uri
+from calib.fetch.selection import (
+    association_files,
+    exposure_files,
+    inputs_of,
+    root_of,
+    table_name,
+)
+from calib.fetch.tarball import TarLimits, unpack
+from calib.ids import DatasetId
+from calib.records import InputFile, RawInputs
+
+log = logging.getLogger(__name__)
+
+_TABLE_COLUMNS = ("MEMNAME", "MEMTYPE", "MEMPRSNT")
+
+
+def fetch_inputs(
+    dataset: DatasetId, uri: str, destination: Path, *, limits: TarLimits | None = None
+) -> RawInputs:
+    """Copy and verify the input files of an exposure or association.
+
+    A ``file:`` folder is searched for ``ID_*.fits`` with an input suffix (`calib.caldp`) in
+    any case; if it has none but has ``ID.tar.gz``, that is unpacked. A ``file:`` path may
+    also be an archive itself. For an association the exposures that its table marks present
+    come too; an exposure comes alone, whatever its ASN_ID says. Files are copied, never
+    linked, under lower-case names; nothing appears in `destination` before everything is
+    verified.
+
+    Parameters
+    ----------
+    dataset
+        Exposure or association.
+    uri
+        ``file:FOLDER`` or ``file:ARCHIVE``.
+    destination
+        A folder that belongs to the caller alone; made where absent. Files in it are never
+        overwritten.
+    limits
+        What an archive may unpack to.
+
+    Returns
+    -------
+    RawInputs
+        Files in name order with sha256 and size, and every row of the association table.
+
+    Raises
+    ------
+    ConfigError
+        The URI is of an unknown kind, or `destination` cannot be written or holds files
+        of these names.
+    NotFound
+        No such folder or archive, or no file of this dataset in it.
+    MissingMember
+        Exposures of the association are missing; all of them are listed.
+    CorruptFile
+        A file or archive is damaged, hostile or not what its name says.
+    Unavailable
+        Reading or writing failed for a reason that may pass (disk full, I/O error).
+    UnsupportedMode
+        The dataset is a visit or skycell.
+    """
+    path = _path_of(dataset, uri)
+    with _staging(destination) as staging:
+        cabinet = _open_cabinet(dataset, path, staging, limits)
+        association, files = _take_all(dataset, cabinet)
+        inputs = _publish(files, destination.absolute())
+    members = association.members if association else ()
+    log.info("%s: %d input files from %s", dataset, len(inputs), cabinet.origin)
+    return RawInputs(dataset.name, f"file:{cabinet.origin}", inputs, members)
+
+
+def read_association(path: Path) -> Association:
+    """Read the association table in a file ``ID_asn.fits``.
+
+    Raises
+    ------
+    NotFound
+        No such file.
+    CorruptFile
+        The file holds no table with the columns MEMNAME, MEMTYPE and MEMPRSNT, or its rows
+        have no meaning.
+    MissingMember
+        No exposure is marked present.
+    """
+    with fitsfile.opened(path) as hdus:
+        columns = getattr(hdus[1], "columns", None) if len(hdus) > 1 else None
+        names = [] if columns is None else [n.upper() for n in columns.names]
+        if not set(_TABLE_COLUMNS) <= set(names):
+            raise CorruptFile(
+                "no association table", path=path, expected=" ".join(_TABLE_COLUMNS), found=names
+            )
+        rows = [tuple(row[name] for name in _TABLE_COLUMNS) for row in hdus[1].data]
+    return read_rows(root_of(path.name), rows)
+
+
+def _path_of(dataset: DatasetId, uri: str) -> Path:
+    source = parse_uri(uri)
+    if source.scheme == "none":
+        raise ConfigError("none is no source of inputs", dataset=dataset.name, expected=EXPECTED)
+    if source.scheme != "file":
+        raise ConfigError(
+            f"{source.scheme}: inputs come with a later version",
+            dataset=dataset.name,
+            expected="file:FOLDER or file:ARCHIVE",
+            found=uri,
+        )
+    if dataset.kind != "ipst":
+        raise UnsupportedMode(
+            "inputs of visits and skycells come with a later version",
+            dataset=dataset.name,
+            expected="ipppssoot such as j8bt05njq",
+        )
+    return source.path
+
+
+class _Cabinet(Protocol):
+    """Files at hand, by name in lower case, and the folder or archive they come from."""
+
+    @property
+    def origin(self) -> Path: ...
+
+    @property
+    def names(self) -> Collection[str]: ...
+
+    def take(self, name: str) -> Copied:
+        """Bring one file into the staging folder."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """Plain files: copied when taken."""
+
+    origin: Path
+    paths: dict[str, Path]
+    staging: Path
+
+    @property
+    def names(self) -> Collection[str]:
+        return self.paths
+
+    def take(self, name: str) -> Copied:
+        try:
+            with self.paths[name].open("rb") as stream:
+                return copy_stream(stream, self.staging / name)
+        except PermissionError as error:
+            raise NotFound("file may not be read", path=self.paths[name]) from error
+
+
+@dataclass(frozen=True)
+class _Unpacked:
+    """Files of an archive, already in the staging folder."""
+
+    origin: Path
+    files: dict[str, Copied]
+
+    @property
+    def names(self) -> Collection[str]:
+        return self.files
+
+    def take(self, name: str) -> Copied:
+        return self.files[name]
+
+
+def _open_cabinet(
+    dataset: DatasetId, path: Path, staging: Path, limits: TarLimits | None
+) -> _Cabinet:
+    """Plain files win over an archive: they can be seen and mended."""
+    if path.is_file():
+        return _Unpacked(path, unpack(path, staging, dataset.instrument, limits))
+    paths = _list_files(dataset, path)
+    archive = paths.get(tarball_name(dataset.name))
+    if archive is None or inputs_of(dataset.name, dataset.instrument, paths):
+        return _Folder(path, paths, staging)
+    return _Unpacked(archive, unpack(archive, staging, dataset.instrument, limits))
+
+
+def _list_files(dataset: DatasetId, folder: Path) -> dict[str, Path]:
+    paths: dict[str, Path] = {}
+    try:
+        entries = sorted(p for p in folder.iterdir() if p.is_file())
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise NotFound(
+            "no such folder or archive, or it may not be read", dataset=dataset.name, path=folder
+        ) from error
+    for entry in entries:
+        name = entry.name.lower()
+        if name in paths and root_of(name) == dataset.name:
+            raise CorruptFile(
+                "two files whose names differ in case only",
+                dataset=dataset.name,
+                path=folder,
+                found=f"{paths[name].name} {entry.name}",
+            )
+        paths[name] = entry
+    return paths
+
+
+def _take_all(dataset: DatasetId, cabinet: _Cabinet) -> tuple[Association | None, list[Copied]]:
+    """Take and verify the files of a dataset, the association table first."""
+    taken: dict[str, Copied] = {}
+    association = None
+    try:
+        if table := table_name(dataset, cabinet.names):
+            taken[table] = _take(cabinet, table)
+            association = read_association(taken[table].path)
+            names = association_files(dataset, association, cabinet.names)
+        else:
+            names = exposure_files(dataset, cabinet.names)
+        taken |= {name: _take(cabinet, name) for name in names if name not in taken}
+    except HstflowError as error:
+        error.dataset = error.dataset or dataset.name
+        _name_the_source(error, cabinet.origin)
+        raise
+    return association, list(taken.values())
+
+
+def _take(cabinet: _Cabinet, name: str) -> Copied:
+    copied = cabinet.take(name)
+    verify_file(copied.path)
+    return copied
+
+
+def _name_the_source(error: HstflowError, source: Path) -> None:
+    """Say where the file came from: the staging folder is gone when the message is read."""
+    if error.path is None:
+        error.path = str(source)
+    elif Path(error.path).parent != source:
+        error.path = f"{source}/{Path(error.path).name}"
+
+
+@contextmanager
+def _staging(destination: Path) -> Iterator[Path]:
+    """Lend a hidden folder inside the destination, so that publishing is a rename."""
+    made = not destination.exists()
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".fetch-", dir=destination))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write to the destination: {error.strerror}", path=destination
+        ) from error
+    try:
+        yield staging
+    except OSError as error:
+        raise Unavailable(f"reading or writing failed: {error}", path=error.filename) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        if made and not any(destination.iterdir()):
+            destination.rmdir()
+
+
+def _publish(files: Iterable[Copied], folder: Path) -> tuple[InputFile, ...]:
+    """Rename verified files into the destination: all of them, or none."""
+    targets = {folder / copied.path.name: copied for copied in files}
+    if there := sorted(target.name for target in targets if target.exists()):
+        raise ConfigError(
+            "destination holds files of these names already",
+            path=folder,
+            expected="a fresh folder",
+            found=" ".join(there),
+        )
+    for target, copied in targets.items():
+        copied.path.rename(target)
+    return tuple(_describe(target, copied) for target, copied in sorted(targets.items()))
+
+
+def _describe(path: Path, copied: Copied) -> InputFile:
+    return InputFile(
+        name=path.name,
+        path=str(path),
+        sha256=copied.sha256,
+        size=copied.size,
+        suffix=suffix_of(path.name),
+        rootname=root_of(path.name),
+    )
