@@ -1,1 +1,1 @@
-"""One recipe per detector: ordered steps and constants with their sources."""
+"""One recipe per detector: its steps in order, the tables they read, constants with sources."""

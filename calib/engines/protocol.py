@@ -1,0 +1,91 @@
+"""What an engine is: something that turns raw exposures into calibrated products.
+
+Engines are found through the entry-point group ``hstflow.engines``; each entry names a class
+that is made without arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from calib.records import Products, RawInputs, References
+from calib.switches import Overrides
+
+
+@dataclass(frozen=True)
+class CalibrationRequest:
+    """What to calibrate, with what, and where to.
+
+    Attributes
+    ----------
+    dataset
+        Exposure or association.
+    inputs
+        Raw files.
+    references
+        Reference files by exposure; an engine opens no others.
+    output
+        Folder for the products; made where it does not exist.
+    overrides
+        Switches and parameters set by the user.
+    """
+
+    dataset: str
+    inputs: RawInputs
+    references: References
+    output: Path
+    overrides: Overrides = field(default_factory=Overrides)
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A calibration engine.
+
+    Attributes
+    ----------
+    name
+        As in ``--engine NAME`` and in CAL_VER.
+    numbers_version
+        Changes whenever an equal input gives other numbers: part of the fingerprint.
+    """
+
+    name: str
+    numbers_version: str
+
+    def covers(self, header: Mapping[str, Any]) -> str | None:
+        """Say why an exposure is not covered with every product its switches ask for.
+
+        Parameters
+        ----------
+        header
+            Primary header.
+
+        Returns
+        -------
+        str or None
+            The reason; None where it is covered.
+        """
+        ...
+
+    def required_references(self, header: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the reference keywords that the PERFORM switches of a header open."""
+        ...
+
+    def calibrate(self, request: CalibrationRequest) -> Products:
+        """Make the products.
+
+        Raises
+        ------
+        UnsupportedMode
+            The exposure is not covered.
+        MissingReference, ReferenceUnavailable
+            A reference is not named or does not fit; is not in the cache.
+        DataError
+            The input cannot be calibrated.
+        EngineError
+            Anything else that went wrong. Nothing half-made is left.
+        """
+        ...

@@ -1,0 +1,219 @@
+"""The runner: the one loop over the steps of a recipe.
+
+It alone reads and writes switches, checks that references exist, takes times, writes log and
+HISTORY, and decides where several steps are done in one pass.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from calib.engines.trailer import Trailer
+from calib.errors import ConfigError, HstflowError, MissingReference, ReferenceUnavailable
+from calib.instruments.recipe import Fusion, Recipe, Step
+from calib.instruments.state import ExposureState
+from calib.switches import Switch
+
+Hook = Callable[[ExposureState], ExposureState]
+DUMMY = "dummy"  # reason of a step whose reference is a placeholder
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to run a recipe.
+
+    Attributes
+    ----------
+    recipe
+        Steps in order.
+    parameters
+        Parameter records by step name (:meth:`Recipe.resolve_parameters`).
+    start, stop
+        First and last step; None: all. Steps that read tables are done in any case.
+    hooks
+        Called after the step of that name with the state; may return another one.
+    fused
+        Whether several steps may be done in one pass. The bits are the same.
+    """
+
+    recipe: Recipe
+    parameters: Mapping[str, Any]
+    start: str | None = None
+    stop: str | None = None
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
+    fused: bool = True
+
+    def steps(self) -> tuple[Step, ...]:
+        """Return the steps between start and stop.
+
+        Raises
+        ------
+        ConfigError
+            A name is not a step of the recipe, or stop lies before start.
+        """
+        for name in (self.start, self.stop, *self.hooks):
+            if name is not None:
+                self.recipe.step(name)
+        names = [step.name for step in self.recipe.steps]
+        first = names.index(self.start) if self.start else 0
+        last = names.index(self.stop) if self.stop else len(names) - 1
+        if last < first:
+            raise ConfigError("stop lies before start", expected=self.start, found=self.stop)
+        return tuple(
+            step
+            for place, step in enumerate(self.recipe.steps)
+            if place <= last and (place >= first or step.prepares)
+        )
+
+
+def run_recipe(state: ExposureState, plan: Plan, trailer: Trailer) -> ExposureState:
+    """Carry out the steps whose switches are PERFORM, or that have none.
+
+    Parameters
+    ----------
+    state
+        Raw exposure, or one saved after a step.
+
+    Returns
+    -------
+    ExposureState
+        With switches, HISTORY and pixels as the last step leaves them.
+
+    Raises
+    ------
+    MissingReference, ReferenceUnavailable
+        References are not named, or not there: all of them, before anything is computed.
+    DataError
+        As the steps say. Errors name the dataset and the file.
+    """
+    try:
+        due = []
+        for step in plan.steps():
+            status = _status(step, state)
+            if status is Switch.PERFORM:
+                due.append(step)
+            else:
+                state = _pass_over(step, status, state, trailer)
+        check_references(state, due)
+        while due:
+            fusion = _fusion(plan, due, state)
+            count = len(fusion.steps) if fusion else 1
+            state = _carry_out(due[:count], fusion, state, plan, trailer)
+            due = due[count:]
+    except HstflowError as error:
+        error.dataset = error.dataset or state.dataset
+        error.path = error.path or state.path
+        raise
+    return state
+
+
+def check_references(state: ExposureState, steps: Sequence[Step]) -> None:
+    """Find all references that the steps lack.
+
+    Raises
+    ------
+    MissingReference
+        No file is named for some.
+    ReferenceUnavailable
+        Files are named that are not there.
+    """
+    problems: list[HstflowError] = []
+    for step in steps:
+        named = tuple(key for key in step.optional if state.references.is_named(key))
+        for keyword in step.references + named:
+            try:
+                state.references.path(keyword)
+            except (MissingReference, ReferenceUnavailable) as problem:
+                problem.message += f" (opened by {step.name})"
+                problems.append(problem)
+    if problems:
+        final = any(isinstance(problem, MissingReference) for problem in problems)
+        kind = MissingReference if final else ReferenceUnavailable
+        raise kind("; ".join(dict.fromkeys(map(str, problems))))
+
+
+def _status(step: Step, state: ExposureState) -> Switch:
+    """Return PERFORM, OMIT, COMPLETE or SKIPPED; a placeholder reference skips the step."""
+    if step.switch is None:
+        return Switch.PERFORM
+    switch = state.switch(step.switch)
+    named = [key for key in step.references if state.references.is_named(key)]
+    if switch is Switch.PERFORM and any(_is_dummy(state, key) for key in named):
+        return Switch.SKIPPED
+    return switch
+
+
+def _is_dummy(state: ExposureState, keyword: str) -> bool:
+    use = state.references.uses[keyword]
+    return use.path is not None and state.references.pedigree(keyword).is_dummy
+
+
+def _pass_over(step: Step, status: Switch, state: ExposureState, trailer: Trailer) -> ExposureState:
+    trailer.say(f"{step.name}: {step.switch} {status}, nothing done", logging.INFO)
+    if status is Switch.SKIPPED and step.switch and state.switch(step.switch) is Switch.PERFORM:
+        return _close(step, state.skip(DUMMY))
+    return state
+
+
+def _fusion(plan: Plan, due: Sequence[Step], state: ExposureState) -> Fusion | None:
+    """Return a pass that does the next steps, unless a hook wants to see a state in between."""
+    if not plan.fused:
+        return None
+    for fusion in plan.recipe.fusions:
+        names = tuple(step.name for step in due[: len(fusion.steps)])
+        seen = any(name in plan.hooks for name in names[:-1])
+        if names == fusion.steps and not seen and fusion.accepts(state):
+            return fusion
+    return None
+
+
+def _carry_out(
+    steps: Sequence[Step], fusion: Fusion | None, state: ExposureState, plan: Plan, trailer: Trailer
+) -> ExposureState:
+    began = time.perf_counter()
+    made = fusion.compute(state, plan.parameters) if fusion else None
+    for place, step in enumerate(steps):
+        if fusion:
+            state = fusion.records[place](state, made)
+        else:
+            state = step.call(state, plan.parameters[step.name])
+        seconds, began = time.perf_counter() - began, time.perf_counter()
+        _say(step, state, seconds, trailer)
+        state = _close(step, state)
+    hook = plan.hooks.get(steps[-1].name)
+    return hook(state) if hook else state
+
+
+def _say(step: Step, state: ExposureState, seconds: float, trailer: Trailer) -> None:
+    done = "done" if state.skipped is None else f"not done: {state.skipped}"
+    trailer.say(f"{step.name}: {done} in {seconds:.3f} s", logging.INFO)
+    for note in state.notes:
+        trailer.say(note, logging.WARNING if note in state.warnings else logging.DEBUG)
+
+
+def _close(step: Step, state: ExposureState) -> ExposureState:
+    """Write switch and HISTORY of a step, and clear what belongs to it alone."""
+    lines = [*_headline(step, state.skipped), *state.notes]
+    if step.switch:
+        value = Switch.COMPLETE if state.skipped is None else Switch.SKIPPED
+        state = state.with_primary({step.switch: str(value)}, {step.switch: "calibration switch"})
+        for keyword in step.references + step.optional:
+            if state.references.is_named(keyword):
+                lines += state.references.history(keyword)
+    return dataclasses.replace(state.with_history(*lines), notes=(), skipped=None)
+
+
+def _headline(step: Step, skipped: str | None) -> list[str]:
+    if step.headline is not None and skipped is None:
+        return [step.headline] if step.headline else []
+    if step.switch is None:
+        return []
+    if skipped is None:
+        return [f"{step.switch} complete ..."]
+    why = "skipped due to dummy reference file" if skipped == DUMMY else "not performed"
+    return [f"{step.switch} {why} ..."]

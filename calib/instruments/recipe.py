@@ -1,0 +1,283 @@
+"""A recipe is data: phases of named steps, which one runner carries out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from calib.errors import ConfigError
+from calib.instruments.reference_set import NO_FILE
+from calib.instruments.state import ExposureState
+from calib.switches import Overrides, Switch, read_switch
+
+StepFunction = Callable[..., ExposureState]
+Parameters = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One named step.
+
+    Attributes
+    ----------
+    name
+        Verb and object, such as ``subtract_dark``; unique in the recipe.
+    function
+        Takes the state (and the parameters, where there are any) and returns a new one.
+    switch
+        Keyword that must be PERFORM; None: always done.
+    references
+        Keywords of files it opens; without them it cannot run.
+    optional
+        Keywords of files it opens where one is named.
+    parameters
+        Frozen dataclass with the defaults; None where there is nothing to set.
+    needs, gives
+        Facts about the state that must hold before and that hold afterwards.
+    prepares
+        It reads tables into the state: done also where a run starts later.
+    headline
+        First HISTORY line; None: ``SWITCH complete ...``; empty: none.
+    """
+
+    name: str
+    function: StepFunction
+    switch: str | None = None
+    references: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    parameters: Any = None
+    needs: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
+    prepares: bool = False
+    headline: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """Name without its verb: ``bias_level`` of ``subtract_bias_level``."""
+        return self.name.partition("_")[2] or self.name
+
+    def call(self, state: ExposureState, parameters: Any) -> ExposureState:
+        """Carry out the step."""
+        return self.function(state) if parameters is None else self.function(state, parameters)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Steps that make one kind of thing: ``exposure``, ``product``."""
+
+    name: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Consecutive steps whose pixels are made in one pass.
+
+    Attributes
+    ----------
+    steps
+        Names in the order of the recipe.
+    compute
+        Takes the state and the parameters by step name, returns what `records` need.
+    records
+        For each step: takes the state and that result, returns the state with the headers
+        (and, at the last step at the latest, the pixels) as the step itself leaves them.
+    accepts
+        Whether the pass can do this state; otherwise the steps are done one by one.
+    """
+
+    steps: tuple[str, ...]
+    compute: Callable[[ExposureState, Parameters], Any]
+    records: tuple[Callable[[ExposureState, Any], ExposureState], ...]
+    accepts: Callable[[ExposureState], bool]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Calibration of one detector.
+
+    Attributes
+    ----------
+    name
+        ``acs_hrc``.
+    instrument, detector
+        INSTRUME and DETECTOR of the exposures.
+    phases
+        Steps in order.
+    refuses
+        Says of a header why its mode is not covered; None where it is.
+    fusions
+        Faster ways to do some consecutive steps with the same bits.
+    other_switches
+        Switches of the detector's headers that no step of this recipe has, but that a user
+        may set: ``refuses`` looks at them.
+
+    Raises
+    ------
+    ConfigError
+        Two steps have one name, or a step comes before one that gives what it needs.
+    """
+
+    name: str
+    instrument: str
+    detector: str
+    phases: tuple[Phase, ...]
+    refuses: Callable[[Mapping[str, Any]], str | None]
+    fusions: tuple[Fusion, ...] = ()
+    other_switches: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        given: set[str] = set()
+        names: set[str] = set()
+        for step in self.steps:
+            if step.name in names:
+                raise ConfigError(f"recipe {self.name} has a step twice", found=step.name)
+            if lacking := [need for need in step.needs if need not in given]:
+                raise ConfigError(
+                    f"step {step.name} of recipe {self.name} comes too early", expected=lacking
+                )
+            names.add(step.name)
+            given.update(step.gives)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps in order."""
+        return tuple(step for phase in self.phases for step in phase.steps)
+
+    def applies_to(self, header: Mapping[str, Any]) -> bool:
+        """Whether the exposure is of this detector."""
+        found = tuple(str(header.get(key, "")).strip().upper() for key in ("INSTRUME", "DETECTOR"))
+        return found == (self.instrument, self.detector)
+
+    def step(self, name: str) -> Step:
+        """Return a step by name.
+
+        Raises
+        ------
+        ConfigError
+            There is no such step.
+        """
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise ConfigError(
+            f"recipe {self.name} has no such step",
+            expected=" ".join(step.name for step in self.steps),
+            found=name,
+        )
+
+    def insert_after(self, name: str, step: Step) -> Recipe:
+        """Return a recipe with one more step behind a named one."""
+        return self._insert(name, step, 1)
+
+    def insert_before(self, name: str, step: Step) -> Recipe:
+        """Return a recipe with one more step in front of a named one."""
+        return self._insert(name, step, 0)
+
+    def replace(self, name: str, step: Step) -> Recipe:
+        """Return a recipe with another step in place of a named one; it is no longer fused."""
+        self.step(name)
+        phases = tuple(
+            dataclasses.replace(
+                phase, steps=tuple(step if old.name == name else old for old in phase.steps)
+            )
+            for phase in self.phases
+        )
+        fusions = tuple(fusion for fusion in self.fusions if name not in fusion.steps)
+        return dataclasses.replace(self, phases=phases, fusions=fusions)
+
+    def required_references(self, header: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the keywords of the files that the PERFORM switches open.
+
+        Optional ones are among them where the header names a file.
+        """
+        keywords: list[str] = []
+        for step in self.steps:
+            if step.switch is None or read_switch(header, step.switch) is Switch.PERFORM:
+                keywords += step.references
+                keywords += [key for key in step.optional if _names_file(header, key)]
+        return tuple(dict.fromkeys(keywords))
+
+    def resolve_parameters(self, overrides: Overrides) -> dict[str, Any]:
+        """Return the parameter records by step name, with the values of the user.
+
+        Raises
+        ------
+        ConfigError
+            A step, parameter or switch is unknown, or a value is of another type.
+        """
+        self._check_switches(overrides)
+        records = {step.name: step.parameters for step in self.steps}
+        for name, text in overrides.parameters.items():
+            subject, _, parameter = name.partition(".")
+            step = self._with_parameter(subject, parameter, name)
+            value = _parse(text, getattr(step.parameters, parameter), name)
+            records[step.name] = dataclasses.replace(records[step.name], **{parameter: value})
+        return records
+
+    def _check_switches(self, overrides: Overrides) -> None:
+        known = {*self.other_switches, *(step.switch for step in self.steps if step.switch)}
+        if unknown := [name for name in overrides.switches if name not in known]:
+            raise ConfigError(
+                f"recipe {self.name} has no such switch",
+                expected=" ".join(sorted(known)),
+                found=" ".join(unknown),
+            )
+
+    def _with_parameter(self, subject: str, parameter: str, name: str) -> Step:
+        for step in self.steps:
+            if subject in {step.name, step.subject} and hasattr(step.parameters, parameter):
+                return step
+        known = [
+            f"{step.subject}.{field.name}"
+            for step in self.steps
+            if step.parameters is not None
+            for field in dataclasses.fields(step.parameters)
+        ]
+        raise ConfigError(
+            f"recipe {self.name} has no such parameter", expected=" ".join(known), found=name
+        )
+
+    def _insert(self, name: str, step: Step, shift: int) -> Recipe:
+        self.step(name)
+        phases = []
+        for phase in self.phases:
+            names = [old.name for old in phase.steps]
+            steps = list(phase.steps)
+            if name in names:
+                steps.insert(names.index(name) + shift, step)
+            phases.append(dataclasses.replace(phase, steps=tuple(steps)))
+        return dataclasses.replace(self, phases=tuple(phases))
+
+
+def shown_parameters(steps: tuple[Step, ...], records: Parameters) -> dict[str, str]:
+    """Return the resolved parameters as ``subject.parameter`` to text, for the record."""
+    return {
+        f"{step.subject}.{field.name}": str(getattr(records[step.name], field.name))
+        for step in steps
+        if step.parameters is not None
+        for field in dataclasses.fields(step.parameters)
+    }
+
+
+def _names_file(header: Mapping[str, Any], keyword: str) -> bool:
+    return str(header.get(keyword, "")).strip().upper() not in NO_FILE
+
+
+def _parse(text: str, default: Any, name: str) -> Any:
+    """Read a value of the type of the default: yes/no, whole number, number or text."""
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    try:
+        value = words[text.lower()] if isinstance(default, bool) else type(default)(text)
+    except (KeyError, ValueError):
+        value = None
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        raise ConfigError(
+            f"{name} cannot be set to this",
+            expected=f"{type(default).__name__} such as {default}",
+            found=repr(text),
+        )
+    return value

@@ -1,0 +1,354 @@
+"""Bias level: a line fitted to the overscan columns, and its drift along the rows (BLEVCORR).
+
+For one amplifier per image: HRC, and WFC subarrays without the later corrections. Each row
+of the overscan gives a median, a straight line is fitted to them; the virtual overscan
+above the image gives the slope along the rows. Sources: ACS Data Handbook 3.4.4; calacs
+doblev, blevfit, blevdrift.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from calib.arithmetic.flags import is_good
+from calib.arithmetic.signal import subtract_level
+from calib.compiled import Planes, compiled, planes
+from calib.image import Float, Image
+from calib.steps.line import Doubles, fit_line
+from calib.steps.section import Region
+
+
+class Overscan(NamedTuple):
+    """Where the overscan of an image lies: a row of OSCNTAB, counted from 0, ends included.
+
+    Attributes
+    ----------
+    trim_x, trim_y
+        Columns and rows to cut off at both sides.
+    bias_sections
+        First and last column of one or two bias sections; the first one anchors the drift.
+    virtual_x, virtual_y
+        Columns and rows of the virtual overscan; (0, 0) or less where there is none.
+    """
+
+    trim_x: tuple[int, int]
+    trim_y: tuple[int, int]
+    bias_sections: tuple[tuple[int, int], ...]
+    virtual_x: tuple[int, int] = (-1, -1)
+    virtual_y: tuple[int, int] = (-1, -1)
+
+
+@dataclass(frozen=True)
+class BiasLevelParameters:
+    """How the line is fitted.
+
+    Attributes
+    ----------
+    clip_sigma
+        Row medians above mean + this times sigma are left out (calacs cleanBiasFit: 3).
+    noise_clip
+        Then those above the new mean + this times the read noise (3).
+    truncate_thresholds
+        Cut the two limits to whole electrons, as calacs does (:func:`whole_threshold`).
+    match_rows
+        Evaluate the line at the row it was fitted to. calacs does not
+        (:func:`row_shift`); without rows trimmed at the bottom both agree.
+    """
+
+    clip_sigma: float = 3.0
+    noise_clip: float = 3.0
+    truncate_thresholds: bool = True
+    match_rows: bool = False
+
+
+@dataclass(frozen=True)
+class BiasLevel:
+    """What was found in the overscan.
+
+    Attributes
+    ----------
+    slope, intercept
+        Level [electrons] at row y: intercept + slope * (y - middle_row).
+    middle_row
+        Row at which the line has the value of the intercept.
+    drift, zero_column
+        Change per column [electrons], and the column at which it is 0.
+    from_overscan
+        False where the default of the CCD table was used: no overscan, or no fit.
+    has_drift
+        Whether the virtual overscan gave a slope.
+    mean
+        Mean level of the image [electrons] (MEANBLEV, BIASLEVx).
+    """
+
+    slope: float
+    intercept: float
+    middle_row: float
+    drift: float = 0.0
+    zero_column: float = 0.0
+    from_overscan: bool = True
+    has_drift: bool = False
+    mean: float = 0.0
+
+
+def fit_bias_level(
+    image: Image,
+    overscan: Overscan,
+    region: Region,
+    serious: int,
+    *,
+    read_noise: float,
+    default: float,
+    parameters: BiasLevelParameters = BiasLevelParameters(),
+) -> BiasLevel:
+    """Fit the bias level of an image read out by one amplifier.
+
+    Parameters
+    ----------
+    image
+        In electrons, with overscan. Pixels with a serious flag are left out of the medians.
+    overscan
+        Where the bias columns and the virtual overscan lie.
+    region
+        The science pixels: rows of the fit, columns of the mean drift.
+    serious
+        Mask of flags that make a pixel bad (SDQFLAGS).
+    read_noise, default
+        Read noise, and level where no line can be fitted (bias of the CCD table times gain),
+        both in electrons.
+
+    Returns
+    -------
+    BiasLevel
+        The line and the drift; :func:`subtract_bias_level` applies them.
+    """
+    rows, good = row_medians(image, overscan, region, serious)
+    keep = reject_outliers(rows, good, read_noise, parameters)
+    line = fit_line(np.arange(rows.size) - rows.size // 2, rows, keep)
+    slope, intercept = (0.0, default) if line is None else line
+    drift, has_drift = fit_drift(image, overscan, serious)
+    first = overscan.bias_sections[0]
+    zero = (first[0] + first[1]) / 2.0
+    middle = rows.size // 2 + row_shift(region, parameters)
+    return BiasLevel(
+        slope=slope,
+        intercept=intercept,
+        middle_row=middle,
+        drift=drift,
+        zero_column=zero,
+        from_overscan=True,
+        has_drift=has_drift,
+        mean=_mean_level(region, (slope, intercept, middle), drift, zero),
+    )
+
+
+def row_shift(region: Region, parameters: BiasLevelParameters) -> int:
+    """Return by how many rows the line is moved when it is evaluated: a trap of calacs.
+
+    The program fits against row numbers of the trimmed image and evaluates at those of the
+    raw one, so the line is too far down by the rows trimmed at the bottom. Kept, because
+    archived data have it; `match_rows` gives the right value.
+    """
+    return region.y0 if parameters.match_rows else 0
+
+
+def whole_threshold(limit: float) -> float:
+    """Return a limit as calacs compares it: cut to an integer, without its sign.
+
+    C's integer `abs` is called with a floating-point number. The limit is low by up to one
+    electron, so a few more rows are rejected.
+    """
+    return float(abs(int(limit)))
+
+
+def reject_outliers(
+    values: Doubles, good: npt.NDArray[np.bool_], noise: float, parameters: BiasLevelParameters
+) -> npt.NDArray[np.bool_]:
+    """Return which row medians enter the fit: cosmic rays and bleeding lie above.
+
+    Sigma is at most the square root of the mean (that of Poisson noise), clipping is one
+    sided and done twice: by sigma, then by the read noise. Empty rows are not good.
+    """
+    if good.sum() < 2:  # noqa: PLR2004 - no scatter of one value
+        return good.copy()
+    cut = whole_threshold if parameters.truncate_thresholds else float
+    keep = good.copy()
+    mean, sigma = _mean_and_sigma(values, keep)
+    if mean >= 0:
+        sigma = min(sigma, math.sqrt(mean))
+    keep &= ~(values > cut(parameters.clip_sigma * sigma + mean))
+    if not keep.any():
+        return keep
+    mean, _ = _mean_and_sigma(values, keep)
+    clip = float(np.float32(parameters.noise_clip) * np.float32(noise))
+    keep &= ~(values > cut(clip + mean))
+    return keep
+
+
+def row_medians(
+    image: Image, overscan: Overscan, region: Region, serious: int
+) -> tuple[Doubles, npt.NDArray[np.bool_]]:
+    """Return the median of the bias columns for each row of the region, and where it exists."""
+    columns = _columns(overscan.bias_sections, image.shape[1])
+    values = np.zeros(region.y1 - region.y0)
+    good = np.zeros(values.size, np.bool_)
+    _row_medians(planes(image), columns, region.y0, serious, values, good)
+    return values, good
+
+
+def fit_drift(image: Image, overscan: Overscan, serious: int) -> tuple[float, bool]:
+    """Return the slope along the rows from the virtual overscan, and whether there is one."""
+    (x0, x1), (y0, y1) = overscan.virtual_x, overscan.virtual_y
+    if (y0 <= 0 and y1 <= 0) or x1 <= x0 or y1 <= y0:
+        return 0.0, False
+    values = np.zeros(x1 - x0 + 1)
+    good = np.zeros(values.size, np.bool_)
+    _column_medians(planes(image), x0, y0, y1, serious, values, good)
+    line = fit_line(np.arange(x0, x1 + 1) - (x0 + x1) // 2, values, good, singular=0.0)
+    return (0.0, False) if line is None else (line[0], True)
+
+
+def subtract_bias_level(image: Image, level: BiasLevel, region: Region) -> Image:
+    """Subtract a fitted level from the science pixels; overscan, errors and flags are kept.
+
+    Parameters
+    ----------
+    image
+        In electrons; NaN stays NaN, flagged pixels are corrected too.
+    level
+        Of :func:`fit_bias_level`.
+    region
+        Science pixels.
+    """
+    sci = np.array(image.sci, np.float32, order="C")
+    _subtract(planes(image), *levels_and_drifts(level, region), region.y0, region.x0, sci)
+    return Image(sci, image.err, image.dq, image.unit)
+
+
+def subtract_default_level(image: Image, level: float) -> Image:
+    """Subtract one level from every pixel, in 32 bits: images without overscan.
+
+    Parameters
+    ----------
+    level
+        Bias of the CCD table times gain [electrons].
+    """
+    return Image(image.sci - np.float32(level), image.err, image.dq, image.unit)
+
+
+def levels_and_drifts(level: BiasLevel, region: Region) -> tuple[Doubles, Doubles]:
+    """Return the level of each row and the drift of each column of a region, in 64 bits."""
+    rows = np.arange(region.y0, region.y1, dtype=np.float64)
+    columns = np.arange(region.x0, region.x1, dtype=np.float64)
+    return (
+        (rows - level.middle_row) * level.slope + level.intercept,
+        (columns - level.zero_column) * level.drift,
+    )
+
+
+def _columns(sections: tuple[tuple[int, int], ...], nx: int) -> npt.NDArray[np.int64]:
+    """Return the bias columns; sections that reach over the edge are cut."""
+    return np.concatenate(
+        [np.arange(max(first, 0), min(last, nx - 1) + 1) for first, last in sections]
+    ).astype(np.int64)
+
+
+def _mean_and_sigma(values: Doubles, keep: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Return mean and N-1 standard deviation, summed in order."""
+    kept = values[keep]
+    mean = _ordered_sum(kept) / kept.size
+    if kept.size < 2:  # noqa: PLR2004 - no scatter of one value
+        return mean, 0.0
+    return mean, math.sqrt(_ordered_sum((kept - mean) ** 2) / (kept.size - 1))
+
+
+def _ordered_sum(values: Doubles) -> float:
+    return float(np.add.accumulate(values)[-1]) if values.size else 0.0
+
+
+def _mean_level(
+    region: Region, line: tuple[float, float, float], drift: float, zero: float
+) -> float:
+    """Return the mean over rows of level + drift at half the width of the image.
+
+    The drift is that of column nx/2 of the trimmed image, although columns are counted in
+    the raw one: as calacs (DriftMean) writes it into MEANBLEV.
+    """
+    slope, intercept, middle = line
+    rows = np.arange(region.y0, region.y1, dtype=np.float64)
+    average_drift = ((region.x1 - region.x0) / 2.0 - zero) * drift
+    levels = (rows - middle) * slope + intercept + average_drift
+    return _ordered_sum(levels) / rows.size
+
+
+@compiled("f8", "out f8[:]", "i8")
+def _median(values: Doubles, count: int) -> float:
+    """Return the median of the first values, which get sorted (insertion: there are few)."""
+    for i in range(1, count):
+        value = values[i]
+        j = i
+        while j > 0 and values[j - 1] > value:
+            values[j] = values[j - 1]
+            j -= 1
+        values[j] = value
+    half = count // 2
+    if count % 2 == 1:
+        return float(values[half])
+    return float((values[half - 1] + values[half]) / 2.0)
+
+
+@compiled("void", "planes", "i8[:]", "i8", "i4", "out f8[:]", "out b1[:]")
+def _row_medians(
+    image: Planes,
+    columns: npt.NDArray[np.int64],
+    first: int,
+    serious: int,
+    values: Doubles,
+    good: npt.NDArray[np.bool_],
+) -> None:
+    scratch = np.empty(columns.size)
+    for j in range(values.size):
+        count = 0
+        for x in columns:
+            if is_good(image.dq[first + j, x], serious):
+                scratch[count] = image.sci[first + j, x]
+                count += 1
+        if count > 0:
+            values[j] = _median(scratch, count)
+            good[j] = True
+
+
+@compiled("void", "planes", "i8", "i8", "i8", "i4", "out f8[:]", "out b1[:]")
+def _column_medians(
+    image: Planes,
+    first: int,
+    y0: int,
+    y1: int,
+    serious: int,
+    values: Doubles,
+    good: npt.NDArray[np.bool_],
+) -> None:
+    scratch = np.empty(y1 - y0 + 1)
+    for i in range(values.size):
+        count = 0
+        for y in range(y0, y1 + 1):
+            if is_good(image.dq[y, first + i], serious):
+                scratch[count] = image.sci[y, first + i]
+                count += 1
+        if count > 0:
+            values[i] = _median(scratch, count)
+            good[i] = True
+
+
+@compiled("void", "planes", "f8[:]", "f8[:]", "i8", "i8", "out f4[:,:]")
+def _subtract(
+    image: Planes, levels: Doubles, drifts: Doubles, y0: int, x0: int, sci: Float
+) -> None:
+    for j in range(levels.size):
+        for i in range(drifts.size):
+            sci[y0 + j, x0 + i] = subtract_level(image.sci[y0 + j, x0 + i], levels[j], drifts[i])
