@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import tarfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from calib.simulate.observatory import Observatory
 
 settings.register_profile(
     "ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ci")
 
+# Compiled kernels are kept where the next test finds them, although each has its own home.
+os.environ.setdefault("HSTFLOW_CACHE", str(Path("~/.cache/hstflow").expanduser()))
 SHARED = Path(os.environ.get("HSTFLOW_SHARED", Path(__file__).parents[2] / "shared"))
 
 
@@ -49,3 +55,11 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         }:
             monkeypatch.delenv(name)
     return home
+
+
+@pytest.fixture(scope="session")
+def observatory(tmp_path_factory: pytest.TempPathFactory) -> Observatory:
+    """Return a small simulated observatory: raws, references, two CRDS contexts."""
+    from calib.simulate.observatory import build_observatory
+
+    return build_observatory(tmp_path_factory.mktemp("observatory"), exposures=2, small=True)

@@ -1,0 +1,165 @@
+"""Stage 5: publication of a dataset, once, atomically, with its provenance."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from calib.archive.fingerprint import fingerprint
+from calib.archive.holdings import find_published, free_run
+from calib.archive.layout import publication_folder
+from calib.archive.manifest import read_manifest
+from calib.archive.provenance import provenance_record
+from calib.archive.publish import File, Publication, make_current, publish
+from calib.errors import ConfigError
+from calib.ledger.ledger import Attempt
+from calib.records import Archived, Previews, ProductFile, Products, RawInputs, References
+from calib.stages.bestrefs import updated_inputs
+from calib.stages.calibrate import engine_of, reference_checksums
+from calib.stages.job import Job
+from calib.stages.joblog import LOG_NAME
+from calib.stages.recording import ledger_of
+
+
+@dataclass(frozen=True)
+class Made:
+    """Everything the stages before publication made."""
+
+    inputs: RawInputs
+    references: References
+    products: Products
+    previews: Previews
+
+
+def published_before(job: Job, inputs: RawInputs, references: References) -> Archived | None:
+    """Return where the same result already lies, made current; None if it does not exist.
+
+    The same result means an equal fingerprint: inputs, context, references, engine with its
+    numbers-version, and parameters.
+    """
+    if job.output is None:
+        return None
+    output = Path(job.output)
+    found = find_published(output, job.id, job_fingerprint(job, inputs, references))
+    if found is not None:
+        make_current(output, job.id, found.run)
+    return found
+
+
+def choose_run(job: Job, made: Made) -> str:
+    """Return the name of the run to publish in.
+
+    A name that a person chose is kept. Otherwise a run that holds another result of this
+    dataset (its inputs or a reference changed) gives way to NAME-2, NAME-3...
+    """
+    if job.run_is_named or job.output is None:
+        return job.run
+    mark = job_fingerprint(job, made.inputs, made.references)
+    return free_run(Path(job.output), job.run, job.id, mark)
+
+
+def archive(job: Job, made: Made, run: str) -> Archived:
+    """Publish products, previews and logs to ``OUTPUT/runs/RUN/INSTRUMENT/ID``.
+
+    With no output folder the products stay in the work folder, and that is the answer.
+
+    Raises
+    ------
+    ArchiveError
+        The output cannot be written or does not verify; nothing is half-published.
+    """
+    if job.output is None:
+        return Archived(run=run, uri=job.folder.as_uri(), manifest_sha256="")
+    publication = Publication(
+        dataset=job.id,
+        run=run,
+        fingerprint=job_fingerprint(job, made.inputs, made.references),
+        files=_files(job, made),
+        provenance=_provenance(job, made),
+    )
+    return publish(publication, Path(job.output))
+
+
+def register_run(job: Job, run: str) -> None:
+    """Enter the run in the ledger, before anything is published in it.
+
+    Raises
+    ------
+    ConfigError
+        A run of this name exists with another context, engine, parameters or output.
+    """
+    if job.output is None:
+        return
+    ledger_of(job.ledger).ensure_run(
+        run,
+        context=job.context,
+        engine=job.options.engine,
+        engine_version=version("hstflow"),
+        parameters=_parameters(job),
+        output=job.output,
+    )
+
+
+def register_products(job: Job, attempt: Attempt, archived: Archived) -> None:
+    """Enter the published files in the ledger, as the manifest lists them, and what is current."""
+    if job.output is None:
+        return
+    folder = publication_folder(Path(job.output), archived.run, job.id)
+    files = tuple(
+        ProductFile(entry.name, str(folder / entry.name), entry.sha256, entry.size)
+        for entry in read_manifest(folder).files
+    )
+    ledger = ledger_of(job.ledger)
+    ledger.record_products(attempt, archived.run, job.id, archived.uri, files)
+    ledger.set_current(job.id, archived.run)
+
+
+def register_found(job: Job, attempt: Attempt, archived: Archived) -> None:
+    """Enter what was found published: a crash, or another ledger, may have left it out."""
+    with suppress(ConfigError):  # the run is known, with the settings that it was made with
+        register_run(job, archived.run)
+    register_products(job, attempt, archived)
+
+
+def job_fingerprint(job: Job, inputs: RawInputs, references: References) -> str:
+    """Return the fingerprint of the result that this job makes."""
+    engine = engine_of(job, inputs)
+    return fingerprint(
+        job.dataset,
+        inputs=[file.sha256 for file in inputs.files],
+        context=job.context,
+        references=reference_checksums(references),
+        engine=engine.name,
+        numbers_version=engine.numbers_version,
+        parameters=_parameters(job),
+    )
+
+
+def _parameters(job: Job) -> dict[str, Any]:
+    return {
+        "overrides": dataclasses.asdict(job.options.overrides),
+        "references": sorted(job.options.references),
+    }
+
+
+def _files(job: Job, made: Made) -> tuple[File, ...]:
+    products = [File("product", Path(f.path), f.sha256) for f in made.products.files]
+    raws = [File("product", Path(f.path), None) for f in updated_inputs(job, made.inputs).files]
+    previews = [File("preview", Path(f.path), f.sha256) for f in made.previews.files]
+    logs = [File("log", path, None) for path in (job.folder / LOG_NAME,) if path.exists()]
+    if made.products.log:
+        logs.append(File("log", Path(made.products.log), None))
+    return (*products, *raws, *previews, *logs)
+
+
+def _provenance(job: Job, made: Made) -> dict[str, Any]:
+    return provenance_record(
+        inputs=made.inputs,
+        references=made.references,
+        products=made.products,
+        parameters=_parameters(job),
+    )

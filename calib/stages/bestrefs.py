@@ -1,0 +1,88 @@
+"""Stage 2: the best references on one context, written into scratch copies of the headers."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from calib.engines.lookup import required_references
+from calib.fitsfile import primary_header
+from calib.records import InputFile, RawInputs, References
+from calib.references.bestrefs import best_references
+from calib.references.headers import update_headers
+from calib.stages.job import Job, key_of
+from calib.stages.workfolder import Finished, StageFolder
+
+
+def bestrefs(job: Job, inputs: RawInputs) -> Finished[References]:
+    """Choose the references of every exposure.
+
+    Raises
+    ------
+    MissingReference, ReferenceUnavailable, ContextError
+        As :func:`calib.references.bestrefs.best_references`.
+    """
+    place = StageFolder(job.folder / "bestrefs", References, bestrefs_key(job, inputs))
+    return place.run(lambda folder: _choose(job, inputs, folder), still_valid=_references_there)
+
+
+def bestrefs_key(job: Job, inputs: RawInputs) -> str:
+    """Return what decides the answer: inputs, context, custom references, what is opened."""
+    return key_of(
+        "bestrefs",
+        sorted(file.sha256 for file in inputs.files),
+        job.context,
+        job.options.references,
+        job.options.engine,
+        dataclasses.asdict(job.options.overrides),
+        dataclasses.asdict(job.profile),
+    )
+
+
+def updated_inputs(job: Job, inputs: RawInputs) -> RawInputs:
+    """Return the inputs with the exposures whose headers name the chosen references."""
+    folder = job.folder / "bestrefs"
+
+    def moved(file: InputFile) -> InputFile:
+        path = folder / file.name
+        return dataclasses.replace(file, path=str(path)) if path.exists() else file
+
+    return dataclasses.replace(inputs, files=tuple(map(moved, inputs.files)))
+
+
+def _choose(job: Job, inputs: RawInputs, folder: Path) -> References:
+    def required(header: Mapping[str, Any]) -> tuple[str, ...]:
+        return required_references(job.options.engine, header, job.options.overrides)
+
+    references = best_references(
+        [Path(file.path) for file in inputs.exposures],
+        context=job.context,
+        profile=job.profile,
+        required=required,
+        custom={keyword: Path(path) for keyword, path in job.options.references.items()},
+    )
+    for file in inputs.exposures:
+        _write_headers(file, references, folder)
+    return references
+
+
+def _write_headers(file: InputFile, references: References, folder: Path) -> None:
+    exposure = references.of(file.name)
+    if exposure is None:
+        return
+    copy = Path(shutil.copyfile(file.path, folder / file.name))
+    update_headers(copy, exposure, references.context)
+
+
+def _references_there(references: References) -> bool:
+    """Look again: a file that was in the cache may have left it since."""
+    uses = [use for exposure in references.exposures for use in exposure.references]
+    return all(Path(use.path).is_file() for use in uses if use.path)
+
+
+def headers_of(inputs: RawInputs) -> list[Mapping[str, Any]]:
+    """Return the primary headers of the exposures."""
+    return [primary_header(file.path) for file in inputs.exposures]

@@ -1,0 +1,74 @@
+"""Stage 3: calibration by the engine that covers the dataset."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from calib.engines.lookup import choose_engine
+from calib.engines.protocol import CalibrationRequest, Engine
+from calib.records import Products, RawInputs, References
+from calib.stages.bestrefs import headers_of, updated_inputs
+from calib.stages.job import Job, key_of
+from calib.stages.workfolder import Finished, StageFolder
+
+
+def calibrate(job: Job, inputs: RawInputs, references: References) -> Finished[Products]:
+    """Make the products of a dataset.
+
+    Raises
+    ------
+    UnsupportedMode
+        No engine at hand covers the dataset completely.
+    EngineError, DataError
+        As the engine says; nothing half-made is left.
+    """
+    engine = engine_of(job, inputs)
+    place = StageFolder(
+        job.folder / "calibrate", Products, calibrate_key(job, engine, inputs, references)
+    )
+    return place.run(lambda folder: _run(job, engine, inputs, references, folder))
+
+
+def engine_of(job: Job, inputs: RawInputs) -> Engine:
+    """Return the engine that the options and the headers ask for."""
+    return choose_engine(job.options.engine, headers_of(inputs), job.options.overrides)
+
+
+def calibrate_key(job: Job, engine: Engine, inputs: RawInputs, references: References) -> str:
+    """Return what decides the numbers."""
+    return key_of(
+        "calibrate",
+        sorted(file.sha256 for file in inputs.files),
+        references.context,
+        reference_checksums(references),
+        engine.name,
+        engine.numbers_version,
+        dataclasses.asdict(job.options.overrides),
+    )
+
+
+def reference_checksums(references: References) -> list[str]:
+    """Return one line per exposure and keyword, sorted.
+
+    The content counts where the file is opened. Of the others only the name does: whether
+    they happen to lie in this cache changes nothing.
+    """
+    return sorted(
+        f"{exposure.file} {use.keyword} {use.name} {use.sha1 if use.required else ''}"
+        for exposure in references.exposures
+        for use in exposure.references
+    )
+
+
+def _run(
+    job: Job, engine: Engine, inputs: RawInputs, references: References, folder: Path
+) -> Products:
+    request = CalibrationRequest(
+        dataset=job.dataset,
+        inputs=updated_inputs(job, inputs),
+        references=references,
+        output=folder,
+        overrides=job.options.overrides,
+    )
+    return engine.calibrate(request)

@@ -1,0 +1,39 @@
+"""Stage 1: the raw inputs, complete and verified, in the job's work folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from calib.fetch.local import fetch_inputs
+from calib.records import RawInputs
+from calib.stages.job import Job, key_of
+from calib.stages.workfolder import RECORD, Finished, StageFolder
+
+
+def fetch(job: Job) -> Finished[RawInputs]:
+    """Copy, unpack and verify the inputs of a dataset.
+
+    Inputs fetched by an earlier attempt are used again unless a source file is newer.
+
+    Raises
+    ------
+    NotFound, MissingMember, CorruptFile, ConfigError
+        As :func:`calib.fetch.local.fetch_inputs`.
+    """
+    place = StageFolder(job.folder / "fetch", RawInputs, key_of("fetch", job.dataset, job.source))
+    made = place.path / RECORD
+    return place.run(
+        lambda folder: fetch_inputs(job.id, job.source, folder),
+        still_valid=lambda inputs: _not_newer(job, inputs, made),
+    )
+
+
+def _not_newer(job: Job, inputs: RawInputs, made: Path) -> bool:
+    """Tell whether every local source file is older than our copy (the rule of make)."""
+    scheme, _, folder = job.source.partition(":")
+    if scheme != "file":
+        return True
+    limit = made.stat().st_mtime
+    names = [file.name for file in inputs.files] + [f"{job.dataset}.tar.gz"]
+    sources = [Path(folder), *(Path(folder) / name for name in names)]
+    return all(path.stat().st_mtime <= limit for path in sources if path.is_file())

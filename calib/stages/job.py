@@ -1,0 +1,105 @@
+"""What the six stages need to know about one dataset in one run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from calib.ids import DatasetId, parse_dataset
+from calib.references.profile import CrdsProfile
+from calib.switches import Overrides
+
+PreviewPolicy = Literal["normal", "required", "none"]
+MessageStyle = Literal["none", "flat", "folders"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to process: the same for every dataset of a request.
+
+    Attributes
+    ----------
+    engine
+        ``auto``, ``native`` or another engine's name.
+    overrides
+        Switches and step parameters set by the user.
+    references
+        Reference files set by the user, path by keyword.
+    previews
+        ``normal`` (a failure is a warning), ``required`` (it is error 28) or ``none``.
+    thumb
+        Longest side of thumbnails, pixels.
+    messages
+        Message files to write: ``none``, ``flat`` or ``folders``.
+    keep_scratch
+        Keep the work folder of a published dataset.
+    """
+
+    engine: str = "auto"
+    overrides: Overrides = field(default_factory=Overrides)
+    references: dict[str, str] = field(default_factory=dict)
+    previews: PreviewPolicy = "normal"
+    thumb: int = 128
+    messages: MessageStyle = "none"
+    keep_scratch: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One dataset in one run, resolved: nothing in it is left to defaults or environment.
+
+    Attributes
+    ----------
+    dataset, campaign
+        Names; ``process`` uses the implicit campaign ``adhoc``.
+    run
+        Name of the write-once output collection.
+    run_is_named
+        Whether a person chose that name (then it is never varied).
+    context, profile
+        CRDS context and how to reach its files.
+    source
+        URI of the inputs.
+    output
+        Output folder, or None to leave the products in the work folder.
+    work
+        Work folder of all jobs.
+    ledger
+        URL of the ledger.
+    """
+
+    dataset: str
+    campaign: str
+    run: str
+    run_is_named: bool
+    context: str
+    profile: CrdsProfile
+    source: str
+    output: str | None
+    work: str
+    ledger: str
+    options: Options = field(default_factory=Options)
+
+    @property
+    def id(self) -> DatasetId:
+        """The parsed name."""
+        return parse_dataset(self.dataset)
+
+    @property
+    def folder(self) -> Path:
+        """Work folder of this job: finished stages are kept here until publication."""
+        return Path(self.work) / self.run / self.dataset
+
+    @property
+    def messages_folder(self) -> Path:
+        """Where message files go: beside the products."""
+        return Path(self.output or self.folder.parent) / "messages"
+
+
+def key_of(*parts: object) -> str:
+    """Return the sha256 of values in canonical JSON: the key of a finished stage."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,63 @@
+"""The log of one job: every line carries time, level, dataset, stage and attempt."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+_dataset: ContextVar[tuple[str, int] | None] = ContextVar("dataset", default=None)
+_stage: ContextVar[str] = ContextVar("stage", default="-")
+FORMAT = "%(asctime)sZ %(levelname)-7s %(dataset)s %(stage)s #%(attempt)d  %(message)s"
+LOG_NAME = "process.txt"  # CALDP's name of the processing log
+
+
+class _OfThisJob(logging.Filter):
+    """Lets pass the lines of one job only: threads may run several in one process."""
+
+    def __init__(self, job: tuple[str, int]) -> None:
+        super().__init__()
+        self._job = job
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if _dataset.get() != self._job:
+            return False
+        record.dataset, record.attempt = self._job
+        record.stage = _stage.get()
+        return True
+
+
+@contextmanager
+def job_log(folder: Path, dataset: str, attempt: int) -> Iterator[Path]:
+    """Write the lines of one attempt to ``FOLDER/process.txt`` (appended: attempts follow)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOG_NAME
+    handler = logging.FileHandler(path, encoding="utf-8")
+    formatter = logging.Formatter(FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    handler.addFilter(_OfThisJob((dataset, attempt)))
+    logger = logging.getLogger("calib")
+    if logger.getEffectiveLevel() > logging.INFO:
+        logger.setLevel(logging.INFO)
+    token = _dataset.set((dataset, attempt))
+    logger.addHandler(handler)
+    try:
+        yield path
+    finally:
+        logger.removeHandler(handler)
+        _dataset.reset(token)
+        handler.close()
+
+
+@contextmanager
+def stage_name(stage: str) -> Iterator[None]:
+    """Name the stage that the lines written inside belong to."""
+    token = _stage.set(stage)
+    try:
+        yield
+    finally:
+        _stage.reset(token)

@@ -1,0 +1,127 @@
+"""From what a user asked to a job in which nothing is left open."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from calib.archive.layout import check_run_name
+from calib.errors import ConfigError
+from calib.fetch.resolve import parse_uri
+from calib.ids import parse_dataset
+from calib.references.context import resolve_context
+from calib.references.profile import CrdsProfile
+from calib.stages.job import Job, Options, key_of
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asked for: the arguments of ``hstflow process``.
+
+    Attributes
+    ----------
+    source, output
+        INPUT_URI and OUTPUT_URI: ``file:PATH``; output also ``none``.
+    profile
+        How to reach CRDS.
+    context, run
+        Given by the user, or None.
+    work, ledger
+        Work folder and ledger URL.
+    campaign
+        ``adhoc`` for ``process``.
+    """
+
+    source: str
+    output: str
+    profile: CrdsProfile
+    work: str
+    ledger: str
+    context: str | None = None
+    run: str | None = None
+    campaign: str = "adhoc"
+    options: Options = field(default_factory=Options)
+
+
+def plan_jobs(request: Request, datasets: Sequence[str]) -> list[Job]:
+    """Resolve a request for several datasets: names, URIs, context, run.
+
+    Raises
+    ------
+    ConfigError
+        A name is not a dataset's, a URI or run name is not usable. Nothing was started.
+    ContextError
+        The context does not exist here.
+    """
+    names = [parse_dataset(text).name for text in dict.fromkeys(datasets)]
+    if not names:
+        raise ConfigError("no dataset was named", expected="one or more names, or @FILE")
+    context = resolve_context(request.context, request.profile)
+    resolved = dataclasses.replace(
+        request, source=_absolute_source(request.source), context=context
+    )
+    return [_job(resolved, name, context) for name in dict.fromkeys(names)]
+
+
+def _job(request: Request, name: str, context: str) -> Job:
+    output = output_folder(request.output)
+    return Job(
+        dataset=name,
+        campaign=request.campaign,
+        run=check_run_name(request.run or _default_run(request, context, output)),
+        run_is_named=request.run is not None,
+        context=context,
+        profile=request.profile,
+        source=request.source,
+        output=output,
+        work=str(Path(request.work).absolute()),
+        ledger=request.ledger,
+        options=request.options,
+    )
+
+
+def _default_run(request: Request, context: str, output: str | None) -> str:
+    """Name the run of an unnamed request after its context and a hash of all that is fixed.
+
+    The same request finds its unfinished stages and its published products again; another
+    output, engine, parameter or version of ours is another run.
+    """
+    options = request.options
+    fixed = key_of(
+        output,
+        options.engine,
+        dataclasses.asdict(options.overrides),
+        options.references,
+        version("hstflow"),
+    )
+    return f"{re.sub(r'[^a-z0-9_]', '-', context.removesuffix('.pmap').lower())}-{fixed[:8]}"
+
+
+def _absolute_source(text: str) -> str:
+    """Return the source URI with an absolute path, so that it means the same everywhere."""
+    source = parse_uri(text)
+    return f"file:{Path(source.path).absolute()}" if source.scheme == "file" else text
+
+
+def output_folder(text: str) -> str | None:
+    """Return the folder of an OUTPUT_URI, None for ``none``.
+
+    Raises
+    ------
+    ConfigError
+        The URI is not ``file:PATH`` or ``none``.
+    """
+    target = parse_uri(text)
+    if target.scheme == "none":
+        return None
+    if target.scheme != "file":
+        raise ConfigError(
+            "not an output that can be written", expected="file:PATH or none", found=text
+        )
+    # The folder need not exist, and ".." must be resolved: pathlib has no call for both.
+    return os.path.abspath(target.path)  # noqa: PTH100

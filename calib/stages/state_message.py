@@ -1,0 +1,65 @@
+"""Stage 6: the terminal state of a job: ledger first, then an optional message file."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from calib.archive.holdings import current_manifest
+from calib.archive.messages import write_message
+from calib.errors import ArchiveError
+from calib.ledger.ledger import Attempt
+from calib.records import Outcome
+from calib.stages.job import Job
+from calib.stages.recording import ledger_of
+
+log = logging.getLogger(__name__)
+
+
+def state_message(job: Job, attempt: Attempt, outcome: Outcome) -> Outcome:
+    """Close the attempt in the ledger and tell whoever reads message files.
+
+    Always runs, also after a failure. The message file is written after the commit: a reader
+    never sees a state that the ledger does not know. A published job's work folder is removed
+    (unless asked to be kept); a failed job's stays, so that the next attempt goes on there.
+    """
+    ledger_of(job.ledger).finish_attempt(attempt, outcome)
+    announce(job, _message_state(outcome), outcome)
+    if _is_published(outcome) and not job.options.keep_scratch and job.output is not None:
+        shutil.rmtree(job.folder, ignore_errors=True)
+    return outcome
+
+
+def announce(job: Job, state: str, outcome: Outcome | None = None) -> None:
+    """Write the message file of a state, if message files were asked for.
+
+    A message that cannot be written is a warning: the ledger is the truth, and products that
+    are published stay published.
+    """
+    if job.options.messages == "none":
+        return
+    lines = _lines(job, outcome) if outcome else []
+    try:
+        write_message(job.messages_folder, job.options.messages, state, job.dataset, lines)
+    except ArchiveError as error:
+        log.warning("the message file was not written: %s", error)
+
+
+def _lines(job: Job, outcome: Outcome) -> list[str]:
+    """Return one line per published file, as CALDP writes them, or the reason of an error."""
+    if not _is_published(outcome) or job.output is None:
+        return [outcome.reason]
+    manifest = current_manifest(Path(job.output), job.id)
+    return [entry.name for entry in manifest.files] if manifest else []
+
+
+def _is_published(outcome: Outcome) -> bool:
+    return outcome.state in {"processed", "skipped"} and outcome.uri is not None
+
+
+def _message_state(outcome: Outcome) -> str:
+    """CALDP knows processed, error and terminated; what is already published is processed."""
+    if _is_published(outcome):
+        return "processed"
+    return {"cancelled": "terminated", "skipped": "processed"}.get(outcome.state, "error")

@@ -1,0 +1,30 @@
+"""A planned job on the simulated observatory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from calib.simulate.observatory import Observatory
+from calib.stages.job import Job
+from calib.stages.planning import Request, plan_jobs
+
+
+@pytest.fixture
+def request_of(observatory: Observatory, tmp_path: Path) -> Request:
+    """Return a request for the simulated datasets, with everything under a temporary folder."""
+    return Request(
+        source=f"file:{observatory.raws}",
+        output=f"file:{tmp_path / 'out'}",
+        profile=observatory.profile,
+        work=str(tmp_path / "work"),
+        ledger=f"sqlite:///{tmp_path / 'ledger.db'}",
+        context=observatory.contexts[0],
+    )
+
+
+@pytest.fixture
+def job(request_of: Request, observatory: Observatory) -> Job:
+    """Return the first simulated dataset's job."""
+    return plan_jobs(request_of, observatory.datasets[:1])[0]
