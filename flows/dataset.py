@@ -1,0 +1,95 @@
+"""One dataset as a Prefect flow run: fetch, bestrefs, calibrate, preview, archive, message."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from calib.errors import HstflowError
+from calib.records import Outcome
+from calib.stages import sequence
+from calib.stages.job import Job
+from calib.stages.planning import plan_jobs
+from flows.parameters import ProcessOptions, build_request
+from tasks.archive import archive
+from tasks.bestrefs import bestrefs
+from tasks.calibrate import calibrate
+from tasks.fetch import fetch
+from tasks.preview import preview
+from tasks.state_message import state_message
+
+TASKS = sequence.Stages(
+    fetch=fetch,
+    bestrefs=bestrefs,
+    calibrate=calibrate,
+    preview=preview,
+    archive=archive,
+    state_message=state_message,
+)
+
+
+class DatasetFailed(HstflowError):
+    """A dataset ended in an error or is blocked.
+
+    Parameters
+    ----------
+    outcome
+        How it ended: the flow run shows the same reason.
+    """
+
+    def __init__(self, message: str, *, outcome: Outcome) -> None:
+        super().__init__(message, dataset=outcome.dataset, code=outcome.code)
+        self.outcome = outcome
+
+
+@flow(
+    name="process-dataset",
+    flow_run_name="process-{dataset}",
+    persist_result=False,
+    description="Calibrate one HST dataset: fetch, bestrefs, calibrate, preview, archive, message.",
+)
+def process_dataset(
+    dataset: str,
+    input_uri: str = "file:.",
+    output_uri: str = "file:.",
+    profile: str | None = None,
+    context: str | None = None,
+    run: str | None = None,
+    options: ProcessOptions | None = None,
+) -> Outcome:
+    """Calibrate one dataset as a flow run on the server of PREFECT_API_URL.
+
+    Parameters
+    ----------
+    dataset
+        Name of an exposure or association.
+    input_uri, output_uri, profile
+        As CALDP's arguments: where the inputs are, where products go, how to reach CRDS.
+    context
+        CRDS context; the profile's or the server's operational one where not given.
+    run
+        Name of the output collection.
+    options
+        Engine, switches, custom references, previews, messages.
+
+    Returns
+    -------
+    Outcome
+        ``processed`` or ``skipped``, with the place of the products.
+
+    Raises
+    ------
+    DatasetFailed
+        The dataset ended in an error or is blocked; the ledger says the same.
+    """
+    request = build_request(
+        input_uri, output_uri, profile, context, run, options or ProcessOptions()
+    )
+    return process_job(plan_jobs(request, [dataset])[0])
+
+
+def process_job(job: Job) -> Outcome:
+    """Run the six stages as tasks; an outcome that is not good fails the flow run."""
+    outcome = sequence.process_dataset(job, TASKS)
+    if outcome.code or outcome.state in {"error", "blocked"}:
+        raise DatasetFailed(outcome.reason, outcome=outcome)
+    return outcome

@@ -1,0 +1,97 @@
+"""Parameters of the flows, validated at the edge; the command line fills the same model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from calib.errors import ConfigError
+from calib.references.profile import load_profile
+from calib.stages.job import Options
+from calib.stages.planning import Request
+from calib.switches import parse_overrides
+from tasks.settings import Settings, load_settings
+
+
+class ProcessOptions(BaseModel):
+    """Options of ``process``; what is not given comes from the HSTFLOW_* settings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    engine: str | None = Field(None, description="auto, native, or another engine's name")
+    set: list[str] = Field(
+        default_factory=list, description="KEYWORD=VALUE or step.parameter=VALUE"
+    )
+    reference: list[str] = Field(
+        default_factory=list, description="KEYWORD=PATH, e.g. BIASFILE=b.fits"
+    )
+    messages: Literal["none", "flat", "folders"] | None = Field(
+        None, description="message files to write beside the products"
+    )
+    previews: Literal["normal", "required", "none"] | None = Field(
+        None, description="whether a preview that fails is an error"
+    )
+    keep_scratch: bool = Field(default=False, description="keep the work folder afterwards")
+
+
+def build_request(
+    input_uri: str,
+    output_uri: str,
+    profile: str | None,
+    context: str | None,
+    run: str | None,
+    options: ProcessOptions,
+) -> Request:
+    """Join parameters and settings.
+
+    Raises
+    ------
+    ConfigError
+        A setting, profile, switch or reference cannot be used.
+    """
+    settings = load_settings()
+    return Request(
+        source=input_uri,
+        output=output_uri,
+        profile=load_profile(profile or settings.profile, os.environ),
+        work=str(settings.work),
+        ledger=settings.ledger,
+        context=context,
+        run=run,
+        options=_options(options, settings),
+    )
+
+
+def _options(options: ProcessOptions, settings: Settings) -> Options:
+    return Options(
+        engine=options.engine or settings.engine,
+        overrides=parse_overrides(options.set),
+        references=parse_references(options.reference),
+        previews=options.previews or settings.previews,
+        thumb=settings.thumb,
+        messages=options.messages or settings.messages,
+        keep_scratch=options.keep_scratch,
+    )
+
+
+def parse_references(texts: list[str]) -> dict[str, str]:
+    """Read ``KEYWORD=PATH`` pairs; paths become absolute.
+
+    Raises
+    ------
+    ConfigError
+        A text has no ``=``, or the file does not exist.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        keyword, equals, name = text.partition("=")
+        path = Path(name).expanduser().absolute()
+        if not equals or not keyword.isalnum():
+            raise ConfigError("not a reference setting", expected="KEYWORD=PATH", found=text)
+        if not path.is_file():
+            raise ConfigError("no such reference file", path=path, expected=f"a file for {keyword}")
+        found[keyword.upper()] = str(path)
+    return found

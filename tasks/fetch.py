@@ -1,0 +1,16 @@
+"""Fetch as a Prefect task."""
+
+from __future__ import annotations
+
+from calib.ledger.ledger import Attempt
+from calib.records import RawInputs
+from calib.stages.job import Job
+from calib.stages.sequence import run_fetch
+from calib.stages.workfolder import Finished
+from tasks.policies import stage_task
+
+
+@stage_task("fetch")
+def fetch(job: Job, attempt: Attempt) -> Finished[RawInputs]:
+    """Copy and verify the raw inputs."""
+    return run_fetch(job, attempt)

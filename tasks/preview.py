@@ -1,0 +1,40 @@
+"""Preview as a Prefect task; thumbnails become image artifacts of the run."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+from prefect.artifacts import create_image_artifact
+
+from calib.ledger.ledger import Attempt
+from calib.records import Previews, Products, RawInputs
+from calib.stages.job import Job
+from calib.stages.sequence import run_preview
+from calib.stages.workfolder import Finished
+from tasks.policies import stage_task
+
+# A data URL lives in the server's database: only small pictures belong there.
+LARGEST_ARTIFACT = 50_000
+
+
+@stage_task("preview")
+def preview(
+    job: Job, attempt: Attempt, inputs: RawInputs, products: Products
+) -> Finished[Previews]:
+    """Draw the previews and show the thumbnails in the run's page."""
+    finished = run_preview(job, attempt, inputs, products)
+    for file in finished.record.files:
+        if file.name.endswith("_thumb.jpg") and file.size <= LARGEST_ARTIFACT:
+            _show(Path(file.path))
+    return finished
+
+
+def _show(thumb: Path) -> None:
+    picture = base64.b64encode(thumb.read_bytes()).decode()
+    create_image_artifact(
+        image_url=f"data:image/jpeg;base64,{picture}",
+        key=re.sub(r"[^a-z0-9]+", "-", f"preview-{thumb.stem}".lower()),
+        description=f"Preview of {thumb.stem.removesuffix('_thumb')}",
+    )

@@ -1,0 +1,66 @@
+"""All settings of hstflow, from HSTFLOW_* variables; calib takes explicit arguments."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_cache_path
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from calib.errors import ConfigError
+from calib.ledger.location import ledger_url
+
+
+class Settings(BaseSettings):
+    """What an operator sets once.
+
+    Every field is read from the variable ``HSTFLOW_`` + its name in capitals.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HSTFLOW_", extra="ignore")
+
+    work: Path = Field(
+        default_factory=lambda: user_cache_path("hstflow") / "work",
+        validation_alias=AliasChoices("HSTFLOW_WORK", "CALDP_HOME"),
+        description="work folder: unfinished jobs, and products where OUTPUT is none",
+    )
+    ledger: str = Field(
+        default_factory=lambda: ledger_url(os.environ),
+        description="database URL of the ledger",
+    )
+    profile: str | None = Field(
+        default=None, description="onsite, offsite, cloud or a file: how to reach CRDS"
+    )
+    engine: str = Field(default="auto", description="engine: auto, native or another's name")
+    previews: Literal["normal", "required", "none"] = Field(
+        default="normal", description="whether a preview that fails is an error"
+    )
+    thumb: int = Field(
+        default=128, ge=16, le=2048, description="longest side of thumbnails, pixels"
+    )
+    messages: Literal["none", "flat", "folders"] = Field(
+        default="none", description="message files to write beside the products"
+    )
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises
+    ------
+    ConfigError
+        A variable has a value that cannot be used; the message names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).upper()
+        raise ConfigError(
+            f"setting {name.removeprefix('HSTFLOW_')}: {first['msg']}",
+            expected=f"a usable value of HSTFLOW_{name.removeprefix('HSTFLOW_')}",
+            found=repr(first["input"]),
+        ) from error

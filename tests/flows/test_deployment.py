@@ -1,0 +1,110 @@
+"""prefect.yaml on a real server: deployed, run by a worker, scheduled by cron.
+
+These are the things that other versions of fastapi and SQLAlchemy broke (see pyproject.toml).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from calib.simulate.observatory import Observatory
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+
+ROOT = Path(__file__).parents[2]
+SCHEDULE_LIMIT = 120  # seconds; the scheduler looks once a minute
+
+
+@pytest.fixture
+def prefect(prefect_environment: dict[str, str], observatory: Observatory) -> Any:
+    """Return a function that runs the prefect command against the test server."""
+    ours = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    server = {k: v for k, v in prefect_environment.items() if k.startswith("PREFECT_")}
+    environment = {**ours, **server, **observatory.environ}
+
+    def call(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect", *arguments],
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return call
+
+
+def flow_runs(environment: dict[str, str], deployment: str, state: str) -> list[dict[str, Any]]:
+    """Return the runs of a deployment in a state."""
+    body = {
+        "deployments": {"name": {"any_": [deployment]}},
+        "flow_runs": {"state": {"type": {"any_": [state]}}},
+        "limit": 50,
+    }
+    url = f"{environment['PREFECT_API_URL']}/flow_runs/filter"
+    runs: list[dict[str, Any]] = httpx.post(url, json=body, timeout=30).json()
+    return runs
+
+
+@pytest.fixture
+def work_pool(prefect: Any) -> None:
+    """Make the work pool that prefect.yaml names."""
+    prefect("work-pool", "create", "hstflow", "--type", "process", "--overwrite")
+
+
+def test_deployment_is_run_by_a_worker(
+    prefect: Any,
+    work_pool: None,
+    prefect_environment: dict[str, str],
+    observatory: Observatory,
+    tmp_path: Path,
+) -> None:
+    """A run of the deployment goes through a process worker to published products."""
+    prefect("--no-prompt", "deploy", "--all")
+    prefect(
+        "deployment",
+        "run",
+        "process-dataset/process-dataset",
+        *("-p", f"dataset={observatory.datasets[0]}"),
+        *("-p", f"input_uri=file:{observatory.raws}"),
+        *("-p", f"output_uri=file:{tmp_path / 'out'}"),
+        *("-p", f"context={observatory.contexts[0]}"),
+    )
+
+    prefect("worker", "start", "--pool", "hstflow", "--run-once", "--limit", "1")
+
+    assert len(flow_runs(prefect_environment, "process-dataset", "COMPLETED")) == 1
+    assert (tmp_path / "out" / "data" / "acs" / observatory.datasets[0]).exists()
+
+
+def test_cron_deployment_gets_scheduled_runs(
+    prefect: Any, work_pool: None, prefect_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """A cron schedule of the same flow gets its SCHEDULED runs from the server."""
+    described = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    deployment = {**described["deployments"][0], "name": "nightly", "parameters": {"dataset": "x"}}
+    deployment["schedules"] = [{"cron": "30 5 * * *", "timezone": "UTC"}]
+    path = tmp_path / "nightly.yaml"
+    path.write_text(yaml.safe_dump({**described, "deployments": [deployment]}))
+    prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(path))
+
+    deadline = time.monotonic() + SCHEDULE_LIMIT
+    while time.monotonic() < deadline:
+        if flow_runs(prefect_environment, "nightly", "SCHEDULED"):
+            break
+        time.sleep(1)
+
+    assert len(flow_runs(prefect_environment, "nightly", "SCHEDULED")) >= 3

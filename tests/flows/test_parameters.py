@@ -1,0 +1,42 @@
+"""Flow parameters are validated before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from calib.errors import ConfigError
+from flows.parameters import ProcessOptions, build_request, parse_references
+
+
+def test_options_override_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a call names wins over HSTFLOW_* variables; the rest comes from them."""
+    monkeypatch.setenv("HSTFLOW_MESSAGES", "folders")
+    monkeypatch.setenv("HSTFLOW_ENGINE", "native")
+
+    request = build_request(
+        "file:in", "file:out", None, None, None, ProcessOptions(messages="flat")
+    )
+
+    assert (request.options.messages, request.options.engine) == ("flat", "native")
+
+
+def test_unknown_option_is_refused() -> None:
+    """A misspelt option of a deployment is an error, not silence."""
+    with pytest.raises(ValidationError, match="enginee"):
+        ProcessOptions.model_validate({"enginee": "native"})
+
+
+@pytest.mark.parametrize("text", ["BIASFILE", "=b.fits", "BIAS FILE=b.fits"])
+def test_reference_needs_keyword_and_path(text: str) -> None:
+    """--reference without KEYWORD=PATH is a bad command."""
+    with pytest.raises(ConfigError, match="KEYWORD=PATH"):
+        parse_references([text])
+
+
+def test_reference_must_exist(tmp_path: Path) -> None:
+    """A reference file that is not there is found out before anything starts."""
+    with pytest.raises(ConfigError, match="no such reference file"):
+        parse_references([f"BIASFILE={tmp_path / 'b.fits'}"])

@@ -1,0 +1,46 @@
+"""Settings come from HSTFLOW_* variables and are refused with the variable's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from calib.errors import ConfigError
+from tasks.settings import load_settings
+
+
+def test_defaults_need_no_variable(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any variable everything has a place in the user's home."""
+    monkeypatch.delenv("HSTFLOW_WORK")
+    monkeypatch.delenv("HSTFLOW_LEDGER")
+
+    settings = load_settings()
+
+    assert settings.work.is_relative_to(own_home)
+    assert str(own_home) in settings.ledger
+    assert (settings.engine, settings.messages, settings.thumb) == ("auto", "none", 128)
+
+
+def test_caldp_home_is_the_work_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """CALDP_HOME works where HSTFLOW_WORK is not set, and gives way where it is."""
+    monkeypatch.setenv("CALDP_HOME", str(tmp_path / "caldp"))
+    assert load_settings().work != tmp_path / "caldp"
+
+    monkeypatch.delenv("HSTFLOW_WORK")
+    assert load_settings().work == tmp_path / "caldp"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HSTFLOW_THUMB", "huge"), ("HSTFLOW_MESSAGES", "loud"), ("HSTFLOW_PREVIEWS", "maybe")],
+)
+def test_unusable_value_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """A value that cannot be used is a ConfigError with the variable and the value."""
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigError, match=name) as caught:
+        load_settings()
+    assert value in str(caught.value)
