@@ -1,0 +1,179 @@
+"""`hstflow bestrefs`: which references CRDS assigns, beside what the headers say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.table import Table
+
+from calib.errors import BESTREFS, DONE, GENERIC
+from calib.records import ExposureReferences, References
+from deployments.cli.console import out, print_json
+
+
+@dataclass(frozen=True)
+class Row:
+    """One reference type of one file.
+
+    Attributes
+    ----------
+    before
+        Name in the header; ``N/A``, or '' where the card is blank or absent.
+    now
+        Name by the rules; ``N/A`` for none needed, ``NOT FOUND`` for no match.
+    present
+        Whether the file is at hand (always True for ``N/A``).
+    """
+
+    file: str
+    keyword: str
+    before: str
+    now: str
+    present: bool
+
+    @property
+    def differs(self) -> bool:
+        """Whether the header names another file; blank, absent and N/A are the same."""
+        return self.now not in {"NOT FOUND", self.before or "N/A"}
+
+    @property
+    def unmatched(self) -> bool:
+        """Whether the rules should name a file but match none."""
+        return self.now == "NOT FOUND"
+
+
+def bestrefs(
+    files: Annotated[list[Path], Parameter(required=True, negative=())],
+    /,
+    *,
+    context: str | None = None,
+    profile: str | None = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+    check: Annotated[bool, Parameter(negative=())] = False,
+    update: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Show the references that CRDS assigns to raw files.
+
+    Nothing is downloaded, and references need not be at hand. Exit code 27 if the rules
+    match no file for a type that needs one.
+
+    Parameters
+    ----------
+    files
+        Raw FITS files.
+    context
+        CRDS context, such as hst_0729.pmap; by default the operational one.
+    profile
+        onsite, offsite, cloud, or a TOML file; by default what CRDS_PATH and CRDS_SERVER_URL
+        say, else offsite.
+    json
+        Print JSON.
+    check
+        Show only what differs from the headers; exit code 1 if anything does.
+    update
+        Write the answer into the headers of these files, in place. Pixels are not touched.
+    """
+    from calib.references.bestrefs import best_references
+    from calib.references.context import resolve_context
+    from calib.references.profile import load_profile
+
+    place = load_profile(profile, os.environ)
+    references = best_references(
+        files,
+        context=resolve_context(context, place),
+        profile=place,
+        required=_nothing,
+        download=False,
+    )
+    rows = [
+        row
+        for path, exposure in zip(files, references.exposures, strict=True)
+        for row in _compare(path, exposure)
+    ]
+    shown = [row for row in rows if row.differs or row.unmatched] if check else rows
+    if json:
+        _print_json(references, shown)
+    else:
+        _print_tables(references, shown, check=check)
+    if update:
+        _update(files, references)
+    return _exit_code(rows, check=check and not update)
+
+
+def _nothing(_header: Mapping[str, Any]) -> tuple[str, ...]:
+    """Ask for no reference: the question is which files, not whether they are at hand."""
+    return ()
+
+
+def _compare(path: Path, exposure: ExposureReferences) -> list[Row]:
+    from calib.fitsfile import primary_header
+    from calib.references.headers import reference_name
+
+    header = primary_header(path)
+    return [
+        Row(
+            exposure.file,
+            use.keyword,
+            reference_name(header.get(use.keyword)),
+            use.name,
+            use.present or use.name == "N/A",
+        )
+        for use in exposure.references
+    ]
+
+
+def _exit_code(rows: Sequence[Row], *, check: bool) -> int:
+    if any(row.unmatched for row in rows):
+        return BESTREFS
+    return GENERIC if check and any(row.differs for row in rows) else DONE
+
+
+def _update(files: Sequence[Path], references: References) -> None:
+    from calib.references.headers import update_headers
+
+    for path, exposure in zip(files, references.exposures, strict=True):
+        update_headers(path, exposure, references.context)
+
+
+def _print_json(references: References, rows: Sequence[Row]) -> None:
+    answer: dict[str, dict[str, Any]] = {exposure.file: {} for exposure in references.exposures}
+    for row in rows:
+        answer[row.file][row.keyword] = {
+            "reference": row.now,
+            "header": row.before,
+            "differs": row.differs,
+            "present": row.present,
+        }
+    print_json(
+        {
+            "context": references.context,
+            "crds_version": references.crds_version,
+            "files": answer,
+            "differences": references.differences,
+        }
+    )
+
+
+def _print_tables(references: References, rows: Sequence[Row], *, check: bool) -> None:
+    for exposure in references.exposures:
+        own = [row for row in rows if row.file == exposure.file]
+        if own:
+            out.print(_table(exposure.file, own))
+        elif check:
+            out.print(f"{exposure.file} agrees with {references.context}", soft_wrap=True)
+    out.print(f"context {references.context}")
+
+
+def _table(file: str, rows: Sequence[Row]) -> Table:
+    table = Table("type", "reference", "in the header", "here", title=file, title_justify="left")
+    for row in rows:
+        here = "" if row.now in {"N/A", "NOT FOUND"} else "yes" if row.present else "no"
+        style = "red" if row.unmatched else "yellow" if row.differs else None
+        before = (row.before or "(none)") if row.differs else "same"
+        table.add_row(row.keyword, row.now, before, here, style=style)
+    return table

@@ -1,0 +1,96 @@
+"""How results are shown: tables for people, JSON for programs, lines on stderr for logs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from calib.errors import ConfigError
+
+# Where nobody looks (a pipe, a log), tables are not squeezed into 80 columns.
+PIPE_WIDTH = 160
+out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+err = Console(stderr=True, highlight=False)
+
+# The logger that tells why a stage waits.
+RETRIES = "calib.stages.policy"
+
+STATE_STYLE = {
+    "processed": "green",
+    "synced": "green",
+    "archived": "green",
+    "skipped": "cyan",
+    "blocked": "yellow",
+    "cancelled": "yellow",
+    "error": "red",
+}
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON document to stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def styled(state: str) -> str:
+    """Return a state's name in its colour."""
+    style = STATE_STYLE.get(state)
+    return f"[{style}]{state}[/{style}]" if style else state
+
+
+def expand_names(tokens: Iterable[str]) -> list[str]:
+    """Return names from tokens: commas separate, ``@FILE`` reads one name a line.
+
+    Blank lines and text after ``#`` in a file are passed over.
+
+    Raises
+    ------
+    ConfigError
+        A list file cannot be read.
+    """
+    names: list[str] = []
+    for token in tokens:
+        if token.startswith("@"):
+            names += _read_list(Path(token[1:]))
+        else:
+            names += [part for part in token.split(",") if part]
+    return names
+
+
+def _read_list(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the list cannot be read: {error}", path=path) from error
+    return [name for line in lines if (name := line.partition("#")[0].strip())]
+
+
+def show_logs(*, verbose: bool, quiet: bool) -> None:
+    """Send log lines to stderr.
+
+    By default only what explains a wait (retries): results and warnings are shown with the
+    outcome. With `verbose` all lines of calibration, with `quiet` none.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    for name in ("calib", RETRIES):
+        logger = logging.getLogger(name)
+        for old in [h for h in logger.handlers if type(h) is logging.StreamHandler]:
+            logger.removeHandler(old)
+    if not quiet:
+        logging.getLogger("calib" if verbose else RETRIES).addHandler(handler)
+    if verbose:
+        logging.getLogger("calib").setLevel(logging.INFO)
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split ``DATASET... [INPUT_URI] [OUTPUT_URI] [PROFILE]`` at the first URI."""
+    for number, word in enumerate(arguments):
+        if ":" in word or word == "none":
+            return list(arguments[:number]), list(arguments[number:])
+    return list(arguments), []

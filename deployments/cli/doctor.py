@@ -1,0 +1,164 @@
+"""`hstflow doctor`: what is installed, found, configured, and what to do about the rest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.markup import escape
+from rich.table import Table
+
+from calib.errors import HstflowError
+from deployments.cli.console import out, print_json
+
+PACKAGES = ("hstflow", "prefect", "dask", "astropy", "astroquery", "crds", "numpy", "numba")
+# Program -> what it calibrates, how to get it.
+PROGRAMS = {
+    "calacs.e": ("ACS with CTE correction", "conda install -c conda-forge hstcal"),
+    "calwf3.e": ("WFC3", "conda install -c conda-forge hstcal"),
+    "cs0.e": ("STIS", "conda install -c conda-forge hstcal"),
+    "calcos": ("COS", "pip install 'hstflow[cos]'"),
+    "runastrodriz": ("drizzled products", "pip install 'hstflow[drizzle]'"),
+}
+MARK = {"ok": "[green]ok[/green]", "note": "[yellow]note[/yellow]", "bad": "[red]BAD[/red]"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination; `advice` says what to do."""
+
+    part: str
+    name: str
+    state: Literal["ok", "note", "bad"]
+    found: str
+    advice: str = ""
+
+
+def doctor(*, json: Annotated[bool, Parameter(negative=())] = False) -> int:
+    """Check versions, engines, CRDS configuration, ledger and server.
+
+    Exit code 0 when nothing is bad; notes are things that only some users need.
+
+    Parameters
+    ----------
+    json
+        Write the findings as JSON to stdout.
+    """
+    findings = [finding for examine in EXAMINATIONS for finding in examine()]
+    if json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        _print(findings)
+    return int(any(finding.state == "bad" for finding in findings))
+
+
+def _print(findings: list[Finding]) -> None:
+    table = Table("part", "name", "", "found", "what to do", box=None, pad_edge=False)
+    for each in findings:
+        plain = (escape(text) for text in (each.found, each.advice))
+        table.add_row(each.part, escape(each.name), MARK[each.state], *plain)
+    out.print(table)
+
+
+def _python() -> Iterator[Finding]:
+    found = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("python", sys.executable, "ok", found)
+    for name in PACKAGES:
+        try:
+            yield Finding("package", name, "ok", version(name))
+        except PackageNotFoundError:
+            yield Finding("package", name, "bad", "absent", "pip install hstflow")
+
+
+def _engines() -> Iterator[Finding]:
+    for point in entry_points(group="hstflow.engines"):
+        yield Finding("engine", point.name, "ok", point.value)
+    for point in entry_points(group="hstflow.recipes"):
+        yield Finding("recipe", point.name, "ok", point.value)
+    for name, (purpose, advice) in PROGRAMS.items():
+        path = shutil.which(name)
+        state: Literal["ok", "note"] = "ok" if path else "note"
+        yield Finding("program", name, state, path or f"absent ({purpose})", "" if path else advice)
+
+
+def _crds() -> Iterator[Finding]:
+    from calib.references.context import list_contexts, resolve_context
+    from calib.references.profile import load_profile
+    from tasks.settings import load_settings
+
+    try:
+        profile = load_profile(load_settings().profile, os.environ)
+    except HstflowError as error:
+        yield Finding("crds", "profile", "bad", str(error), "set HSTFLOW_PROFILE")
+        return
+    yield Finding("crds", "profile", "ok", profile.name)
+    yield Finding("crds", "server", "ok", profile.server_url)
+    yield from _cache(profile.cache, len(list_contexts(profile)))
+    try:
+        yield Finding("crds", "context", "ok", resolve_context(None, profile))
+    except HstflowError as error:
+        advice = "name one with --context, or sync the cache"
+        yield Finding("crds", "context", "note", error.message, advice)
+
+
+def _cache(path: Path, contexts: int) -> Iterator[Finding]:
+    if path.is_dir():
+        yield Finding("crds", "cache", "ok", f"{path} ({contexts} contexts)")
+    else:
+        advice = "it is filled at first use; or set CRDS_PATH"
+        yield Finding("crds", "cache", "note", f"{path} does not exist", advice)
+
+
+def _ledger() -> Iterator[Finding]:
+    from calib.ledger.ledger import open_ledger
+    from tasks.settings import load_settings
+
+    try:
+        settings = load_settings()
+        with open_ledger(settings.ledger) as ledger:
+            yield Finding("ledger", "database", "ok", ledger.url)
+    except HstflowError as error:
+        yield Finding("ledger", "database", "bad", str(error), "set HSTFLOW_LEDGER")
+        return
+    yield _writable("work folder", settings.work, "HSTFLOW_WORK")
+
+
+def _writable(name: str, folder: Path, setting: str) -> Finding:
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if os.access(nearest, os.W_OK):
+        free = shutil.disk_usage(nearest).free / 1e9
+        return Finding("folder", name, "ok", f"{folder} ({free:.0f} GB free)")
+    return Finding("folder", name, "bad", f"{folder} is not writable", f"set {setting}")
+
+
+def _server() -> Iterator[Finding]:
+    import httpx
+
+    url = os.environ.get("PREFECT_API_URL")
+    if not url:
+        advice = "only for flow runs: prefect server start, then set PREFECT_API_URL"
+        yield Finding("server", "prefect", "note", "PREFECT_API_URL is not set", advice)
+        return
+    try:
+        httpx.get(f"{url.rstrip('/')}/health", timeout=5).raise_for_status()
+        yield Finding("server", "prefect", "ok", url)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        yield Finding(
+            "server", "prefect", "bad", f"{url}: {error}", "start it, or unset the variable"
+        )
+
+
+EXAMINATIONS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    _python,
+    _engines,
+    _crds,
+    _ledger,
+    _server,
+)

@@ -1,0 +1,65 @@
+"""`hstflow fetch`: the raw inputs of one dataset, copied and verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from calib.errors import DONE
+from deployments.cli.console import out, print_json
+
+if TYPE_CHECKING:
+    from calib.records import RawInputs
+
+
+def fetch(
+    dataset: str,
+    uri: str = "file:.",
+    destination: Path = Path(),
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Copy the raw files of a dataset into DESTINATION/DATASET and verify them.
+
+    Every file must be whole, agree with its checksums and be what its name says. An
+    association comes with all its exposures, an exposure comes alone. Files that are there
+    already are never overwritten. Exit code 21 if something is missing or damaged.
+
+    Parameters
+    ----------
+    dataset
+        Exposure or association, such as j8bt05njq or j8bt05020.
+    uri
+        file:FOLDER with FITS files or DATASET.tar.gz, or file:ARCHIVE, a tar file itself.
+    destination
+        Folder in which the folder of the dataset is made.
+    json
+        Print JSON.
+    """
+    from calib.fetch import fetch_inputs
+    from calib.ids import parse_dataset
+
+    name = parse_dataset(dataset)
+    inputs = fetch_inputs(name, uri, destination / name.name)
+    if json:
+        import dataclasses
+
+        print_json(dataclasses.asdict(inputs))
+    else:
+        _show(inputs)
+    return DONE
+
+
+def _show(inputs: RawInputs) -> None:
+    width = max(len(file.name) for file in inputs.files)
+    for file in inputs.files:
+        out.print(
+            f"{file.name:{width}}  {file.size:>13,} bytes  sha256 {file.sha256[:16]}",
+            soft_wrap=True,
+        )
+    folder = Path(inputs.files[0].path).parent
+    exposures = f"{len(inputs.exposures)} exposure file(s)"
+    out.print(f"{inputs.dataset}: {exposures} verified, in {folder}", soft_wrap=True)

@@ -1,0 +1,56 @@
+"""`hstflow preview`: pictures of FITS images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from calib.errors import DONE, PREVIEWS
+from deployments.cli.console import err, out, print_json
+
+if TYPE_CHECKING:
+    from calib.records import Previews
+
+
+def preview(
+    *files: Annotated[Path, Parameter(required=True)],
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path(),
+    thumb: int = 128,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Draw FITS images as JPEG: full size, thumbnail, and how the values were mapped.
+
+    ROOT_SUFFIX.fits gives ROOT_SUFFIX.jpg, ROOT_SUFFIX_thumb.jpg and
+    ROOT_SUFFIX_preview.json. Any raw or calibrated file with an image in its SCI extension
+    will do. Exit code 28 if a file could not be drawn; the others are drawn.
+
+    Parameters
+    ----------
+    files
+        FITS files.
+    output
+        Folder of the pictures; existing ones of the same names are replaced.
+    thumb
+        Longest side of the thumbnail, in pixels.
+    json
+        Print JSON.
+    """
+    from calib.preview import draw_files
+
+    previews = draw_files(files, output, thumb=thumb)
+    if json:
+        import dataclasses
+
+        print_json(dataclasses.asdict(previews))
+    else:
+        _show(previews)
+    return PREVIEWS if previews.warnings else DONE
+
+
+def _show(previews: Previews) -> None:
+    for file in previews.files:
+        out.print(file.path, soft_wrap=True)
+    for warning in previews.warnings:
+        err.print(f"[yellow]warning[/yellow]  {warning}", soft_wrap=True)

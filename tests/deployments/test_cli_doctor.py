@@ -1,0 +1,101 @@
+"""`hstflow doctor` says what is there, what is not, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calib.simulate.observatory import Observatory
+from deployments.cli.main import run
+
+
+def examine(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, dict[str, Any]]]:
+    """Run the command; return its exit code and the findings by name."""
+    code = run(["doctor", "--json"])
+    return code, {each["name"]: each for each in json.loads(capsys.readouterr().out)}
+
+
+def test_sound_installation(
+    observatory: Observatory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a cache and a ledger nothing is bad, and the context in force is named."""
+    for name, value in observatory.environ.items():
+        monkeypatch.setenv(name, value)
+
+    code, findings = examine(capsys)
+
+    assert code == 0
+    assert findings["context"]["found"] == observatory.contexts[0]
+    assert findings["native"]["state"] == "ok"
+    assert str(observatory.crds_path) in findings["cache"]["found"]
+
+
+def test_absent_program_comes_with_advice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program that is not on PATH is a note with the command that installs it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    findings = examine(capsys)[1]
+
+    assert findings["calacs.e"]["state"] == "note"
+    assert "hstcal" in findings["calacs.e"]["advice"]
+
+
+def test_program_on_path_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program on PATH is reported with its place."""
+    program = tmp_path / "calacs.e"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert examine(capsys)[1]["calacs.e"]["found"] == str(program)
+
+
+def test_unusable_ledger_is_bad(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A ledger that cannot be opened makes the exit code 1 and names the setting."""
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("HSTFLOW_LEDGER", f"sqlite:///{tmp_path / 'file' / 'ledger.db'}")
+
+    code, findings = examine(capsys)
+
+    assert (code, findings["database"]["state"]) == (1, "bad")
+    assert "HSTFLOW_LEDGER" in findings["database"]["advice"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/api", "not a url"])
+def test_server_that_does_not_answer_is_bad(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    """A PREFECT_API_URL where nothing answers is found out before a flow is."""
+    monkeypatch.setenv("PREFECT_API_URL", url)
+
+    code, findings = examine(capsys)
+
+    assert (code, findings["prefect"]["state"]) == (1, "bad")
+
+
+def test_unknown_profile_is_bad(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A profile name that does not exist is bad, and the answer lists those that do."""
+    monkeypatch.setenv("HSTFLOW_PROFILE", "moonbase")
+
+    code, findings = examine(capsys)
+
+    assert (code, findings["profile"]["state"]) == (1, "bad")
+    assert "onsite" in findings["profile"]["found"]
+
+
+def test_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without --json the same is a table."""
+    run(["doctor"])
+
+    assert "what to do" in capsys.readouterr().out
