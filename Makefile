@@ -20,7 +20,7 @@ TEST_GROUPS = check unit parity flows coverage
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
 .PHONY: help install demo test check lint types layers unit parity flows coverage format docs \
-  changes clean distclean
+  pictures changes clean distclean
 
 help: ## list the jobs
 	@echo "make ..."
@@ -72,6 +72,12 @@ format: $(VENV)/.test ## put the code into the project's form
 
 docs: $(VENV)/.test ## check the pages: links, commands, exit codes
 	$(BIN)/pytest $(PYTEST_OPTIONS) tests/test_docs.py
+
+# The README's pictures: the demo's raw exposure and product, 480 pixels wide.
+pictures: demo ## draw the pictures of the README anew
+	$(BIN)/hstflow preview $(DEMO)/archive/data/acs/*/*_raw.fits \
+	  $(DEMO)/archive/data/acs/*/*_flt.fits --thumb 480 --output docs/pictures
+	cd docs/pictures && rm -f *_raw.jpg *_flt.jpg *.json
 
 changes: $(VENV)/.test ## show what the next release will say
 	$(BIN)/towncrier build --draft --version next
