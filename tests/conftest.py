@@ -50,6 +50,11 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     for name in list(os.environ):
         if name.startswith(("CRDS_", "XDG_", "CALDP_")) or name in {
             "HSTFLOW_PROFILE",
+            "HSTFLOW_MAST_URL",
+            "HSTFLOW_DOWNLOADS",
+            "HSTFLOW_DOWNLOADS_LIMIT",
+            "HSTFLOW_FETCH_SPT",
+            "MAST_API_TOKEN",
             "PREFECT_API_URL",
             *(f"{letter}ref" for letter in "ijlonu"),
         }:

@@ -55,11 +55,11 @@ RULES: dict[str, tuple[tuple[str, ...], str, str, str, dict[str, Any]]] = {
     "bpixtab": (("DETECTOR",), "TABLE", "DQICORR", '(DQICORR != "OMIT")', {}),
     "ccdtab": (("DETECTOR",), "TABLE", "NONE", '(DETECTOR != "SBC")', {}),
     "crrejtab": (
-        ("DETECTOR",),
+        ("DETECTOR", "RPTCORR"),
         "TABLE",
         "CRCORR",
-        '((DETECTOR != "SBC") and (CRCORR != "OMIT"))',
-        {},
+        '((DETECTOR != "SBC") and ((CRCORR != "OMIT") or (RPTCORR != "OMIT")))',
+        {"extra_keys": ("RPTCORR",)},
     ),
     "darkfile": (
         ("DETECTOR", "CCDAMP", "CCDGAIN"),
@@ -125,13 +125,23 @@ def build_context(cache: Path, *, seed: int = 1, small: bool = False) -> tuple[s
     ConfigError
         There is something in the folder already.
     """
+    return build_cache(cache, Detector(SMALL_FRAME if small else FULL_FRAME, seed))
+
+
+def build_cache(cache: Path, detector: Detector) -> tuple[str, str]:
+    """Make a CRDS cache of a detector's references, as :func:`build_context` does.
+
+    Raises
+    ------
+    ConfigError
+        There is something in the folder already.
+    """
     if cache.exists() and any(cache.iterdir()):
         message = "a simulated CRDS cache needs a new folder"
         raise ConfigError(message, path=cache, expected="an empty folder")
     profile = offline_profile(cache)
     for folder in (profile.mappings, profile.references, profile.server_config.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    detector = Detector(SMALL_FRAME if small else FULL_FRAME, seed)
     first = write_first_references(profile.references, detector)
     later = write_later_dark(profile.references, detector)
     (profile.server_config.parent / "ref_cache_subdir_mode").write_text("flat\n")

@@ -67,6 +67,7 @@ class Geometry:
 
 FULL_FRAME = Geometry(1024, 1024)
 SMALL_FRAME = Geometry(128, 128)
+MIDDLE_FRAME = Geometry(512, 512)
 
 
 @dataclass(frozen=True)

@@ -2,94 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 
+from calib.association import Association
 from calib.fitsfile import write_atomically
 from calib.simulate.constant import constant_image
 from calib.simulate.detector import (
     ADC_LIMIT,
     BIAS_LEVEL,
-    FILTERS,
     FULL_WELL,
     GAIN,
     READ_NOISE,
     Detector,
     Geometry,
 )
-from calib.simulate.raw_header import image_cards, primary_cards
+from calib.simulate.pointing import LATER_DARK_FROM, Pointing
+from calib.simulate.raw_header import association_cards, image_cards, primary_cards
 from calib.simulate.scene import bleed, cosmic_rays, render_sky
+from calib.simulate.targets import render_target
 
-# Exposures of one visit share their field.
-PER_VISIT = 4
-
-# From here on the later dark is true; its reference arrives with the second context. Two of
-# the three real raws of April 2002 that rules are often tried on were taken after it.
-LATER_DARK_FROM = datetime(2002, 4, 13, 18, 0)  # noqa: DTZ001 - HST headers are UT, unmarked
-
-# The dark current also counts while the shutter closes and the chip waits for its readout.
-OVERHEAD = 2.0
-
-
-@dataclass(frozen=True)
-class Pointing:
-    """What to expose.
-
-    Attributes
-    ----------
-    rootname
-        Name of the exposure, lower case.
-    filter
-        One of :data:`calib.simulate.detector.FILTERS`.
-    start
-        Universal time at which the shutter opens.
-    seconds
-        Exposure time.
-    field
-        Which piece of sky.
-    seed
-        Decides the noise and cosmic rays of this exposure.
-    """
-
-    rootname: str
-    filter: str
-    start: datetime
-    seconds: float
-    field: int
-    seed: int
-
-    @property
-    def dark_seconds(self) -> float:
-        """Time during which dark current counts."""
-        return self.seconds + OVERHEAD
-
-
-def plan_pointings(count: int, seed: int) -> list[Pointing]:
-    """Return exposures, four to a visit, of which every fourth was taken the day before.
-
-    So a dark delivered for use after 18:00 of 13 April 2002 changes three out of four.
-    """
-    first = datetime(2002, 4, 13, 18, 30)  # noqa: DTZ001 - HST headers are UT, unmarked
-    names = list(FILTERS)
-    pointings = []
-    for number in range(count):
-        early = timedelta(days=1) if number % PER_VISIT == PER_VISIT - 1 else timedelta()
-        pointings.append(
-            Pointing(
-                rootname=_rootname(number),
-                filter=names[number % PER_VISIT % len(names)],
-                start=first + number * timedelta(minutes=25) - early,
-                seconds=360.0,
-                field=seed + number // PER_VISIT,
-                seed=seed * 100003 + number,
-            )
-        )
-    return pointings
+# Pixels around the chip that a dithered exposure may see.
+MARGIN = 32
 
 
 def write_raw(folder: Path, pointing: Pointing, detector: Detector) -> Path:
@@ -104,6 +43,16 @@ def write_raw(folder: Path, pointing: Pointing, detector: Detector) -> Path:
     hdus = [primary, _science(pixels, pointing, geometry)]
     hdus += [_constant(name, pointing, geometry) for name in ("ERR", "DQ")]
     write_atomically(fits.HDUList(hdus), path)
+    return path
+
+
+def write_association(folder: Path, association: Association) -> Path:
+    """Write ``ID_asn.fits``; products are marked as not present, since nothing made them yet."""
+    path = folder / f"{association.name}_asn.fits"
+    rows = [(m.name.upper(), m.type, m.present) for m in association.members]
+    table = fits.BinTableHDU.from_columns(_columns(rows), name="ASN")
+    primary = fits.PrimaryHDU(header=fits.Header(association_cards(association.name)))
+    write_atomically(fits.HDUList([primary, table]), path)
     return path
 
 
@@ -127,14 +76,41 @@ def expose(pointing: Pointing, detector: Detector) -> npt.NDArray[np.uint16]:
 
 def expected_electrons(pointing: Pointing, detector: Detector) -> npt.NDArray[np.float64]:
     """Return the mean charge of each pixel that sees the sky, before noise and defects."""
-    blueness = list(FILTERS).index(pointing.filter)
-    sky = render_sky(detector.geometry.shape, seed=pointing.field, blueness=blueness)
-    light = sky * detector.flat(pointing.filter)
+    light = render_pointing(pointing, detector.geometry.shape) * detector.flat(pointing.filter)
     for column, first, length in detector.dead_columns:
         light[first : first + length, column] = 0
     dark = detector.later_dark if pointing.start >= LATER_DARK_FROM else detector.dark
     charge: npt.NDArray[np.float64] = light * pointing.seconds + dark * pointing.dark_seconds
     return charge
+
+
+def render_pointing(pointing: Pointing, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """Return the light (electrons/s) that falls on the pixels, before flat and dead columns.
+
+    Members of an association see cut-outs of one larger sky, moved by their offsets.
+    """
+    if pointing.membership is None:
+        return _render(pointing, shape)
+    ny, nx = shape
+    sky = _render(pointing, (ny + 2 * MARGIN, nx + 2 * MARGIN))
+    x, y = MARGIN + pointing.offset[0], MARGIN + pointing.offset[1]
+    return sky[y : y + ny, x : x + nx]
+
+
+def _render(pointing: Pointing, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
+    what = {"seed": pointing.field, "blueness": pointing.blueness}
+    if pointing.target is None:
+        return render_sky(shape, **what)
+    return render_target(pointing.target, shape, **what)
+
+
+def _columns(rows: Sequence[tuple[str, str, bool]]) -> list[Any]:
+    names, kinds, present = zip(*rows, strict=True)
+    return [
+        fits.Column("MEMNAME", "14A", array=list(names)),
+        fits.Column("MEMTYPE", "14A", array=list(kinds)),
+        fits.Column("MEMPRSNT", "L", array=np.array(present)),
+    ]
 
 
 def _science(
@@ -152,12 +128,3 @@ def _constant(name: str, pointing: Pointing, geometry: Geometry) -> fits.ImageHD
     hdu = constant_image(name, 0.0, geometry.raw_shape)
     hdu.header.extend(image_cards(name, pointing, geometry), update=True)
     return hdu
-
-
-def _rootname(number: int) -> str:
-    """Return ``jsim01aaq``, ``jsim01abq``, ...: programme "sim", four exposures to a visit."""
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    visit, place = divmod(number, PER_VISIT)
-    tens, units = divmod(visit + 1, 36)
-    digits = "0123456789" + letters
-    return f"jsim{digits[tens % 36]}{digits[units]}{letters[tens // 36]}{letters[place]}q"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from calib.association import Association
 from calib.errors import ConfigError
 from calib.references.profile import CrdsProfile
-from calib.simulate.context import CONTEXTS, SERVER, build_context, offline_profile
-from calib.simulate.detector import FULL_FRAME, SMALL_FRAME, Detector
-from calib.simulate.hrc import plan_pointings, write_raw
+from calib.simulate.context import CONTEXTS, SERVER, build_cache, offline_profile
+from calib.simulate.detector import FULL_FRAME, SMALL_FRAME, Detector, Geometry
+from calib.simulate.hrc import write_association, write_raw
+from calib.simulate.pointing import Pointing, Visit, plan_pointings, plan_visits
 
 # Kept in the folder: what the observatory was built with.
 RECORD = "observatory.json"
@@ -24,19 +28,22 @@ class Observatory:
     Attributes
     ----------
     raws
-        Folder of the raw exposures.
+        Folder of the raw exposures and association tables.
     crds_path
         The CRDS cache: rules, references, configuration.
     datasets
-        Names of the exposures.
+        Names of what can be processed: single exposures, then associations.
     contexts
         The older context (operational) and the newer one, which has one dark more.
+    associations
+        Names of the exposures of each association.
     """
 
     raws: Path
     crds_path: Path
     datasets: tuple[str, ...]
     contexts: tuple[str, str]
+    associations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def profile(self) -> CrdsProfile:
@@ -49,8 +56,54 @@ class Observatory:
         return {"CRDS_PATH": str(self.crds_path), "CRDS_SERVER_URL": SERVER}
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What to build: a detector, single exposures and associations of more.
+
+    Attributes
+    ----------
+    geometry
+        Size of the chip.
+    seed
+        Of the detector.
+    pointings
+        All exposures, those of associations too.
+    tables
+        The associations.
+    """
+
+    geometry: Geometry
+    seed: int
+    pointings: Sequence[Pointing]
+    tables: Sequence[Association] = ()
+
+    @classmethod
+    def of(
+        cls, geometry: Geometry, seed: int, single: Sequence[Pointing], visits: Sequence[Visit]
+    ) -> Plan:
+        """Return the plan of single exposures and of visits that make associations."""
+        members = [pointing for visit in visits for pointing in visit.pointings(seed)]
+        return cls(geometry, seed, [*single, *members], [visit.association for visit in visits])
+
+    @property
+    def associations(self) -> dict[str, tuple[str, ...]]:
+        """Names of the exposures of each association."""
+        return {table.name: table.required for table in self.tables}
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Single exposures, then associations."""
+        single = [p.rootname for p in self.pointings if p.membership is None]
+        return (*single, *self.associations)
+
+
 def build_observatory(
-    folder: Path, *, exposures: int = 1, seed: int = 1, small: bool = False
+    folder: Path,
+    *,
+    exposures: int = 1,
+    seed: int = 1,
+    small: bool = False,
+    associations: bool = False,
 ) -> Observatory:
     """Make an observatory in a folder, or return the one that is there.
 
@@ -66,6 +119,9 @@ def build_observatory(
         Equal seeds give the same bytes.
     small
         A chip of 128 x 128 pixels instead of 1024 x 1024: less than 1 MB instead of 36.
+    associations
+        Four associations besides, with their tables: ``jsia01010`` (CR-split), ``jsia02010``
+        (repeated), ``jsia03010`` (dithered), ``jsia04010`` (CR-split at two positions).
 
     Raises
     ------
@@ -74,25 +130,59 @@ def build_observatory(
         in it is touched.
     """
     asked = {"exposures": exposures, "seed": seed, "small": small}
-    pointings = plan_pointings(exposures, seed)
-    names = tuple(pointing.rootname for pointing in pointings)
-    built = Observatory(folder / "raw", folder / "crds", names, CONTEXTS)
-    if _is_there(folder, asked):
-        return built
+    if associations:
+        asked["associations"] = True
+    geometry = SMALL_FRAME if small else FULL_FRAME
+    visits = plan_visits(seed) if associations else []
+    plan = Plan.of(geometry, seed, plan_pointings(exposures, seed), visits)
+    if not is_built(folder, asked):
+        build(folder, plan, asked)
+    return Observatory(folder / "raw", folder / "crds", plan.datasets, CONTEXTS, plan.associations)
+
+
+def build(
+    folder: Path,
+    plan: Plan,
+    asked: Mapping[str, Any],
+    *,
+    damage: Callable[[Path], None] | None = None,
+) -> None:
+    """Write raws, association tables and a CRDS cache; all or nothing appears in the folder.
+
+    Parameters
+    ----------
+    folder
+        Where to; new or empty.
+    plan
+        What to.
+    asked
+        The arguments of the caller, for :func:`is_built`.
+    damage
+        What happens to the folder of raws afterwards.
+    """
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     (part / "raw").mkdir(parents=True)
-    build_context(part / "crds", seed=seed, small=small)
-    detector = Detector(SMALL_FRAME if small else FULL_FRAME, seed)
-    for pointing in pointings:
+    detector = Detector(plan.geometry, plan.seed)
+    build_cache(part / "crds", detector)
+    for pointing in plan.pointings:
         write_raw(part / "raw", pointing, detector)
+    for table in plan.tables:
+        write_association(part / "raw", table)
+    if damage:
+        damage(part / "raw")
     (part / RECORD).write_text(json.dumps(asked) + "\n")
     part.replace(folder)
-    return built
 
 
-def _is_there(folder: Path, asked: dict[str, int]) -> bool:
-    """Say whether this very observatory is there; a folder with anything else is an error."""
+def is_built(folder: Path, asked: Mapping[str, Any]) -> bool:
+    """Say whether this very observatory is there.
+
+    Raises
+    ------
+    ConfigError
+        The folder has one built with other arguments, or something else.
+    """
     record = folder / RECORD
     if record.is_file():
         found = record.read_text()

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from calib.simulate.detector import FILTERS, Geometry
+from calib.simulate.targets import TARGETS
 
 if TYPE_CHECKING:
-    from calib.simulate.hrc import Pointing
+    from calib.simulate.pointing import Pointing
 
 Cards = list[tuple[str, Any, str]]
 
@@ -58,6 +59,7 @@ REFERENCE_KEYWORDS = (
 # Plate scale and orientation of the HRC near those of a real exposure, in degrees per pixel.
 CD_MATRIX = {"CD1_1": -7.36e-06, "CD1_2": 1.84e-06, "CD2_1": 2.87e-06, "CD2_2": 6.65e-06}
 RIGHT_ASCENSION, DECLINATION = 6.0347, -72.0876
+PLATE_SCALE = 0.0272  # arcsec per pixel, mean of both axes
 
 
 def primary_cards(pointing: Pointing) -> Cards:
@@ -66,13 +68,28 @@ def primary_cards(pointing: Pointing) -> Cards:
         *_file_and_target(pointing),
         *_time(pointing),
         *_instrument(pointing),
-        *((key, value, "calibration switch") for key, value in SWITCHES.items()),
+        *((key, value, "calibration switch") for key, value in _switches(pointing).items()),
         *((key, "N/A", "reference file, not yet assigned") for key in REFERENCE_KEYWORDS),
         *_rejection(),
         *_electronics(),
-        ("ASN_ID", "NONE", "association, if any"),
-        ("ASN_TAB", "NONE", "association table, if any"),
-        ("ASN_MTYP", "", "role in the association"),
+        *_membership(pointing),
+    ]
+
+
+def association_cards(name: str) -> Cards:
+    """Return the cards of the primary header of an association table."""
+    return [
+        ("NEXTEND", 1, "number of extensions"),
+        ("FILENAME", f"{name}_asn.fits", "name of the file"),
+        ("FILETYPE", "ASN_TABLE", "type of data"),
+        ("TELESCOP", "HST", "telescope"),
+        ("INSTRUME", "ACS", "instrument"),
+        ("DETECTOR", "HRC", "detector"),
+        ("ROOTNAME", name, "name of the association"),
+        ("PRIMESI", "ACS", "instrument that leads"),
+        ("ASN_ID", name.upper(), "association"),
+        ("ASN_TAB", f"{name}_asn.fits", "association table"),
+        ("ASN_PROD", False, "whether the products were made"),
     ]
 
 
@@ -90,7 +107,7 @@ def image_cards(name: str, pointing: Pointing, geometry: Geometry) -> Cards:
         ("DATAMAX", 0.0, "largest value"),
         ("BUNIT", unit, "unit of the pixels"),
         ("CCDCHIP", 1, "chip"),
-        *_world_coordinates(geometry),
+        *_world_coordinates(pointing, geometry),
         ("LTV1", float(geometry.trim_x), "offset in x to the detector"),
         ("LTV2", 0.0, "offset in y to the detector"),
         ("LTM1_1", 1.0, "sampling in x"),
@@ -104,7 +121,37 @@ def image_cards(name: str, pointing: Pointing, geometry: Geometry) -> Cards:
     ]
 
 
+def _switches(pointing: Pointing) -> dict[str, str]:
+    """Return the switches: members of a CR-split or of repeats ask to be combined."""
+    asked = {"CR": {"CRCORR": "PERFORM"}, "RP": {"RPTCORR": "PERFORM"}}
+    return SWITCHES | asked.get(pointing.combines or "", {})
+
+
+def _membership(pointing: Pointing) -> Cards:
+    member = pointing.membership
+    name = member.association if member else "NONE"
+    return [
+        ("ASN_ID", name.upper(), "association, if any"),
+        ("ASN_TAB", f"{name}_asn.fits" if member else name, "association table, if any"),
+        ("ASN_MTYP", member.type if member else "", "role in the association"),
+    ]
+
+
+def _together(pointing: Pointing, pattern: str) -> int:
+    """Return the number of exposures that are combined in this way; 1: this one alone."""
+    member = pointing.membership
+    return member.exposures if member and pointing.combines == pattern else 1
+
+
+def _coordinates(pointing: Pointing) -> tuple[float, float]:
+    if pointing.target is None:
+        return RIGHT_ASCENSION, DECLINATION
+    target = TARGETS[pointing.target]
+    return target.ra, target.dec
+
+
 def _file_and_target(pointing: Pointing) -> Cards:
+    ra, dec = _coordinates(pointing)
     return [
         ("NEXTEND", 3, "number of extensions"),
         ("DATE", f"{pointing.start:%Y-%m-%d}", "date of this file"),
@@ -116,9 +163,9 @@ def _file_and_target(pointing: Pointing) -> Cards:
         ("ROOTNAME", pointing.rootname, "name of the exposure"),
         ("IMAGETYP", "EXT", "type of exposure"),
         ("PRIMESI", "ACS", "instrument that leads"),
-        ("TARGNAME", f"SIMULATED-{pointing.field}", "name of the target"),
-        ("RA_TARG", RIGHT_ASCENSION, "right ascension of the target (deg)"),
-        ("DEC_TARG", DECLINATION, "declination of the target (deg)"),
+        ("TARGNAME", pointing.target or f"SIMULATED-{pointing.field}", "name of the target"),
+        ("RA_TARG", ra, "right ascension of the target (deg)"),
+        ("DEC_TARG", dec, "declination of the target (deg)"),
         ("PROPOSID", 99999, "programme"),
         ("LINENUM", f"{pointing.rootname[4:6]}.001", "line of the programme"),
         ("PR_INV_L", "Simulated", "principal investigator"),
@@ -140,8 +187,8 @@ def _time(pointing: Pointing) -> Cards:
         ("FGSLOCK", "FINE", "guiding"),
         ("SUNANGLE", 82.05, "angle between Sun and V1 (deg)"),
         ("PA_V3", 15.78, "position angle of V3 (deg)"),
-        ("POSTARG1", 0.0, "offset of the target in x"),
-        ("POSTARG2", 0.0, "offset of the target in y"),
+        ("POSTARG1", pointing.offset[0] * PLATE_SCALE, "offset of the target in x"),
+        ("POSTARG2", pointing.offset[1] * PLATE_SCALE, "offset of the target in y"),
         ("CAL_VER", "", "version of the calibration"),
     ]
 
@@ -152,7 +199,7 @@ def _instrument(pointing: Pointing) -> Cards:
         ("OBSTYPE", "IMAGING", "type of observation"),
         ("OBSMODE", "ACCUM", "operating mode"),
         ("SCLAMP", "NONE", "lamp"),
-        ("NRPTEXP", 1, "repeated exposures"),
+        ("NRPTEXP", _together(pointing, "RP"), "repeated exposures"),
         ("SUBARRAY", False, "whether only part of the chip was read"),
         ("DETECTOR", "HRC", "detector"),
         ("FILTER1", filter1, "element in filter wheel 1"),
@@ -163,7 +210,7 @@ def _instrument(pointing: Pointing) -> Cards:
         ("LRFWAVE", 0.0, "wavelength of a ramp filter"),
         ("APERTURE", "HRC", "aperture"),
         ("PROPAPER", "HRC", "proposed aperture"),
-        ("CRSPLIT", 1, "exposures of a cosmic-ray split"),
+        ("CRSPLIT", _together(pointing, "CR"), "exposures of a cosmic-ray split"),
         ("STATFLAG", False, "whether statistics are calculated"),
         ("WRTERR", True, "whether errors are written"),
     ]
@@ -200,19 +247,22 @@ def _electronics() -> Cards:
     ]
 
 
-def _world_coordinates(geometry: Geometry) -> Cards:
+def _world_coordinates(pointing: Pointing, geometry: Geometry) -> Cards:
+    """Return the coordinates; an offset moves the reference pixel, which stays on the target."""
+    ra, dec = _coordinates(pointing)
+    dx, dy = pointing.offset
     return [
         ("WCSAXES", 2, "number of axes"),
-        ("CRPIX1", geometry.trim_x + geometry.nx / 2.0, "reference pixel in x"),
-        ("CRPIX2", geometry.ny / 2.0, "reference pixel in y"),
-        ("CRVAL1", RIGHT_ASCENSION, "right ascension there (deg)"),
-        ("CRVAL2", DECLINATION, "declination there (deg)"),
+        ("CRPIX1", geometry.trim_x + geometry.nx / 2.0 - dx, "reference pixel in x"),
+        ("CRPIX2", geometry.ny / 2.0 - dy, "reference pixel in y"),
+        ("CRVAL1", ra, "right ascension there (deg)"),
+        ("CRVAL2", dec, "declination there (deg)"),
         ("CTYPE1", "RA---TAN", "projection"),
         ("CTYPE2", "DEC--TAN", "projection"),
         *((key, value, "plate scale and orientation") for key, value in CD_MATRIX.items()),
         ("ORIENTAT", 15.5, "position angle of y (deg)"),
-        ("RA_APER", RIGHT_ASCENSION, "right ascension of the aperture"),
-        ("DEC_APER", DECLINATION, "declination of the aperture"),
+        ("RA_APER", ra, "right ascension of the aperture"),
+        ("DEC_APER", dec, "declination of the aperture"),
         ("PA_APER", 15.5, "position angle of the aperture (deg)"),
         ("VAFACTOR", 1.0, "velocity aberration"),
     ]

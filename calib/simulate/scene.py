@@ -68,9 +68,9 @@ def render_sky(
     rng = np.random.default_rng([seed, 1])
     image = np.full(shape, sky)
     _add_spiral(image, rng, fade=0.8**blueness)
-    _add_faint_galaxies(image, rng, fade=0.7**blueness)
+    add_faint_galaxies(image, rng, fade=0.7**blueness)
     for star in _draw_stars(shape, rng):
-        _add_star(image, star, star.rate * star.colour**blueness)
+        add_star(image, star, star.rate * star.colour**blueness)
     return image
 
 
@@ -126,7 +126,8 @@ def _draw_stars(shape: tuple[int, int], rng: np.random.Generator) -> list[Star]:
     return [Star(*values) for values in zip(x, y, rates, colours, strict=True)]
 
 
-def _add_star(image: Pixels, star: Star, rate: float) -> None:
+def add_star(image: Pixels, star: Star, rate: float) -> None:
+    """Add a star of a rate (electrons/s) in place; bright ones have four spikes."""
     half = 90 if rate > SPIKE_RATE else 14
     ny, nx = image.shape
     rows = np.arange(max(0, int(star.y) - half), min(ny, int(star.y) + half + 1))
@@ -171,7 +172,8 @@ def _add_spiral(image: Pixels, rng: np.random.Generator, *, fade: float) -> None
     image += fade * (disc + bulge)
 
 
-def _add_faint_galaxies(image: Pixels, rng: np.random.Generator, *, fade: float) -> None:
+def add_faint_galaxies(image: Pixels, rng: np.random.Generator, *, fade: float) -> None:
+    """Add exponential discs of a few pixels in place; `fade` multiplies their light."""
     ny, nx = image.shape
     for _ in range(max(3, ny * nx // 40000)):
         x0, y0 = rng.uniform(0, nx), rng.uniform(0, ny)

@@ -13,7 +13,8 @@ from astropy.io import fits
 from calib.fitsfile import opened, pixels
 from calib.ids import parse_dataset
 from calib.simulate.detector import FULL_FRAME, SMALL_FRAME, Detector
-from calib.simulate.hrc import Pointing, expose, plan_pointings, write_raw
+from calib.simulate.hrc import expose, write_raw
+from calib.simulate.pointing import Pointing, plan_pointings
 
 START = datetime(2002, 4, 13, 18, 30)  # noqa: DTZ001 - HST headers are UT, unmarked
 POINTING = Pointing("jsim01aaq", "F606W", START, 360.0, field=1, seed=7)

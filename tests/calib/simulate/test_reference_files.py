@@ -13,7 +13,7 @@ from calib.fitsfile import opened, pixels
 from calib.records import ExposureReferences
 from calib.references.bestrefs import best_references
 from calib.simulate.detector import SMALL_FRAME, Detector
-from calib.simulate.hrc import plan_pointings
+from calib.simulate.pointing import plan_pointings
 from calib.simulate.reference_files import write_first_references
 from calib.simulate.scene import render_sky
 

@@ -1,0 +1,94 @@
+"""URIs of inputs and outputs, read into a type before anything is done with them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from calib.errors import ConfigError
+
+Scheme = Literal["file", "astroquery", "s3", "none"]
+
+EXPECTED = "file:PATH, astroquery:, s3://BUCKET/PREFIX or none"
+
+# Rules of Amazon S3 for bucket names (3-63 of a-z 0-9 . -, letter or digit at both ends).
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where inputs come from, or products go.
+
+    Attributes
+    ----------
+    scheme
+        ``file``, ``astroquery`` (MAST), ``s3`` or ``none``.
+    location
+        Path for ``file``; ``bucket/prefix`` for ``s3``; empty otherwise.
+    """
+
+    scheme: Scheme
+    location: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Location of a ``file`` source as an absolute path, links followed."""
+        return Path(self.location).expanduser().resolve()
+
+
+def parse_uri(text: str) -> Source:
+    """Read a URI.
+
+    Parameters
+    ----------
+    text
+        ``file:PATH`` (relative to the current folder, ``~`` is the home folder; also
+        ``file:///PATH``), ``astroquery:``, ``s3://BUCKET/PREFIX`` or ``none``. Everything
+        after ``file:`` is the path, further colons included.
+
+    Raises
+    ------
+    ConfigError
+        Anything else.
+    """
+    scheme, colon, rest = text.partition(":")
+    if not colon:
+        return _parse_word(text)
+    if scheme == "file":
+        return Source("file", _file_path(text, rest))
+    if scheme == "s3":
+        return Source("s3", _s3_location(text, rest))
+    if text == "astroquery:":
+        return Source("astroquery")
+    raise _refusal(text, "unknown kind of URI")
+
+
+def _parse_word(text: str) -> Source:
+    if text == "none":
+        return Source("none")
+    hint = f"; did you mean file:{text}?" if text.isprintable() and Path(text).exists() else ""
+    raise _refusal(text, f"a URI begins with its kind{hint}")
+
+
+def _file_path(text: str, rest: str) -> str:
+    path = rest
+    if rest.startswith("//"):
+        if not rest.startswith("///"):
+            raise _refusal(text, "a file URI cannot name a host")
+        path = rest[2:]
+    if not path or not path.isprintable():
+        raise _refusal(text, "a file URI needs a path of printable characters")
+    return path
+
+
+def _s3_location(text: str, rest: str) -> str:
+    bucket, _, prefix = rest.removeprefix("//").partition("/")
+    if not rest.startswith("//") or not _BUCKET.fullmatch(bucket):
+        raise _refusal(text, "an s3 URI needs a bucket name")
+    return f"{bucket}/{prefix.strip('/')}".rstrip("/")
+
+
+def _refusal(text: str, message: str) -> ConfigError:
+    return ConfigError(message, expected=EXPECTED, found=repr(text))

@@ -1,0 +1,114 @@
+"""The programme of the demo: ten datasets, one of them broken."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from astropy.io import fits
+
+from calib.errors import CorruptFile
+from calib.fetch.local import fetch_inputs
+from calib.fitsfile import BLOCK, opened, primary_header
+from calib.ids import parse_dataset
+from calib.references.bestrefs import best_references
+from calib.simulate.programme import Programme, build_programme, flip_bits
+from calib.simulate.targets import TARGETS, render_target
+
+
+def counts(path: Path) -> npt.NDArray[np.uint16]:
+    """Return the pixels of a raw, unchecked."""
+    with opened(path) as hdus:
+        return np.array(hdus["SCI"].data, np.uint16)
+
+
+@pytest.fixture(scope="module")
+def programme(tmp_path_factory: pytest.TempPathFactory) -> Programme:
+    """Return the programme."""
+    return build_programme(tmp_path_factory.mktemp("programme"))
+
+
+def test_ten_datasets_of_every_kind(programme: Programme) -> None:
+    """Seven single exposures in three filters and three associations, on four targets."""
+    assert len(programme.datasets) == 10
+    assert [name for name in programme.datasets if name[-1].isdigit()] == list(
+        programme.associations
+    )
+    headers = [primary_header(path) for path in sorted(programme.raws.glob("*_raw.fits"))]
+    assert len(headers) == 13
+    assert {header["TARGNAME"] for header in headers} == set(TARGETS)
+    filters = {(header["FILTER1"], header["FILTER2"]) for header in headers}
+    assert filters == {("F606W", "CLEAR2S"), ("F555W", "CLEAR2S"), ("CLEAR1S", "F330W")}
+
+
+def test_one_dataset_is_broken_and_the_others_are_whole(
+    programme: Programme, tmp_path: Path
+) -> None:
+    """Only the broken one fails verification, and its error is about its checksum."""
+    for name in programme.datasets:
+        if name == programme.broken:
+            continue
+        fetch_inputs(parse_dataset(name), f"file:{programme.raws}", tmp_path / name)
+    broken = parse_dataset(programme.broken)
+    with pytest.raises(CorruptFile, match=r"(?i)checksum"):
+        fetch_inputs(broken, f"file:{programme.raws}", tmp_path / "broken")
+
+
+def test_the_newer_context_changes_what_was_taken_after_the_later_dark(
+    programme: Programme,
+) -> None:
+    """The first visit keeps its dark, the others get the newer one."""
+    raws = [programme.raws / f"{name}_raw.fits" for name in ("jsky01aaq", "jsky05aaq")]
+    old, new = (
+        best_references(
+            raws, context=context, profile=programme.profile, required=lambda _: ("DARKFILE",)
+        )
+        for context in programme.contexts
+    )
+    darks = [[e.path("DARKFILE") for e in chosen.exposures] for chosen in (old, new)]
+    assert darks[0][0] == darks[0][1] == darks[1][0]
+    assert darks[1][1] != darks[0][1]
+
+
+def test_again_is_the_same_and_quick(programme: Programme) -> None:
+    """A second call finds the first one's files."""
+    begin = time.process_time()
+    assert build_programme(programme.raws.parent) == programme
+    assert time.process_time() - begin < 1
+
+
+def test_flipped_bits_keep_length_and_headers(programme: Programme, tmp_path: Path) -> None:
+    """Damage changes 64 bytes of pixels; what reads headers only sees nothing of it."""
+    whole = programme.raws / "jsky01aaq_raw.fits"
+    copy = tmp_path / whole.name
+    copy.write_bytes(whole.read_bytes())
+    flip_bits(copy)
+    assert copy.stat().st_size % BLOCK == 0
+    for number in range(4):
+        before, after = (dict(fits.getheader(path, number)) for path in (whole, copy))
+        assert {key: after[key] for key in before} == before
+        assert set(after) - set(before) == {"CHECKSUM", "DATASUM"}
+    changed = counts(copy) != counts(whole)
+    assert changed.sum() == 32  # two bytes a pixel
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_targets_are_positive_repeatable_and_structured(name: str) -> None:
+    """A target shines on every pixel, is a function of its seed, and differs between seeds."""
+    sky = render_target(name, (96, 128), seed=1)
+    assert sky.shape == (96, 128)
+    assert sky.min() > 0
+    assert sky.max() > 20 * np.median(sky)
+    assert np.array_equal(sky, render_target(name, (96, 128), seed=1))
+    assert not np.array_equal(sky, render_target(name, (96, 128), seed=2))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_targets_are_fainter_in_the_blue(name: str) -> None:
+    """Bluer filters see the same target with less light."""
+    red, blue = (render_target(name, (96, 96), seed=1, blueness=b) for b in (0, 2))
+    assert blue.sum() < red.sum()
+    assert np.corrcoef(np.log(red).ravel(), np.log(blue).ravel())[0, 1] > 0.8
