@@ -43,13 +43,18 @@ def check_run_name(name: str) -> str:
         It is longer than 100 characters, or not lower case letters, digits, dots,
         underscores and hyphens after a letter or digit.
     """
-    if not _RUN.fullmatch(name) or len(name) > LONGEST_RUN:
+    if not is_run_name(name):
         raise ConfigError(
             "not a name for a run",
             expected=f"[a-z0-9][a-z0-9._-]*, up to {LONGEST_RUN} characters",
             found=repr(name),
         )
     return name
+
+
+def is_run_name(name: str) -> bool:
+    """Tell whether a run may have this name."""
+    return bool(_RUN.fullmatch(name)) and len(name) <= LONGEST_RUN
 
 
 def check_dataset(dataset: DatasetId) -> DatasetId:
@@ -112,8 +117,7 @@ def pointed_run(text: str, dataset: DatasetId) -> str | None:
     """Return the run that a link's text names; None where the text is not one of ours."""
     parts = text.split("/")
     run = parts[3] if len(parts) == len(pointer_text("x", dataset).split("/")) else ""
-    allowed = _RUN.fullmatch(run) and len(run) <= LONGEST_RUN
-    return run if allowed and text == pointer_text(run, dataset) else None
+    return run if is_run_name(run) and text == pointer_text(run, dataset) else None
 
 
 def list_runs(output: Path) -> list[str]:
@@ -122,9 +126,7 @@ def list_runs(output: Path) -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(
-        entry.name
-        for entry in os.scandir(folder)
-        if _RUN.fullmatch(entry.name) and len(entry.name) <= LONGEST_RUN and entry.is_dir()
+        entry.name for entry in os.scandir(folder) if is_run_name(entry.name) and entry.is_dir()
     )
 
 

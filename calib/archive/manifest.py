@@ -12,10 +12,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from calib.archive.layout import FOLDER_BY_ROLE, MANIFEST, Role, check_run_name, relative_name
+from calib.archive.layout import FOLDER_BY_ROLE, MANIFEST, Role, is_run_name, relative_name
 from calib.errors import ArchiveError, ConfigError
 from calib.ids import DatasetId, parse_dataset
 from calib.records import from_json, to_json
@@ -141,7 +141,7 @@ def read_bytes(folder: Path) -> bytes:
         raise ArchiveError(f"no readable manifest: {error.strerror}", path=folder) from error
 
 
-def parse_manifest(content: bytes, path: Path) -> Manifest:
+def parse_manifest(content: bytes, path: PurePath) -> Manifest:
     """Read a manifest from its bytes.
 
     Parameters
@@ -181,14 +181,14 @@ def parse_manifest(content: bytes, path: Path) -> Manifest:
 _Claim = tuple[bool, str, object, object]  # whether it holds, what, expected, found
 
 
-def _claims(manifest: Manifest, folder: Path) -> list[_Claim]:
+def _claims(manifest: Manifest, folder: PurePath) -> list[_Claim]:
     here = "/".join(folder.parts[-3:])
     said = f"{manifest.run}/{manifest.instrument}/{manifest.dataset}"
     kind = (manifest.kind, manifest.instrument)
     return [
         (manifest.schema == SCHEMA, "schema version", SCHEMA, manifest.schema),
         (here == said, "it lies in the folder of something else", said, here),
-        (_is_run(manifest.run), "name of the run", "a run name", manifest.run),
+        (is_run_name(manifest.run), "name of the run", "a run name", manifest.run),
         (kind == _identity(manifest), "kind and instrument", _identity(manifest), kind),
         (bool(manifest.fingerprint), "fingerprint", "a sha256", "nothing"),
         (_is_time(manifest.created), "time", "ISO 8601 with its zone", manifest.created),
@@ -209,13 +209,6 @@ def _identity(manifest: Manifest) -> tuple[str, str] | None:
         return manifest.id.kind, manifest.id.instrument
     except ConfigError:
         return None
-
-
-def _is_run(name: str) -> bool:
-    try:
-        return bool(check_run_name(name))
-    except ConfigError:
-        return False
 
 
 def _is_time(text: str) -> bool:

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from calib.archive import disk, pointer
@@ -126,7 +126,7 @@ def publish(publication: Publication, output: Path) -> Archived:
     """
     output = output.absolute()
     final = publication_folder(output, publication.run, publication.dataset)
-    sources = _sources(publication)
+    sources = named_files(publication)
     needed = _bytes_needed(sources)
     with disk.archive_errors(final, dataset=str(publication.dataset), needed=needed):
         sweep(staging_area(output, publication.run))
@@ -156,8 +156,14 @@ def make_current(output: Path, dataset: DatasetId, run: str) -> None:
             _point(output, dataset, run)
 
 
-def _sources(publication: Publication) -> dict[str, File]:
-    """Return the files by their names in the archive, sorted."""
+def named_files(publication: Publication) -> dict[str, File]:
+    """Return the files by their names in the archive, sorted.
+
+    Raises
+    ------
+    ArchiveError
+        There are none, or two of the same name.
+    """
     names = [relative_name(file.role, file.path.name) for file in publication.files]
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if not names or twice:
@@ -206,10 +212,35 @@ def _fill(
     folder: Path, final: Path, publication: Publication, sources: Mapping[str, File]
 ) -> bytes:
     """Copy the files, then write the manifest; return its bytes. All is on disk after that."""
-    provenance = plain_json(publication.provenance)
+    plain_json(publication.provenance)  # refused before anything is copied
     for parent in dict.fromkeys([folder, *((folder / name).parent for name in sources)]):
         parent.mkdir()
     files = tuple(_copy(file, folder, name) for name, file in sources.items())
+    content = write_manifest(publication, files, final)
+    for parent in dict.fromkeys((folder / name).parent for name in sources):
+        disk.sync_folder(parent)
+    disk.write_new(folder / MANIFEST, content)
+    disk.sync_folder(folder)
+    return content
+
+
+def write_manifest(
+    publication: Publication, files: tuple[FileEntry, ...], place: PurePath
+) -> bytes:
+    """Return the bytes of the manifest of a publication.
+
+    Parameters
+    ----------
+    publication, files
+        What is published, and its files as they are archived.
+    place
+        ``.../RUN/INSTRUMENT/ID``: where it will lie.
+
+    Raises
+    ------
+    ArchiveError
+        It could not be read back.
+    """
     manifest = Manifest(
         dataset=publication.dataset.name,
         kind=publication.dataset.kind,
@@ -218,14 +249,10 @@ def _fill(
         fingerprint=publication.fingerprint,
         created=publication.created,
         files=files,
-        provenance=provenance,
+        provenance=plain_json(publication.provenance),
     )
     content = to_bytes(manifest)
-    parse_manifest(content, final / MANIFEST)  # what cannot be read back is not published
-    for parent in dict.fromkeys((folder / name).parent for name in sources):
-        disk.sync_folder(parent)
-    disk.write_new(folder / MANIFEST, content)
-    disk.sync_folder(folder)
+    parse_manifest(content, place / MANIFEST)
     return content
 
 
@@ -259,18 +286,29 @@ def _join_twin(publication: Publication, output: Path) -> Archived:
     folder = publication_folder(output, run, dataset)
     content = read_bytes(folder)
     manifest = parse_manifest(content, folder / MANIFEST)
-    if manifest.fingerprint != publication.fingerprint:
-        raise ArchiveError(
-            "a run is written once, and this one holds another result: use another run",
-            dataset=dataset.name,
-            path=folder,
-            expected=f"fingerprint {publication.fingerprint}",
-            found=manifest.fingerprint,
-        )
+    refuse_rival(manifest, publication, folder)
     refuse_damage(folder, manifest)
     if _is_newest(output, dataset, manifest):
         _point(output, dataset, run)
     return Archived(run, folder.as_uri(), digest(content), already_there=True)
+
+
+def refuse_rival(manifest: Manifest, publication: Publication, place: object) -> None:
+    """Raise where a run holds another result for a dataset.
+
+    Raises
+    ------
+    ArchiveError
+        The fingerprints differ.
+    """
+    if manifest.fingerprint != publication.fingerprint:
+        raise ArchiveError(
+            "a run is written once, and this one holds another result: use another run",
+            dataset=manifest.dataset,
+            path=place,
+            expected=f"fingerprint {publication.fingerprint}",
+            found=manifest.fingerprint,
+        )
 
 
 def _is_newest(output: Path, dataset: DatasetId, manifest: Manifest) -> bool:

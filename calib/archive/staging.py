@@ -53,8 +53,7 @@ def staged(area: Path, label: str) -> Iterator[Path]:
         What the work is about, for people who look; no ``+`` and no separator.
     """
     make_folders(area)
-    pid = os.getpid()
-    entry = area / f"{label}+{_place()}+{pid}+{_start(pid) or 0}+{secrets.token_hex(4)}"
+    entry = area / owner_name(label)
     _in_use.add(entry)
     try:
         entry.mkdir()
@@ -62,6 +61,23 @@ def staged(area: Path, label: str) -> Iterator[Path]:
     finally:
         _in_use.discard(entry)
         _remove(entry)
+
+
+def owner_name(label: str) -> str:
+    """Return a new name that says which process it belongs to."""
+    pid = os.getpid()
+    return f"{label}+{_place()}+{pid}+{_start(pid) or 0}+{secrets.token_hex(4)}"
+
+
+def is_owner_dead(name: str) -> bool:
+    """Tell whether the process of an :func:`owner_name` has ended.
+
+    False also where nobody here can tell: the process is in another process table.
+    """
+    owner = _NAME.fullmatch(name)
+    if owner is None or owner["place"] != _place():
+        return False
+    return not _is_alive(int(owner["pid"]), int(owner["start"]))
 
 
 def sweep(area: Path) -> None:

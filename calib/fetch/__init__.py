@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from calib.fetch.local import fetch_inputs, read_association
+from calib.fetch.options import FetchOptions, Patience, options_from
 from calib.fetch.resolve import Source, parse_uri
 from calib.fetch.tarball import TarLimits
 
-__all__ = ["Source", "TarLimits", "fetch_inputs", "parse_uri", "read_association"]
+__all__ = [
+    "FetchOptions",
+    "Patience",
+    "Source",
+    "TarLimits",
+    "fetch_inputs",
+    "options_from",
+    "parse_uri",
+    "read_association",
+]

@@ -15,16 +15,20 @@ from calib import fitsfile
 from calib.association import Association, read_rows
 from calib.caldp import suffix_of, tarball_name
 from calib.errors import (
+    INPUT,
     ConfigError,
     CorruptFile,
     HstflowError,
+    MissingMember,
     NotFound,
     Unavailable,
     UnsupportedMode,
 )
 from calib.fetch.copying import Copied, copy_stream
 from calib.fetch.integrity import verify_file
-from calib.fetch.resolve import EXPECTED, parse_uri
+from calib.fetch.options import FetchOptions
+from calib.fetch.resolve import EXPECTED, Source, parse_uri
+from calib.fetch.s3 import find_holdings as find_objects
 from calib.fetch.selection import (
     association_files,
     exposure_files,
@@ -42,13 +46,20 @@ _TABLE_COLUMNS = ("MEMNAME", "MEMTYPE", "MEMPRSNT")
 
 
 def fetch_inputs(
-    dataset: DatasetId, uri: str, destination: Path, *, limits: TarLimits | None = None
+    dataset: DatasetId,
+    uri: str,
+    destination: Path,
+    *,
+    limits: TarLimits | None = None,
+    options: FetchOptions | None = None,
 ) -> RawInputs:
     """Copy and verify the input files of an exposure or association.
 
     A ``file:`` folder is searched for ``ID_*.fits`` with an input suffix (`calib.caldp`) in
     any case; if it has none but has ``ID.tar.gz``, that is unpacked. A ``file:`` path may
-    also be an archive itself. For an association the exposures that its table marks present
+    also be an archive itself. ``astroquery:`` asks MAST for the files and keeps downloads in
+    a cache. ``s3:`` looks for ``ID.tar.gz``, then for the folder ``ID``; see
+    :mod:`calib.fetch.s3`. For an association the exposures that its table marks present
     come too; an exposure comes alone, whatever its ASN_ID says. Files are copied, never
     linked, under lower-case names; nothing appears in `destination` before everything is
     verified.
@@ -58,12 +69,14 @@ def fetch_inputs(
     dataset
         Exposure or association.
     uri
-        ``file:FOLDER`` or ``file:ARCHIVE``.
+        ``file:FOLDER``, ``file:ARCHIVE``, ``astroquery:`` or ``s3://BUCKET/PREFIX``.
     destination
         A folder that belongs to the caller alone; made where absent. Files in it are never
         overwritten.
     limits
         What an archive may unpack to.
+    options
+        How to fetch over a network.
 
     Returns
     -------
@@ -76,24 +89,33 @@ def fetch_inputs(
         The URI is of an unknown kind, or `destination` cannot be written or holds files
         of these names.
     NotFound
-        No such folder or archive, or no file of this dataset in it.
+        No such folder or archive, or no file of this dataset in it. From MAST, code 22
+        here and below.
     MissingMember
         Exposures of the association are missing; all of them are listed.
     CorruptFile
         A file or archive is damaged, hostile or not what its name says.
+    Proprietary
+        MAST does not give the file to this user.
     Unavailable
-        Reading or writing failed for a reason that may pass (disk full, I/O error).
+        Reading, writing or MAST failed for a reason that may pass (disk full, I/O error).
     UnsupportedMode
         The dataset is a visit or skycell.
     """
-    path = _path_of(dataset, uri)
+    source = _source_of(dataset, uri)
     with _staging(destination) as staging:
-        cabinet = _open_cabinet(dataset, path, staging, limits)
+        if source.scheme == "astroquery":
+            cabinet = _open_mast(dataset, staging, options or FetchOptions())
+        elif source.scheme == "s3":
+            cabinet = find_objects(dataset, source.location, staging, limits)
+        else:
+            cabinet = _open_cabinet(dataset, source.path, staging, limits)
         association, files = _take_all(dataset, cabinet)
         inputs = _publish(files, destination.absolute())
     members = association.members if association else ()
     log.info("%s: %d input files from %s", dataset, len(inputs), cabinet.origin)
-    return RawInputs(dataset.name, f"file:{cabinet.origin}", inputs, members)
+    origin = f"file:{cabinet.origin}" if isinstance(cabinet.origin, Path) else cabinet.origin
+    return RawInputs(dataset.name, origin, inputs, members)
 
 
 def read_association(path: Path) -> Association:
@@ -120,37 +142,40 @@ def read_association(path: Path) -> Association:
     return read_rows(root_of(path.name), rows)
 
 
-def _path_of(dataset: DatasetId, uri: str) -> Path:
+def _source_of(dataset: DatasetId, uri: str) -> Source:
     source = parse_uri(uri)
     if source.scheme == "none":
         raise ConfigError("none is no source of inputs", dataset=dataset.name, expected=EXPECTED)
-    if source.scheme != "file":
-        raise ConfigError(
-            f"{source.scheme}: inputs come with a later version",
-            dataset=dataset.name,
-            expected="file:FOLDER or file:ARCHIVE",
-            found=uri,
-        )
     if dataset.kind != "ipst":
         raise UnsupportedMode(
             "inputs of visits and skycells come with a later version",
             dataset=dataset.name,
             expected="ipppssoot such as j8bt05njq",
         )
-    return source.path
+    return source
 
 
 class _Cabinet(Protocol):
-    """Files at hand, by name in lower case, and the folder or archive they come from."""
+    """Files at hand, by name in lower case, and the folder or archive they come from.
+
+    `code` is the exit code where files are not there.
+    """
 
     @property
-    def origin(self) -> Path: ...
+    def origin(self) -> Path | str: ...
+
+    @property
+    def code(self) -> int: ...
 
     @property
     def names(self) -> Collection[str]: ...
 
+    def look_for(self, roots: Collection[str]) -> None:
+        """See to it that `names` has all there is of these exposures."""
+        ...
+
     def take(self, name: str) -> Copied:
-        """Bring one file into the staging folder."""
+        """Bring one file, verified, into the staging folder."""
         ...
 
 
@@ -161,17 +186,23 @@ class _Folder:
     origin: Path
     paths: dict[str, Path]
     staging: Path
+    code: int = INPUT
 
     @property
     def names(self) -> Collection[str]:
         return self.paths
 
+    def look_for(self, roots: Collection[str]) -> None:
+        """Do nothing: a folder shows all it has."""
+
     def take(self, name: str) -> Copied:
         try:
             with self.paths[name].open("rb") as stream:
-                return copy_stream(stream, self.staging / name)
+                copied = copy_stream(stream, self.staging / name)
         except PermissionError as error:
             raise NotFound("file may not be read", path=self.paths[name]) from error
+        verify_file(copied.path)
+        return copied
 
 
 @dataclass(frozen=True)
@@ -180,13 +211,24 @@ class _Unpacked:
 
     origin: Path
     files: dict[str, Copied]
+    code: int = INPUT
 
     @property
     def names(self) -> Collection[str]:
         return self.files
 
+    def look_for(self, roots: Collection[str]) -> None:
+        """Do nothing: an archive shows all it has."""
+
     def take(self, name: str) -> Copied:
+        verify_file(self.files[name].path)
         return self.files[name]
+
+
+def _open_mast(dataset: DatasetId, staging: Path, options: FetchOptions) -> _Cabinet:
+    from calib.fetch.mast import find_holdings  # brings in astroquery's requests
+
+    return find_holdings(dataset, options, staging)
 
 
 def _open_cabinet(
@@ -229,30 +271,27 @@ def _take_all(dataset: DatasetId, cabinet: _Cabinet) -> tuple[Association | None
     association = None
     try:
         if table := table_name(dataset, cabinet.names):
-            taken[table] = _take(cabinet, table)
+            taken[table] = cabinet.take(table)
             association = read_association(taken[table].path)
+            cabinet.look_for(association.required)
             names = association_files(dataset, association, cabinet.names)
         else:
             names = exposure_files(dataset, cabinet.names)
-        taken |= {name: _take(cabinet, name) for name in names if name not in taken}
+        taken |= {name: cabinet.take(name) for name in names if name not in taken}
     except HstflowError as error:
         error.dataset = error.dataset or dataset.name
+        if isinstance(error, NotFound | MissingMember):
+            error.code = cabinet.code
         _name_the_source(error, cabinet.origin)
         raise
     return association, list(taken.values())
 
 
-def _take(cabinet: _Cabinet, name: str) -> Copied:
-    copied = cabinet.take(name)
-    verify_file(copied.path)
-    return copied
-
-
-def _name_the_source(error: HstflowError, source: Path) -> None:
+def _name_the_source(error: HstflowError, source: Path | str) -> None:
     """Say where the file came from: the staging folder is gone when the message is read."""
     if error.path is None:
         error.path = str(source)
-    elif Path(error.path).parent != source:
+    elif "://" not in error.path and Path(error.path).parent != source:
         error.path = f"{source}/{Path(error.path).name}"
 
 

@@ -18,7 +18,13 @@ from calib.errors import ConfigError, MissingReference, ReferenceUnavailable
 from calib.records import ExposureReferences, References, ReferenceUse
 from calib.references import library
 from calib.references.exposure import ExposureHeaders, read_headers
-from calib.references.files import NOT_APPLICABLE, NOT_FOUND, locate_reference, use_of
+from calib.references.files import (
+    NOT_APPLICABLE,
+    NOT_FOUND,
+    locate_reference,
+    sha1_of,
+    use_of,
+)
 from calib.references.profile import CrdsProfile
 
 logger = logging.getLogger(__name__)
@@ -182,14 +188,37 @@ def _answer(
 
 def _download(answers: Sequence[_Answer], context: str, profile: CrdsProfile) -> None:
     for answer in answers:
-        absent = [
-            keyword.lower()
+        instrument = answer.exposure.instrument
+        absent = {
+            keyword.lower(): name
             for keyword, name in answer.names.items()
             if not name.startswith(NOT_FOUND)
-            and locate_reference(profile, answer.exposure.instrument, name) is None
-        ]
+            and locate_reference(profile, instrument, name) is None
+        }
         if absent:
-            library.download_references(profile, context, answer.exposure.text, absent)
+            library.download_references(profile, context, answer.exposure.text, list(absent))
+            _remove_damaged(list(absent.values()), instrument, profile)
+
+
+def _remove_damaged(names: Sequence[str], instrument: str, profile: CrdsProfile) -> None:
+    """Remove what was downloaded and is not what the server has.
+
+    crds 14.0.3 compares size and sha1, logs a difference, and leaves the file in the cache
+    (crds/client/api.py, FileCacher.download), where the next run would take it for good.
+    """
+    catalogue = library.catalogue(library.server_info(profile))
+    for name in names:
+        path, entry = locate_reference(profile, instrument, name), catalogue.get(name)
+        if path and entry and not _agrees(path, entry):
+            logger.warning("%s arrived damaged and is removed", path)
+            path.unlink(missing_ok=True)
+
+
+def _agrees(path: Path, entry: Mapping[str, str]) -> bool:
+    """Compare a file with its row of the catalogue; servers may leave the sha1 out."""
+    known = entry.get("sha1sum", "")
+    same_size = str(path.stat().st_size) == str(entry.get("size"))
+    return same_size and (known in {"", "none"} or known == sha1_of(path))
 
 
 def _source(context: str, profile: CrdsProfile, custom: Mapping[str, Path]) -> _Source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,24 +27,27 @@ def fetch(
 
     Every file must be whole, agree with its checksums and be what its name says. An
     association comes with all its exposures, an exposure comes alone. Files that are there
-    already are never overwritten. Exit code 21 if something is missing or damaged.
+    already are never overwritten. Exit code 21 if something is missing or damaged, 22 from
+    MAST, 26 from S3.
 
     Parameters
     ----------
     dataset
         Exposure or association, such as j8bt05njq or j8bt05020.
     uri
-        file:FOLDER with FITS files or DATASET.tar.gz, or file:ARCHIVE, a tar file itself.
+        file:FOLDER with FITS files or DATASET.tar.gz; file:ARCHIVE, a tar file itself;
+        astroquery: for MAST; s3://BUCKET/PREFIX.
     destination
         Folder in which the folder of the dataset is made.
     json
         Print JSON.
     """
-    from calib.fetch import fetch_inputs
+    from calib.fetch import fetch_inputs, options_from
     from calib.ids import parse_dataset
 
     name = parse_dataset(dataset)
-    inputs = fetch_inputs(name, uri, destination / name.name)
+    folder = Path(str(destination).removeprefix("file:"))
+    inputs = fetch_inputs(name, uri, folder / name.name, options=options_from(os.environ))
     if json:
         import dataclasses
 

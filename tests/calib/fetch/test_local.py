@@ -225,14 +225,6 @@ def test_destination_that_cannot_be_a_folder(
     assert caught.value.code == 2
 
 
-@pytest.mark.parametrize("uri", ["astroquery:", "s3://bucket/x"])
-def test_sources_of_a_later_version_say_so(fetch: Fetch, uri: str) -> None:
-    """Known, but not yet there: a clear message, code 2."""
-    with pytest.raises(ConfigError, match="later version") as caught:
-        fetch("jh0001aaq", uri)
-    assert (caught.value.code, caught.value.found) == (2, uri)
-
-
 def test_none_is_no_source(fetch: Fetch) -> None:
     """It is an output."""
     with pytest.raises(ConfigError, match="no source"):

@@ -1,0 +1,139 @@
+"""Where products go: one interface for a folder and for a bucket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from calib.archive import holdings, publish, verification
+from calib.archive.layout import publication_folder
+from calib.archive.manifest import Manifest, read_manifest
+from calib.archive.publish import Publication
+from calib.archive.store_output import StoreOutput
+from calib.archive.verification import Problem
+from calib.errors import ConfigError
+from calib.ids import DatasetId
+from calib.records import Archived
+from calib.stores.s3_store import open_store
+from calib.stores.uri import parse_uri
+
+
+class Output(Protocol):
+    """A place for publications.
+
+    Errors as for the functions of the same names in :mod:`calib.archive`; of a bucket also
+    Unavailable (it does not answer: try again) and ConfigError (there is no such bucket).
+    """
+
+    @property
+    def uri(self) -> str:
+        """``file:/PATH`` or ``s3://BUCKET/PREFIX``."""
+        ...
+
+    def publish(self, publication: Publication) -> Archived:
+        """Publish a dataset and make it current: :func:`calib.archive.publish.publish`."""
+        ...
+
+    def find_published(self, dataset: DatasetId, fingerprint: str) -> Archived | None:
+        """Look for a result: :func:`calib.archive.holdings.find_published`."""
+        ...
+
+    def free_run(self, run: str, dataset: DatasetId, fingerprint: str) -> str:
+        """Return a run that can take a result: :func:`calib.archive.holdings.free_run`."""
+        ...
+
+    def make_current(self, dataset: DatasetId, run: str) -> None:
+        """Make a version the current one: :func:`calib.archive.publish.make_current`."""
+        ...
+
+    def current_manifest(self, dataset: DatasetId) -> Manifest | None:
+        """Return what is current: :func:`calib.archive.holdings.current_manifest`."""
+        ...
+
+    def manifest(self, run: str, dataset: DatasetId) -> Manifest:
+        """Return the manifest of a dataset in a run.
+
+        Raises
+        ------
+        ArchiveError
+            It is missing, or cannot be right.
+        """
+        ...
+
+    def verify(
+        self, dataset: DatasetId, *, run: str | None = None, deep: bool = True
+    ) -> list[Problem]:
+        """Compare with the manifest: :func:`calib.archive.verification.verify`."""
+        ...
+
+
+@dataclass(frozen=True)
+class FileOutput:
+    """A folder.
+
+    Attributes
+    ----------
+    folder
+        Made by the first publication.
+    """
+
+    folder: Path
+
+    @property
+    def uri(self) -> str:
+        """The folder as a URI."""
+        return f"file:{self.folder.absolute()}"
+
+    def publish(self, publication: Publication) -> Archived:
+        """Publish a dataset and make it current."""
+        return publish.publish(publication, self.folder)
+
+    def find_published(self, dataset: DatasetId, fingerprint: str) -> Archived | None:
+        """Look for a result that is published already."""
+        return holdings.find_published(self.folder, dataset, fingerprint)
+
+    def free_run(self, run: str, dataset: DatasetId, fingerprint: str) -> str:
+        """Return a run that can take a result."""
+        return holdings.free_run(self.folder, run, dataset, fingerprint)
+
+    def make_current(self, dataset: DatasetId, run: str) -> None:
+        """Make a published version the current one."""
+        publish.make_current(self.folder, dataset, run)
+
+    def current_manifest(self, dataset: DatasetId) -> Manifest | None:
+        """Return the manifest of the current version; None where nothing is published."""
+        return holdings.current_manifest(self.folder, dataset)
+
+    def manifest(self, run: str, dataset: DatasetId) -> Manifest:
+        """Return the manifest of a dataset in a run."""
+        return read_manifest(publication_folder(self.folder, run, dataset))
+
+    def verify(
+        self, dataset: DatasetId, *, run: str | None = None, deep: bool = True
+    ) -> list[Problem]:
+        """Compare a publication with its manifest."""
+        return verification.verify(self.folder, dataset, run=run, deep=deep)
+
+
+def open_output(uri: str) -> Output:
+    """Return the output that a URI names.
+
+    Parameters
+    ----------
+    uri
+        ``file:PATH`` or ``s3://BUCKET/PREFIX``.
+
+    Raises
+    ------
+    ConfigError
+        Another URI, or s3: without boto3. Nothing is contacted yet.
+    """
+    target = parse_uri(uri)
+    if target.scheme == "file":
+        return FileOutput(target.path)
+    if target.scheme == "s3":
+        return StoreOutput(open_store(target.location, "output"))
+    raise ConfigError(
+        "not an output that can be written", expected="file:PATH or s3://BUCKET/PREFIX", found=uri
+    )

@@ -1,0 +1,190 @@
+"""Input files in a bucket: an archive or a folder per dataset, or the public HST bucket.
+
+::
+
+    s3://BUCKET/PREFIX/ID.tar.gz            CALDP's and CALCLOUD's form, looked for first
+    s3://BUCKET/PREFIX/ID/*.fits            everything of a dataset, members included
+    s3://stpubdata/hst/public/j8bt/j8bt05njq/j8bt05njq_raw.fits
+
+The last is the bucket of public HST data (Registry of Open Data on AWS, "Hubble Space
+Telescope"): one folder per exposure or association, read without credentials.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from calib.caldp import INPUT_SUFFIXES, suffix_of, tarball_name
+from calib.errors import S3_INPUT, CorruptFile, HstflowError, NotFound
+from calib.fetch.copying import Copied
+from calib.fetch.integrity import verify_file
+from calib.fetch.tarball import TarLimits, unpack
+from calib.ids import DatasetId
+from calib.stores.s3_store import open_store
+from calib.stores.store import Store
+
+PUBLIC = "stpubdata/hst/public"
+
+_INPUT_NAME = re.compile(r"[ijlo][a-z0-9]{8}_[a-z0-9_]+\.fits")
+
+
+@dataclass(frozen=True)
+class UnpackedObject:
+    """Files of an archive that was in a bucket, already in the staging folder."""
+
+    origin: str
+    files: dict[str, Copied]
+    code: int = S3_INPUT
+
+    @property
+    def names(self) -> Collection[str]:
+        """Names of the files."""
+        return self.files
+
+    def look_for(self, roots: Collection[str]) -> None:
+        """Do nothing: an archive shows all it has."""
+
+    def take(self, name: str) -> Copied:
+        """Verify a file."""
+        verify_file(self.files[name].path)
+        return self.files[name]
+
+
+@dataclass(frozen=True)
+class ObjectFolder:
+    """Files below a prefix: brought when taken.
+
+    Attributes
+    ----------
+    store, staging
+        Where they are, and where they go.
+    instrument
+        Whose input files count.
+    is_public
+        Whether each exposure has a folder of its own.
+    keys
+        Key of each file, by name in lower case.
+    """
+
+    store: Store
+    staging: Path
+    instrument: str
+    is_public: bool
+    keys: dict[str, str] = field(default_factory=dict)
+    code: int = S3_INPUT
+
+    @property
+    def origin(self) -> str:
+        """Where the files come from."""
+        return self.store.uri
+
+    @property
+    def names(self) -> Collection[str]:
+        """Names of the files seen so far."""
+        return self.keys
+
+    def look_for(self, roots: Collection[str]) -> None:
+        """Look into the folders of these exposures, where they have some of their own."""
+        if self.is_public:
+            for root in roots:
+                self.add_folder(f"{root[:4]}/{root}/")
+
+    def add_folder(self, folder: str) -> None:
+        """Add the input files directly below a folder.
+
+        Raises
+        ------
+        CorruptFile
+            Two names differ in case only.
+        """
+        for stored in self.store.list_keys(folder):
+            name = stored.key.removeprefix(folder).lower()
+            if not _is_input(name, self.instrument):
+                continue
+            if self.keys.setdefault(name, stored.key) != stored.key:
+                raise CorruptFile(
+                    "two files whose names differ in case only",
+                    path=self.store.uri_of(folder),
+                    found=f"{self.keys[name]} {stored.key}",
+                )
+
+    def take(self, name: str) -> Copied:
+        """Bring one file, verified, into the staging folder."""
+        path, key = self.staging / name, self.keys[name]
+        stored = self.store.get(key, path)
+        try:
+            verify_file(path)
+        except CorruptFile as error:
+            error.path = self.store.uri_of(key)
+            raise
+        return Copied(path, str(stored.sha256), stored.size)
+
+
+def find_holdings(
+    dataset: DatasetId, location: str, staging: Path, limits: TarLimits | None
+) -> UnpackedObject | ObjectFolder:
+    """Find the files of a dataset in a bucket.
+
+    Parameters
+    ----------
+    dataset
+        Exposure or association.
+    location
+        ``BUCKET/PREFIX``; :data:`PUBLIC` is read without credentials.
+    staging
+        A private folder.
+    limits
+        What an archive may unpack to.
+
+    Raises
+    ------
+    NotFound
+        Neither an archive nor a folder of that name. Code 26, as all of these.
+    Proprietary
+        The credentials do not allow reading.
+    ConfigError
+        No boto3, no credentials, no such bucket (code 2).
+    Unavailable
+        The store does not answer.
+    CorruptFile
+        The archive is damaged or hostile (code 21).
+    """
+    is_public = location == PUBLIC
+    store = open_store(location, "input", anonymous=is_public)
+    archive = tarball_name(dataset.name)
+    if not is_public and store.head(archive) is not None:
+        return _unpack_object(dataset, store, staging, limits)
+    holdings = ObjectFolder(store, staging, dataset.instrument, is_public)
+    folder = f"{dataset.name[:4]}/{dataset.name}/" if is_public else f"{dataset.name}/"
+    holdings.add_folder(folder)
+    if not holdings.keys:
+        raise NotFound(
+            "no input files of this dataset in the bucket",
+            dataset=dataset.name,
+            path=store.uri,
+            expected=folder if is_public else f"{archive} or {folder}",
+            found="neither",
+            code=S3_INPUT,
+        )
+    return holdings
+
+
+def _unpack_object(
+    dataset: DatasetId, store: Store, staging: Path, limits: TarLimits | None
+) -> UnpackedObject:
+    key = tarball_name(dataset.name)
+    try:
+        store.get(key, staging / key)
+        files = unpack(staging / key, staging, dataset.instrument, limits)
+    except HstflowError as error:
+        error.dataset, error.path = dataset.name, store.uri_of(key)
+        raise
+    (staging / key).unlink()
+    return UnpackedObject(store.uri_of(key), files)
+
+
+def _is_input(name: str, instrument: str) -> bool:
+    return bool(_INPUT_NAME.fullmatch(name)) and suffix_of(name) in INPUT_SUFFIXES[instrument]
