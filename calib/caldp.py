@@ -50,7 +50,8 @@ EXPOSURES_UNDER_ASSOCIATION_NAME = frozenset({"stis"})
 # Pictures are made of these; the last `_` token of the name counts. CALDP's table, with crj
 # for WFC3, the CTE-corrected crc, and the images of STIS, which CALDP leaves out.
 IMAGE_SUFFIXES: dict[str, frozenset[str]] = {
-    "acs": frozenset({"raw", "flt", "flc", "crj", "crc", "drz", "drc"}),
+    # sfl: CALDP has no preview of repeat-obs sums.
+    "acs": frozenset({"raw", "flt", "flc", "crj", "crc", "sfl", "drz", "drc"}),
     "wfc3": frozenset({"raw", "ima", "flt", "flc", "crj", "crc", "drz", "drc"}),
     "stis": frozenset({"raw", "flt", "crj", "sx2", "x2d"}),
     "cos": frozenset(),

@@ -52,6 +52,14 @@ class Planes(NamedTuple):
     dq: Flags
 
 
+class Stack(NamedTuple):
+    """Several images of one shape as compiled code takes them: (image, y, x), C-contiguous."""
+
+    sci: Float
+    err: Float
+    dq: Flags
+
+
 class Compiled(Generic[P, R]):
     """A function that is compiled when it is first called.
 
@@ -169,15 +177,22 @@ def _numba() -> Any:
     return numba
 
 
+_KINDS = ("f4", "f4", "i2")  # of SCI, ERR and DQ
+_TUPLES: dict[str, tuple[str, type[Any]]] = {
+    "planes": ("[:,:]", Planes),
+    "stack": ("[:,:,:]", Stack),
+}
+
+
 @functools.cache
 def _type(text: str) -> Any:
     types = _numba().types
     writable = text.startswith("out ")
     name = text.removeprefix("out ")
-    if name == "planes":
-        kinds = ("f4[:,:]", "f4[:,:]", "i2[:,:]")
+    if name in _TUPLES:
+        axes, made = _TUPLES[name]
         prefix = "out " if writable else ""
-        return types.NamedTuple([_type(prefix + kind) for kind in kinds], Planes)
+        return types.NamedTuple([_type(f"{prefix}{kind}{axes}") for kind in _KINDS], made)
     scalar, _, axes = name.partition("[")
     kind = types.boolean if scalar == "b1" else getattr(types, scalar)
     return types.Array(kind, axes.count(":"), "C", readonly=not writable) if axes else kind

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +139,35 @@ def update_primary_header(path: Path, cards: Mapping[str, Any]) -> None:
         stream.write(text.encode("ascii"))
         old.seek(start)
         shutil.copyfileobj(old, stream)
+
+
+def mark_present(source: Path, target: Path, names: Collection[str]) -> None:
+    """Copy an association table with MEMPRSNT true for some members, and ASN_PROD true.
+
+    Parameters
+    ----------
+    source, target
+        The table, which stays as it is, and its copy.
+    names
+        Members, lower case.
+
+    Raises
+    ------
+    NotFound, CorruptFile
+        As :func:`opened`; also where the first extension is no association table.
+    """
+    with opened(source) as hdus:
+        try:
+            rows = hdus[1].data
+            members = [str(name).strip().lower() for name in rows["MEMNAME"]]
+            rows["MEMPRSNT"][[name in names for name in members]] = True
+        except (IndexError, KeyError, TypeError) as error:
+            raise CorruptFile("no association table", path=source) from error
+        hdus[0].header["ASN_PROD"] = (True, "products have been made")
+        for hdu in hdus:
+            for keyword in ("CHECKSUM", "DATASUM"):
+                hdu.header.remove(keyword, ignore_missing=True)
+        write_atomically(hdus, target)
 
 
 @contextmanager
@@ -294,10 +323,12 @@ def write_exposure(path: Path, exposure: Exposure) -> None:
 def _primary(header: Header) -> fits.PrimaryHDU:
     """Return a primary HDU without pixels whose cards are written as they are.
 
-    Built from text, because a new HDU would get another BITPIX (which means nothing here, but
-    comparisons of headers look at it).
+    Built from text, because a new HDU would get another BITPIX: the programs write 16 (which
+    means nothing here, but comparisons of headers look at it).
     """
-    return fits.PrimaryHDU.fromstring(_finished(header).tostring().encode("ascii"))
+    cards = _finished(header)
+    cards["BITPIX"] = 16
+    return fits.PrimaryHDU.fromstring(cards.tostring().encode("ascii"))
 
 
 def _read_imset(hdus: fits.HDUList, version: int, path: str | Path) -> Imset:

@@ -10,6 +10,7 @@ from typing import Any
 
 from calib.engines.protocol import Engine
 from calib.errors import ConfigError, HstflowError, UnsupportedMode
+from calib.records import Member
 from calib.switches import Overrides
 
 logger = logging.getLogger(__name__)
@@ -58,9 +59,19 @@ def choose_engine(name: str, headers: Headers, overrides: Overrides | None = Non
 
 
 def required_references(
-    name: str, header: Mapping[str, Any], overrides: Overrides | None = None
+    name: str,
+    header: Mapping[str, Any],
+    overrides: Overrides | None = None,
+    members: Sequence[Member] = (),
 ) -> tuple[str, ...]:
     """Return the reference keywords that the engine of this name opens for an exposure.
+
+    Parameters
+    ----------
+    name, header, overrides
+        As for :func:`choose_engine`.
+    members
+        Rows of the association that the exposure belongs to; none: it is calibrated alone.
 
     Raises
     ------
@@ -69,7 +80,7 @@ def required_references(
     """
     overrides = overrides or Overrides()
     engine = choose_engine(name, [header], overrides)
-    return engine.required_references(overrides.apply(header))
+    return engine.required_references(overrides.apply(header), members)
 
 
 def _loadable_engines() -> Iterator[Engine]:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from calib.engines.groups import Group, check_headers, combines, find_groups
+from calib.engines.product import (
+    merge,
+    name_combination,
+    new_target,
+    product_file,
+    read_switches,
+    write_association,
+    write_product,
+)
 from calib.engines.protocol import CalibrationRequest
-from calib.engines.runner import Plan, run_recipe
+from calib.engines.runner import Plan, check_all_references, combine, run_recipe
 from calib.engines.trailer import Trailer
-from calib.errors import EngineError, HstflowError, MissingReference, NotFound, UnsupportedMode
-from calib.fitsfile import Exposure, write_exposure
-from calib.instruments.recipe import Recipe, shown_parameters
+from calib.errors import HstflowError, MissingReference, NotFound, UnsupportedMode
+from calib.fitsfile import primary_header
+from calib.instruments.recipe import Recipe, Step, shown_parameters
 from calib.instruments.reference_set import reference_set
 from calib.instruments.state import ExposureState, load_state
-from calib.records import ExposureReferences, InputFile, ProductFile, Products, References
-from calib.switches import Overrides, is_switch
+from calib.records import ExposureReferences, InputFile, Member, Products, References
+from calib.switches import Switch, read_switch
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +37,22 @@ NAME = "native"
 NUMBERS_VERSION = "1"  # another whenever an equal input gives other numbers
 CAL_VER = f"hstflow {NAME} {NUMBERS_VERSION}"
 RECIPES = "hstflow.recipes"  # entry-point group
+EACH = "EXPSCORR"  # asks for a product of each exposure that is combined as well
 
-# Association rows whose product combines exposures: not this engine's yet.
-COMBINING = ("PROD-CR", "PROD-RP")
+
+@dataclass(frozen=True)
+class _Ready:
+    """An exposure on its way: what it is now, how to go on, where to say so."""
+
+    state: ExposureState
+    references: ExposureReferences
+    plan: Plan
+    trailer: Trailer
+
+    def run(self, phase: str | None = None) -> _Ready:
+        """Carry out one phase, or all that an exposure alone goes through."""
+        plan = replace(self.plan, phase=phase)
+        return replace(self, state=run_recipe(self.state, plan, self.trailer))
 
 
 class NativeEngine:
@@ -56,15 +79,20 @@ class NativeEngine:
         known = ", ".join(f"{recipe.instrument}/{recipe.detector}" for recipe in self.recipes)
         return f"there are recipes for {known or 'nothing'}, not for {found}"
 
-    def required_references(self, header: Mapping[str, Any]) -> tuple[str, ...]:
+    def required_references(
+        self, header: Mapping[str, Any], members: Sequence[Member] = ()
+    ) -> tuple[str, ...]:
         """Return the reference keywords that the PERFORM switches of a header open.
+
+        That of a combination (CRREJTAB) is among them where the association combines.
 
         Raises
         ------
         UnsupportedMode
             The exposure is not covered.
         """
-        return self.recipe_for(header).required_references(header)
+        recipe = self.recipe_for(header)
+        return recipe.required_references(header, combined=combines(members))
 
     def recipe_for(self, header: Mapping[str, Any]) -> Recipe:
         """Return the recipe of an exposure.
@@ -79,70 +107,124 @@ class NativeEngine:
         return next(recipe for recipe in self.recipes if recipe.applies_to(header))
 
     def calibrate(self, request: CalibrationRequest) -> Products:
-        """Make ``ROOT_flt.fits`` and ``ROOT.tra`` of every raw exposure.
+        """Make the products of an exposure or an association.
+
+        An exposure by itself, and each one of a dither pattern, becomes ``ROOT_flt.fits``.
+        The exposures of a position that is combined become ``PRODUCT_crj.fits`` (cosmic-ray
+        split) or ``PRODUCT_sfl.fits`` (repeated), and ``ROOT_flt.fits`` each where the first
+        one's EXPSCORR is PERFORM. The association table is copied with these products marked
+        as present. Trailers lie beside them: ``ROOT.tra``, ``PRODUCT.tra``, and for a
+        combination ``ASSOCIATION.tra`` with all lines.
 
         Raises
         ------
         UnsupportedMode
-            A mode is not covered, or the association asks for combined products.
-        NotFound
-            There is no raw exposure among the inputs.
+            A mode is not covered, the exposures to combine differ in mode, or their switches
+            contradict the association table.
+        NotFound, MissingMember
+            There is no raw exposure among the inputs, or one of the table is not.
         EngineError
             A product exists already.
         MissingReference, ReferenceUnavailable, DataError
-            As :func:`calib.engines.runner.run_recipe`.
+            As :func:`calib.engines.runner.run_recipe`. No product is left then.
         """
-        _check_association(request)
-        targets = {file.name: _target(request, file) for file in request.inputs.exposures}
-        if not targets:
+        groups = find_groups(request.inputs)
+        if not request.inputs.exposures:
             raise NotFound("no raw exposure among the inputs", dataset=request.dataset)
+        for group in groups:
+            self._check_group(request, group)
+        targets = [new_target(request, name, NAME) for name in _product_names(request, groups)]
         request.output.mkdir(parents=True, exist_ok=True)
         with ExitStack() as undo:
-            made = []
-            for file in request.inputs.exposures:
-                target = targets[file.name]
-                made.append(self._calibrate_exposure(request, file, target))
+            for target in targets:
                 undo.callback(target.unlink, missing_ok=True)
+            log = request.output / f"{request.dataset.lower()}.tra"
+            with _whole_log(request.dataset, log if groups else None) as trailer:
+                made = list(self._calibrate_all(request, groups, trailer))
             undo.pop_all()
-        return _merge(made)
+        products = merge(made)
+        return replace(products, log=str(log)) if groups else products
 
-    def _calibrate_exposure(
-        self, request: CalibrationRequest, file: InputFile, target: Path
-    ) -> Products:
-        trailer = Trailer(file.rootname)
+    def _check_group(self, request: CalibrationRequest, group: Group) -> None:
+        """Look at the headers before anything is computed."""
+        headers = [request.overrides.apply(primary_header(file.path)) for file in group.files]
+        for file, header in zip(group.files, headers, strict=True):
+            if reason := self.covers(header):
+                raise UnsupportedMode(
+                    f"the native engine does not cover an exposure of the association: {reason}",
+                    dataset=file.rootname,
+                    path=file.path,
+                )
+        check_headers(group, headers, self.recipe_for(headers[0]).alike)
+
+    def _calibrate_all(
+        self, request: CalibrationRequest, groups: Sequence[Group], log: Trailer
+    ) -> Iterator[Products]:
+        """Yield the products of each group and each other exposure; the table comes last."""
+        for group in groups:
+            yield from self._calibrate_group(request, group, log)
+        for file in _alone(request, groups):
+            with _trailer(request, file.rootname, log, file.path) as trailer:
+                ready = self._load(request, file, trailer).run()
+                yield self._write(request, ready, f"{file.rootname}_flt.fits")
+        for table in request.inputs.of("asn") if groups else ():
+            copy = write_association(table, groups, request.output / table.name)
+            log.say(f"wrote {table.name}", logging.INFO)
+            yield Products((copy,), self.name, self.numbers_version)
+
+    def _calibrate_group(
+        self, request: CalibrationRequest, group: Group, log: Trailer
+    ) -> Iterator[Products]:
+        """Yield the combined product, then those of its exposures."""
+        with ExitStack() as open_trailers:
+            members = []
+            for file in group.files:
+                trailer = open_trailers.enter_context(
+                    _trailer(request, file.rootname, log, file.path)
+                )
+                members.append(self._load(request, file, trailer).run("exposure"))
+            with _trailer(request, group.product, log, group.files[0].path) as trailer:
+                for member in members:
+                    trailer.lines.extend(member.trailer.lines)
+                made = combine([m.state for m in members], members[0].plan, trailer)
+                recipe = members[0].plan.recipe
+                state = name_combination(made.product, group.product, group.member_type)
+                product = replace(members[0], state=state, trailer=trailer).run("product")
+                yield self._write(request, product, group.file_name, recipe.all_steps)
+            if members[0].state.switch(EACH) is Switch.PERFORM:
+                for member, marked in zip(members, made.members, strict=True):
+                    done = replace(member, state=marked).run("product")
+                    yield self._write(request, done, f"{marked.dataset}_flt.fits")
+
+    def _load(self, request: CalibrationRequest, file: InputFile, trailer: Trailer) -> _Ready:
+        """Read an exposure, with everything that calibrating it needs."""
         trailer.say(f"{CAL_VER} calibrates {file.name}", logging.INFO)
-        log = request.output / f"{file.rootname}.tra"
-        try:
-            products = self._run(request, file, target, trailer)
-        except HstflowError as error:
-            trailer.say(f"stopped: {error}", logging.ERROR)
-            error.dataset = error.dataset or file.rootname
-            error.path = error.path or file.path
-            raise
-        else:
-            trailer.say(f"wrote {target.name}", logging.INFO)
-            return products
-        finally:
-            trailer.write(log)
-
-    def _run(
-        self, request: CalibrationRequest, file: InputFile, target: Path, trailer: Trailer
-    ) -> Products:
-        exposure = _references_of(request.references, file)
-        state = load_state(file.path, file.rootname, reference_set(exposure))
+        references = _references_of(request.references, file)
+        state = load_state(file.path, file.rootname, reference_set(references))
         state = state.with_primary(request.overrides.switches)
         recipe = self.recipe_for(state.primary)
-        parameters = recipe.resolve_parameters(request.overrides)
-        state = run_recipe(state, Plan(recipe, parameters), trailer)
-        state = _with_provenance(state, exposure, request, target)
-        write_exposure(target, Exposure(state.primary, state.imsets))
+        plan = Plan(recipe, recipe.resolve_parameters(request.overrides))
+        check_all_references(state, recipe)
+        return _Ready(state, references, plan, trailer)
+
+    def _write(
+        self,
+        request: CalibrationRequest,
+        ready: _Ready,
+        name: str,
+        steps: tuple[Step, ...] | None = None,
+    ) -> Products:
+        """Write a product; its record shows the parameters of the steps, of one alone if None."""
+        target = request.output / name
+        state = write_product(ready.state, ready.references, request, target, CAL_VER)
+        ready.trailer.say(f"wrote {name}", logging.INFO)
         return Products(
-            files=(_product(target),),
+            files=(product_file(target),),
             engine=self.name,
             engine_version=self.numbers_version,
-            switches=_switches(state),
-            parameters=shown_parameters(recipe.steps, parameters),
-            log=str(request.output / f"{file.rootname}.tra"),
+            switches=read_switches(state),
+            parameters=shown_parameters(steps or ready.plan.recipe.steps, ready.plan.parameters),
+            log=str(request.output / f"{state.dataset}.tra"),
             notes=state.warnings,
         )
 
@@ -161,25 +243,6 @@ def installed_recipes() -> tuple[Recipe, ...]:
     return tuple(found)
 
 
-def _check_association(request: CalibrationRequest) -> None:
-    wanted = [member.type for member in request.inputs.members]
-    if combined := [kind for kind in wanted if kind.upper().startswith(COMBINING)]:
-        raise UnsupportedMode(
-            "the native engine does not combine exposures yet; calacs.e does",
-            dataset=request.dataset,
-            found=", ".join(combined),
-        )
-
-
-def _target(request: CalibrationRequest, file: InputFile) -> Path:
-    target = request.output / f"{file.rootname}_flt.fits"
-    if target.exists():
-        raise EngineError(
-            "the product exists already", program=NAME, dataset=request.dataset, path=target
-        )
-    return target
-
-
 def _references_of(references: References, file: InputFile) -> ExposureReferences:
     exposure = references.of(file.name)
     if exposure is None:
@@ -192,53 +255,43 @@ def _references_of(references: References, file: InputFile) -> ExposureReference
     return exposure
 
 
-def _with_provenance(
-    state: ExposureState, exposure: ExposureReferences, request: CalibrationRequest, target: Path
-) -> ExposureState:
-    """Write what made the product: engine, references, context, and what the user changed."""
-    values: dict[str, Any] = {"FILENAME": target.name, "CAL_VER": CAL_VER}
-    for use in exposure.references:
-        if use.keyword in state.primary or state.references.is_named(use.keyword):
-            values[use.keyword] = state.references.shown(use.keyword)
-    if request.references.context.endswith(".pmap"):
-        values["CRDS_CTX"] = request.references.context
-        values["CRDS_VER"] = request.references.crds_version
-    if request.overrides:
-        values["CUSTOM"] = True
-    comments = {
-        "CAL_VER": "calibration software",
-        "CRDS_CTX": "CRDS context of the references",
-        "CRDS_VER": "version of the crds library",
-        "CUSTOM": "switches or parameters were set by hand",
-    }
-    return state.with_primary(values, comments).with_history(*_custom(request.overrides))
+def _product_names(request: CalibrationRequest, groups: Sequence[Group]) -> list[str]:
+    """Return the names of all files that will be made, trailers apart."""
+    single = list(_alone(request, groups))
+    for group in groups:
+        header = request.overrides.apply(primary_header(group.files[0].path))
+        single += group.files if read_switch(header, EACH) is Switch.PERFORM else ()
+    tables = [table.name for table in request.inputs.of("asn")] if groups else []
+    combined = [group.file_name for group in groups]
+    return [*combined, *(f"{file.rootname}_flt.fits" for file in single), *tables]
 
 
-def _custom(overrides: Overrides) -> list[str]:
-    settings = {**overrides.switches, **overrides.parameters}
-    return [f"custom: {name}={value}" for name, value in sorted(settings.items())]
+def _alone(request: CalibrationRequest, groups: Sequence[Group]) -> Iterator[InputFile]:
+    grouped = {file.name for group in groups for file in group.files}
+    return (file for file in request.inputs.exposures if file.name not in grouped)
 
 
-def _switches(state: ExposureState) -> dict[str, str]:
-    names = sorted({keyword for keyword in state.primary if is_switch(keyword)})
-    return {name: str(state.primary[name]).strip() for name in names}
+@contextmanager
+def _whole_log(dataset: str, path: Path | None) -> Iterator[Trailer]:
+    """Collect the lines of all trailers, and write them where a path is given."""
+    trailer = Trailer(dataset)
+    try:
+        yield trailer
+    finally:
+        if path is not None:
+            trailer.write(path)
 
 
-def _product(path: Path) -> ProductFile:
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return ProductFile(path.name, str(path), digest, path.stat().st_size)
-
-
-def _merge(made: Sequence[Products]) -> Products:
-    """Return one record for all exposures; their switches are those of the first."""
-    first = made[0]
-    return Products(
-        files=tuple(file for products in made for file in products.files),
-        engine=first.engine,
-        engine_version=first.engine_version,
-        switches=first.switches,
-        parameters=first.parameters,
-        log=first.log,
-        notes=tuple(dict.fromkeys(note for products in made for note in products.notes)),
-    )
+@contextmanager
+def _trailer(request: CalibrationRequest, name: str, log: Trailer, path: str) -> Iterator[Trailer]:
+    """Open the trailer of an exposure or product; errors learn what they are about."""
+    trailer = Trailer(name, parent=log)
+    try:
+        yield trailer
+    except HstflowError as error:
+        trailer.say(f"stopped: {error}", logging.ERROR)
+        error.dataset = error.dataset or name
+        error.path = error.path or path
+        raise
+    finally:
+        trailer.write(request.output / f"{name}.tra")

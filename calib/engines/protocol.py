@@ -6,12 +6,12 @@ that is made without arguments.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from calib.records import Products, RawInputs, References
+from calib.records import Member, Products, RawInputs, References
 from calib.switches import Overrides
 
 
@@ -70,8 +70,19 @@ class Engine(Protocol):
         """
         ...
 
-    def required_references(self, header: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the reference keywords that the PERFORM switches of a header open."""
+    def required_references(
+        self, header: Mapping[str, Any], members: Sequence[Member] = ()
+    ) -> tuple[str, ...]:
+        """Return the reference keywords that the PERFORM switches of a header open.
+
+        Parameters
+        ----------
+        header
+            Primary header.
+        members
+            Rows of the association that the exposure is calibrated in; none: it is alone,
+            and files that only a combination opens are not needed.
+        """
         ...
 
     def calibrate(self, request: CalibrationRequest) -> Products:

@@ -14,9 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from calib.engines.trailer import Trailer
-from calib.errors import ConfigError, HstflowError, MissingReference, ReferenceUnavailable
+from calib.errors import (
+    ConfigError,
+    HstflowError,
+    MissingReference,
+    ReferenceUnavailable,
+    UnsupportedMode,
+)
 from calib.instruments.recipe import Fusion, Recipe, Step
-from calib.instruments.state import ExposureState
+from calib.instruments.state import Combination, ExposureState
 from calib.switches import Switch
 
 Hook = Callable[[ExposureState], ExposureState]
@@ -39,6 +45,8 @@ class Plan:
         Called after the step of that name with the state; may return another one.
     fused
         Whether several steps may be done in one pass. The bits are the same.
+    phase
+        Only the steps of this phase; None: all that an exposure alone goes through.
     """
 
     recipe: Recipe
@@ -47,14 +55,15 @@ class Plan:
     stop: str | None = None
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     fused: bool = True
+    phase: str | None = None
 
     def steps(self) -> tuple[Step, ...]:
-        """Return the steps between start and stop.
+        """Return the steps of the phase between start and stop.
 
         Raises
         ------
         ConfigError
-            A name is not a step of the recipe, or stop lies before start.
+            A name is not a step or phase of the recipe, or stop lies before start.
         """
         for name in (self.start, self.stop, *self.hooks):
             if name is not None:
@@ -64,10 +73,11 @@ class Plan:
         last = names.index(self.stop) if self.stop else len(names) - 1
         if last < first:
             raise ConfigError("stop lies before start", expected=self.start, found=self.stop)
+        wanted = self.recipe.phase(self.phase).steps if self.phase else self.recipe.steps
         return tuple(
             step
             for place, step in enumerate(self.recipe.steps)
-            if place <= last and (place >= first or step.prepares)
+            if place <= last and (place >= first or step.prepares) and step in wanted
         )
 
 
@@ -110,6 +120,50 @@ def run_recipe(state: ExposureState, plan: Plan, trailer: Trailer) -> ExposureSt
         error.path = error.path or state.path
         raise
     return state
+
+
+def combine(states: Sequence[ExposureState], plan: Plan, trailer: Trailer) -> Combination:
+    """Carry out the combining step whose switch is PERFORM in the first exposure.
+
+    Returns
+    -------
+    Combination
+        The product has switch and HISTORY of the step; the exposures keep theirs.
+
+    Raises
+    ------
+    UnsupportedMode
+        No such step is PERFORM.
+    MissingReference, ReferenceUnavailable, DataError
+        As :func:`run_recipe`.
+    """
+    first = states[0]
+    due = [s for s in plan.recipe.combining_steps if s.switch and _is_due(s.switch, first)]
+    if not due:
+        raise UnsupportedMode(
+            "nothing says how to combine the exposures", dataset=first.dataset, path=first.path
+        )
+    step = due[0]
+    check_references(first, due)
+    began = time.perf_counter()
+    made = step.combine(states, plan.parameters[step.name])
+    _say(step, made.product, time.perf_counter() - began, trailer)
+    return made._replace(product=_close(step, made.product))
+
+
+def _is_due(switch: str, state: ExposureState) -> bool:
+    return state.switch(switch) is Switch.PERFORM
+
+
+def check_all_references(state: ExposureState, recipe: Recipe) -> None:
+    """Find all references that any phase of an exposure lacks, before anything is computed.
+
+    Raises
+    ------
+    MissingReference, ReferenceUnavailable
+        As :func:`check_references`.
+    """
+    check_references(state, [s for s in recipe.steps if _status(s, state) is Switch.PERFORM])
 
 
 def check_references(state: ExposureState, steps: Sequence[Step]) -> None:

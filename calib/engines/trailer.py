@@ -18,15 +18,21 @@ class Trailer:
     ----------
     dataset
         Exposure that the lines are about.
+    parent
+        Gets the lines too, each with its dataset.
     """
 
     dataset: str
     lines: list[str] = field(default_factory=list)
+    parent: Trailer | None = None
 
     def say(self, text: str, level: int = logging.DEBUG) -> None:
         """Add a line, and log it at a level."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-        self.lines.append(f"{now}Z {logging.getLevelName(level):7s} {text}")
+        start = f"{now}Z {logging.getLevelName(level):7s}"
+        self.lines.append(f"{start} {text}")
+        if self.parent is not None:
+            self.parent.lines.append(f"{start} {self.dataset}: {text}")
         logger.log(level, "%s: %s", self.dataset, text)
 
     def tail(self, count: int = 10) -> str:

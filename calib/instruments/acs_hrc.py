@@ -1,7 +1,7 @@
-"""The recipe of ACS/HRC exposures, one amplifier, as calacs processes a raw file alone.
+"""The recipe of ACS/HRC exposures, one amplifier, alone and in associations, as calacs does it.
 
-Order: acsccd, then acs2d (ACS Data Handbook 3.4, figure 3.1). The HRC worked from March 2002
-to January 2007.
+Order: acsccd, acsrej for what is combined, then acs2d (ACS Data Handbook 3.4, figure 3.1).
+The HRC worked from March 2002 to January 2007.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from calib.compiled import new_planes, planes
 from calib.image import Image
-from calib.instruments import acs_ccd, acs_product
+from calib.instruments import acs_ccd, acs_product, acs_rejection
 from calib.instruments.recipe import Fusion, Parameters, Phase, Recipe, Step
 from calib.instruments.state import ExposureState
 from calib.kernels.ccd import bias_to_electrons, dark_to_flat, level_to_error
@@ -26,10 +26,10 @@ from calib.switches import Switch, read_keyword, read_switch
 # trailed charge are WFC's, linearity is SBC's; SHADCORR has never been used for the HRC.
 NOT_HERE = ("SHADCORR", "PCTECORR", "SINKCORR", "GLINCORR", "LFLGCORR")
 
-# Accepted and left as they are: ATODCORR does nothing in calacs; CRCORR and RPTCORR concern an
-# association, and a raw file is processed alone whatever they say (its flt keeps PERFORM);
-# DRIZCORR is the next program's.
-LEFT_ALONE = ("ATODCORR", "CRCORR", "RPTCORR", "DRIZCORR")
+# Accepted and left as they are: ATODCORR does nothing in calacs; DRIZCORR is the next
+# program's. (CRCORR and RPTCORR concern an association: a raw file is processed alone whatever
+# they say, and its flt keeps PERFORM.)
+LEFT_ALONE = ("ATODCORR", "DRIZCORR")
 
 
 def refuses(header: Mapping[str, Any]) -> str | None:
@@ -176,6 +176,22 @@ EXPOSURE = Phase(
     ),
 )
 
+COMBINE = Phase(
+    "combine",
+    tuple(
+        Step(
+            name,
+            acs_rejection.combine,
+            switch=switch,
+            references=("CRREJTAB",),
+            parameters=acs_rejection.RejectionParameters(),
+            needs=("trimmed", "electrons", "error"),
+        )
+        for name, switch in (("reject_cosmic_rays", "CRCORR"), ("combine_repeats", "RPTCORR"))
+    ),
+    combines=True,
+)
+
 PRODUCT = Phase(
     "product",
     (
@@ -258,8 +274,9 @@ RECIPE = Recipe(
     name="acs_hrc",
     instrument="ACS",
     detector="HRC",
-    phases=(EXPOSURE, PRODUCT),
+    phases=(EXPOSURE, COMBINE, PRODUCT),
     refuses=refuses,
     fusions=FUSIONS,
     other_switches=(*NOT_HERE, *LEFT_ALONE),
+    alike=acs_rejection.ALIKE,
 )

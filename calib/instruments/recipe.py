@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from calib.errors import ConfigError
 from calib.instruments.reference_set import NO_FILE
-from calib.instruments.state import ExposureState
+from calib.instruments.state import Combination, ExposureState
 from calib.switches import Overrides, Switch, read_switch
 
-StepFunction = Callable[..., ExposureState]
+StepFunction = Callable[..., Any]
 Parameters = Mapping[str, Any]
 
 
@@ -26,7 +26,8 @@ class Step:
     name
         Verb and object, such as ``subtract_dark``; unique in the recipe.
     function
-        Takes the state (and the parameters, where there are any) and returns a new one.
+        Takes the state (and the parameters, where there are any) and returns a new one. In
+        a phase that combines: takes all states and the parameters, returns a Combination.
     switch
         Keyword that must be PERFORM; None: always done.
     references
@@ -61,15 +62,32 @@ class Step:
 
     def call(self, state: ExposureState, parameters: Any) -> ExposureState:
         """Carry out the step."""
-        return self.function(state) if parameters is None else self.function(state, parameters)
+        made: ExposureState = (
+            self.function(state) if parameters is None else self.function(state, parameters)
+        )
+        return made
+
+    def combine(self, states: Sequence[ExposureState], parameters: Any) -> Combination:
+        """Carry out a step that combines exposures."""
+        made: Combination = self.function(states, parameters)
+        return made
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Steps that make one kind of thing: ``exposure``, ``product``."""
+    """Steps that make one kind of thing: ``exposure``, ``combine``, ``product``.
+
+    Attributes
+    ----------
+    name, steps
+        Name, and steps in order.
+    combines
+        Its steps take several exposures; left out where an exposure is calibrated alone.
+    """
 
     name: str
     steps: tuple[Step, ...]
+    combines: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,6 +132,8 @@ class Recipe:
     other_switches
         Switches of the detector's headers that no step of this recipe has, but that a user
         may set: ``refuses`` looks at them.
+    alike
+        Keywords in which exposures that are combined must not differ.
 
     Raises
     ------
@@ -128,11 +148,12 @@ class Recipe:
     refuses: Callable[[Mapping[str, Any]], str | None]
     fusions: tuple[Fusion, ...] = ()
     other_switches: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         given: set[str] = set()
         names: set[str] = set()
-        for step in self.steps:
+        for step in self.all_steps:
             if step.name in names:
                 raise ConfigError(f"recipe {self.name} has a step twice", found=step.name)
             if lacking := [need for need in step.needs if need not in given]:
@@ -144,8 +165,32 @@ class Recipe:
 
     @property
     def steps(self) -> tuple[Step, ...]:
+        """The steps of an exposure that is calibrated alone, in order."""
+        return tuple(step for phase in self.phases if not phase.combines for step in phase.steps)
+
+    @property
+    def combining_steps(self) -> tuple[Step, ...]:
+        """The steps that combine exposures."""
+        return tuple(step for phase in self.phases if phase.combines for step in phase.steps)
+
+    @property
+    def all_steps(self) -> tuple[Step, ...]:
         """All steps in order."""
         return tuple(step for phase in self.phases for step in phase.steps)
+
+    def phase(self, name: str) -> Phase:
+        """Return a phase by name.
+
+        Raises
+        ------
+        ConfigError
+            There is no such phase.
+        """
+        for phase in self.phases:
+            if phase.name == name:
+                return phase
+        known = " ".join(phase.name for phase in self.phases)
+        raise ConfigError(f"recipe {self.name} has no such phase", expected=known, found=name)
 
     def applies_to(self, header: Mapping[str, Any]) -> bool:
         """Whether the exposure is of this detector."""
@@ -160,12 +205,12 @@ class Recipe:
         ConfigError
             There is no such step.
         """
-        for step in self.steps:
+        for step in self.all_steps:
             if step.name == name:
                 return step
         raise ConfigError(
             f"recipe {self.name} has no such step",
-            expected=" ".join(step.name for step in self.steps),
+            expected=" ".join(step.name for step in self.all_steps),
             found=name,
         )
 
@@ -189,13 +234,22 @@ class Recipe:
         fusions = tuple(fusion for fusion in self.fusions if name not in fusion.steps)
         return dataclasses.replace(self, phases=phases, fusions=fusions)
 
-    def required_references(self, header: Mapping[str, Any]) -> tuple[str, ...]:
+    def required_references(
+        self, header: Mapping[str, Any], *, combined: bool = False
+    ) -> tuple[str, ...]:
         """Return the keywords of the files that the PERFORM switches open.
 
         Optional ones are among them where the header names a file.
+
+        Parameters
+        ----------
+        header
+            Primary header.
+        combined
+            Whether the exposure is to be combined with others.
         """
         keywords: list[str] = []
-        for step in self.steps:
+        for step in self.all_steps if combined else self.steps:
             if step.switch is None or read_switch(header, step.switch) is Switch.PERFORM:
                 keywords += step.references
                 keywords += [key for key in step.optional if _names_file(header, key)]
@@ -210,7 +264,7 @@ class Recipe:
             A step, parameter or switch is unknown, or a value is of another type.
         """
         self._check_switches(overrides)
-        records = {step.name: step.parameters for step in self.steps}
+        records = {step.name: step.parameters for step in self.all_steps}
         for name, text in overrides.parameters.items():
             subject, _, parameter = name.partition(".")
             step = self._with_parameter(subject, parameter, name)
@@ -219,7 +273,7 @@ class Recipe:
         return records
 
     def _check_switches(self, overrides: Overrides) -> None:
-        known = {*self.other_switches, *(step.switch for step in self.steps if step.switch)}
+        known = {*self.other_switches, *(step.switch for step in self.all_steps if step.switch)}
         if unknown := [name for name in overrides.switches if name not in known]:
             raise ConfigError(
                 f"recipe {self.name} has no such switch",
@@ -228,12 +282,12 @@ class Recipe:
             )
 
     def _with_parameter(self, subject: str, parameter: str, name: str) -> Step:
-        for step in self.steps:
+        for step in self.all_steps:
             if subject in {step.name, step.subject} and hasattr(step.parameters, parameter):
                 return step
         known = [
             f"{step.subject}.{field.name}"
-            for step in self.steps
+            for step in self.all_steps
             if step.parameters is not None
             for field in dataclasses.fields(step.parameters)
         ]

@@ -191,8 +191,27 @@ class ExposureState:
         """Return the state with the running step marked as not done."""
         return dataclasses.replace(self, skipped=reason)
 
+    def renamed(self, dataset: str) -> ExposureState:
+        """Return the state under another name."""
+        return dataclasses.replace(self, dataset=dataset)
+
     def _with_imset(self, imset: Imset) -> ExposureState:
         return dataclasses.replace(self, imsets=(imset,))
+
+
+class Combination(NamedTuple):
+    """Several exposures, combined.
+
+    Attributes
+    ----------
+    product
+        What they become.
+    members
+        The exposures themselves, with cosmic rays flagged where that is asked for.
+    """
+
+    product: ExposureState
+    members: tuple[ExposureState, ...]
 
 
 def pixel_mapping(header: Mapping[str, Any]) -> PixelMapping:

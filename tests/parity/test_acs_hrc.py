@@ -10,11 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from associations import describe
 from astropy.io import fits
 from factories import make_request
 
 from calib.engines.native import NativeEngine
+from calib.engines.protocol import CalibrationRequest
+from calib.fetch.local import read_association
+from calib.image import Image
 from calib.instruments.acs_hrc import RECIPE
+from calib.records import RawInputs
+from calib.steps.cosmic_rays import (
+    Rejection,
+    combine_exposures,
+    mark_rejected,
+    masked_columns,
+    spoil_first_error,
+)
 
 pytestmark = pytest.mark.parity
 
@@ -118,3 +130,77 @@ def test_original_raw_without_modern_keywords(
     assert "SATUFILE" in products.notes[1]
     flags = fits.getdata(products.files[0].path, "DQ")
     assert not (flags & 256).any()
+
+
+def association_request(folder: Path, references: Path, output: Path) -> CalibrationRequest:
+    """Return what the engine is asked for the association in a folder."""
+    table = next(folder.glob("*_asn.fits"))
+    name = table.name.partition("_")[0]
+    parts = [
+        make_request(raw, references_of(raw, references), output)
+        for raw in sorted(folder.glob("*_raw.fits"))
+    ]
+    files = (describe(table, "asn"), *(part.inputs.files[0] for part in parts))
+    return dataclasses.replace(
+        parts[0],
+        dataset=name,
+        inputs=RawInputs(name, "file", files, read_association(table).members),
+        references=dataclasses.replace(
+            parts[0].references, exposures=tuple(part.references.exposures[0] for part in parts)
+        ),
+    )
+
+
+def test_association_equals_calacs(golden: Path, shared: Path, tmp_path: Path) -> None:
+    """The crj and both flts of a CR split: all pixels, flags and headers are those of calacs."""
+    request = association_request(
+        golden / "acs_hrc_asn" / "in", golden / "ref_acs_hrc", tmp_path / "out"
+    )
+    products = NativeEngine().calibrate(request)
+    wanted = shared / "golden" / "products" / "acs_hrc_asn"
+    compared = subprocess.run(
+        [sys.executable, shared / "golden" / "compare.py", wanted, tmp_path / "out", "--headers"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert compared.returncode == 0, compared.stdout
+    assert compared.stdout.count("ok  ") == 9
+    for file in products.files[:3]:
+        for name in ("SCI", "ERR", "DQ"):
+            want = fits.getdata(wanted / f"{file.name}.gz", name)
+            assert np.array_equal(want, fits.getdata(file.path, name))
+    table = fits.open(wanted / "jh0001010_asn.fits.gz"), fits.open(products.files[3].path)
+    with table[0] as want, table[1] as made:
+        assert np.array_equal(want[1].data, made[1].data)
+        assert made[0].header["ASN_PROD"] == want[0].header["ASN_PROD"]
+
+
+@pytest.mark.parametrize("chip", [1, 2])
+def test_combination_of_three_equals_calacs(chip: int, shared: Path) -> None:
+    """Sum, errors, flags, sky, rate and the marks in the exposures, from calacs' own exposures.
+
+    They are two chips of a small WFC, which the program combines like HRC exposures.
+    """
+    folder = shared / "golden" / "products" / "acs_wfc_tiny_asn"
+    images, marked, seconds = [], [], []
+    for path in sorted(folder.glob("*_blv_tmp.fits.gz")):
+        with fits.open(path) as hdus:
+            sci, err, dq = (hdus[name, chip].data for name in ("SCI", "ERR", "DQ"))
+            native = [np.asarray(a, k) for a, k in ((sci, "f4"), (err, "f4"), (dq, "i2"))]
+            seconds.append(hdus[0].header["EXPTIME"])
+        marked.append(native[2])
+        images.append(Image(native[0], native[1], native[2] & ~np.int16(8192), "ELECTRONS"))
+    row = Rejection((6.5, 5.5, 4.5), radius=1.5, threshold=0.75, scale_noise=0.03, bad=39)
+    made = combine_exposures(images, seconds, row)
+    with fits.open(folder / "jt0004011_crj_tmp.fits.gz") as crj:
+        assert np.array_equal(made.image.sci, crj["SCI", chip].data)
+        assert np.array_equal(spoil_first_error(made.image.err), crj["ERR", chip].data)
+        assert np.array_equal(made.image.dq, crj["DQ", chip].data)
+        if chip == 1:  # the keywords of the second chip are lost
+            assert sum(made.skies) == pytest.approx(crj[0].header["SKYSUM"], rel=1e-7)
+            rate = made.rejected.sum() / made.seconds
+            assert rate == pytest.approx(crj[0].header["REJ_RATE"], rel=1e-7)
+    for image, rejected, want in zip(images, made.rejected, marked, strict=True):
+        columns = masked_columns(image.shape[1])
+        assert np.array_equal(mark_rejected(image, rejected, columns), want)

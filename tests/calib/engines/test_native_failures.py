@@ -26,7 +26,6 @@ from calib.errors import (
     UnsupportedMode,
 )
 from calib.instruments.acs_hrc import RECIPE
-from calib.records import Member
 
 TO_DARK = ("FLATCORR=OMIT", "PHOTCORR=OMIT")
 
@@ -200,18 +199,6 @@ def test_several_exposures_all_or_none(tmp_path: Path, files: dict[str, Path]) -
     assert not list((tmp_path / "out").glob("*.fits"))
     made = NativeEngine([RECIPE]).calibrate(together(*requests[:2]))
     assert [file.name for file in made.files] == ["j8zz01abq_flt.fits", "j8zz01acq_flt.fits"]
-
-
-def test_associations_that_combine_are_refused(tmp_path: Path, files: dict[str, Path]) -> None:
-    """A CR-split association wants a crj: not without one."""
-    request = make_request(make_raw(tmp_path), files, tmp_path / "out")
-    members = (
-        Member("j8zz01aaq", "EXP-CRJ", present=True),
-        Member("j8zz01011", "PROD-CRJ", present=True),
-    )
-    inputs = dataclasses.replace(request.inputs, members=members)
-    with pytest.raises(UnsupportedMode, match="PROD-CRJ"):
-        NativeEngine([RECIPE]).calibrate(dataclasses.replace(request, inputs=inputs))
 
 
 def test_exposure_without_chosen_references(tmp_path: Path, files: dict[str, Path]) -> None:

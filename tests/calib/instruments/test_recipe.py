@@ -60,7 +60,7 @@ def test_insertion_keeps_the_order_and_the_original() -> None:
     names = [step.name for step in before.steps]
     assert names[names.index("subtract_dark") - 1] == "mine"
     assert "mine" not in [step.name for step in RECIPE.steps]
-    assert [phase.name for phase in after.phases] == ["exposure", "product"]
+    assert [phase.name for phase in after.phases] == ["exposure", "combine", "product"]
 
 
 def test_a_replaced_step_is_not_fused() -> None:

@@ -1,0 +1,110 @@
+"""Products: names, provenance in their headers, their records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from calib.engines.groups import Group
+from calib.engines.protocol import CalibrationRequest
+from calib.errors import EngineError
+from calib.fitsfile import Exposure, mark_present, write_exposure
+from calib.instruments.state import ExposureState
+from calib.records import ExposureReferences, InputFile, ProductFile, Products
+from calib.switches import Overrides, is_switch
+
+
+def new_target(request: CalibrationRequest, name: str, program: str) -> Path:
+    """Return where a product goes.
+
+    Raises
+    ------
+    EngineError
+        It exists already: products are never replaced.
+    """
+    target = request.output / name
+    if target.exists():
+        raise EngineError(
+            "the product exists already", program=program, dataset=request.dataset, path=target
+        )
+    return target
+
+
+def write_product(
+    state: ExposureState,
+    exposure: ExposureReferences,
+    request: CalibrationRequest,
+    target: Path,
+    software: str,
+) -> ExposureState:
+    """Write a finished exposure and return it with its provenance.
+
+    Provenance is: software, references, context, and what the user changed.
+    """
+    values: dict[str, Any] = {"FILENAME": target.name, "CAL_VER": software}
+    for use in exposure.references:
+        if use.keyword in state.primary or state.references.is_named(use.keyword):
+            values[use.keyword] = state.references.shown(use.keyword)
+    if request.references.context.endswith(".pmap"):
+        values["CRDS_CTX"] = request.references.context
+        values["CRDS_VER"] = request.references.crds_version
+    if request.overrides:
+        values["CUSTOM"] = True
+    comments = {
+        "CAL_VER": "calibration software",
+        "CRDS_CTX": "CRDS context of the references",
+        "CRDS_VER": "version of the crds library",
+        "CUSTOM": "switches or parameters were set by hand",
+    }
+    state = state.with_primary(values, comments).with_history(*_custom(request.overrides))
+    write_exposure(target, Exposure(state.primary, state.imsets))
+    return state
+
+
+def name_combination(state: ExposureState, name: str, member_type: str) -> ExposureState:
+    """Return a combined exposure under its own name: ROOTNAME in capitals, EXPNAME not."""
+    state = state.with_primary(
+        {"ROOTNAME": name.upper(), "ASN_MTYP": member_type},
+        {"ROOTNAME": "rootname of the combined exposures", "ASN_MTYP": "role in the association"},
+    )
+    return state.renamed(name).with_headers(("sci", "err", "dq"), {"EXPNAME": name})
+
+
+def write_association(table: InputFile, produced: Sequence[Group], target: Path) -> ProductFile:
+    """Write a copy of the association table in which the products are marked as present."""
+    mark_present(Path(table.path), target, [group.product for group in produced])
+    return product_file(target)
+
+
+def read_switches(state: ExposureState) -> dict[str, str]:
+    """Return all switches of the primary header."""
+    names = sorted({keyword for keyword in state.primary if is_switch(keyword)})
+    return {name: str(state.primary[name]).strip() for name in names}
+
+
+def product_file(path: Path) -> ProductFile:
+    """Return the record of a file."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return ProductFile(path.name, str(path), digest, path.stat().st_size)
+
+
+def merge(made: Sequence[Products]) -> Products:
+    """Return one record for all; switches and parameters are those of the first."""
+    first = made[0]
+    return Products(
+        files=tuple(file for products in made for file in products.files),
+        engine=first.engine,
+        engine_version=first.engine_version,
+        switches=first.switches,
+        parameters=first.parameters,
+        log=first.log,
+        notes=tuple(dict.fromkeys(note for products in made for note in products.notes)),
+    )
+
+
+def _custom(overrides: Overrides) -> list[str]:
+    settings = {**overrides.switches, **overrides.parameters}
+    return [f"custom: {name}={value}" for name, value in sorted(settings.items())]
