@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from calib.archive.fingerprint import fingerprint
-from calib.archive.holdings import find_published, free_run
-from calib.archive.layout import publication_folder
-from calib.archive.manifest import read_manifest
+from calib.archive.outputs import Output, open_output
 from calib.archive.provenance import provenance_record
-from calib.archive.publish import File, Publication, make_current, publish
+from calib.archive.publish import File, Publication
 from calib.errors import ConfigError
 from calib.ledger.ledger import Attempt
 from calib.records import Archived, Previews, ProductFile, Products, RawInputs, References
@@ -41,13 +39,18 @@ def published_before(job: Job, inputs: RawInputs, references: References) -> Arc
     The same result means an equal fingerprint: inputs, context, references, engine with its
     numbers-version, and parameters.
     """
-    if job.output is None:
+    output = output_of(job)
+    if output is None:
         return None
-    output = Path(job.output)
-    found = find_published(output, job.id, job_fingerprint(job, inputs, references))
+    found = output.find_published(job.id, job_fingerprint(job, inputs, references))
     if found is not None:
-        make_current(output, job.id, found.run)
+        output.make_current(job.id, found.run)
     return found
+
+
+def output_of(job: Job) -> Output | None:
+    """Return where the job's products go, None for the work folder."""
+    return None if job.output is None else open_output(job.output)
 
 
 def choose_run(job: Job, made: Made) -> str:
@@ -56,10 +59,11 @@ def choose_run(job: Job, made: Made) -> str:
     A name that a person chose is kept. Otherwise a run that holds another result of this
     dataset (its inputs or a reference changed) gives way to NAME-2, NAME-3...
     """
-    if job.run_is_named or job.output is None:
+    output = output_of(job)
+    if job.run_is_named or output is None:
         return job.run
     mark = job_fingerprint(job, made.inputs, made.references)
-    return free_run(Path(job.output), job.run, job.id, mark)
+    return output.free_run(job.run, job.id, mark)
 
 
 def archive(job: Job, made: Made, run: str) -> Archived:
@@ -72,7 +76,8 @@ def archive(job: Job, made: Made, run: str) -> Archived:
     ArchiveError
         The output cannot be written or does not verify; nothing is half-published.
     """
-    if job.output is None:
+    output = output_of(job)
+    if output is None:
         return Archived(run=run, uri=job.folder.as_uri(), manifest_sha256="")
     publication = Publication(
         dataset=job.id,
@@ -81,7 +86,7 @@ def archive(job: Job, made: Made, run: str) -> Archived:
         files=_files(job, made),
         provenance=_provenance(job, made),
     )
-    return publish(publication, Path(job.output))
+    return output.publish(publication)
 
 
 def register_run(job: Job, run: str) -> None:
@@ -106,12 +111,12 @@ def register_run(job: Job, run: str) -> None:
 
 def register_products(job: Job, attempt: Attempt, archived: Archived) -> None:
     """Enter the published files in the ledger, as the manifest lists them, and what is current."""
-    if job.output is None:
+    output = output_of(job)
+    if output is None:
         return
-    folder = publication_folder(Path(job.output), archived.run, job.id)
     files = tuple(
-        ProductFile(entry.name, str(folder / entry.name), entry.sha256, entry.size)
-        for entry in read_manifest(folder).files
+        ProductFile(entry.name, f"{archived.uri}/{entry.name}", entry.sha256, entry.size)
+        for entry in output.manifest(archived.run, job.id).files
     )
     ledger = ledger_of(job.ledger)
     ledger.record_products(attempt, archived.run, job.id, archived.uri, files)
@@ -148,7 +153,11 @@ def _parameters(job: Job) -> dict[str, Any]:
 
 def _files(job: Job, made: Made) -> tuple[File, ...]:
     products = [File("product", Path(f.path), f.sha256) for f in made.products.files]
-    raws = [File("product", Path(f.path), None) for f in updated_inputs(job, made.inputs).files]
+    made_names = {file.name for file in made.products.files}
+    inputs = updated_inputs(job, made.inputs).files
+    # An association's table comes out of calibration with its products marked as present:
+    # that one is published, not the input of the same name.
+    raws = [File("product", Path(f.path), None) for f in inputs if f.name not in made_names]
     previews = [File("preview", Path(f.path), f.sha256) for f in made.previews.files]
     logs = [File("log", path, None) for path in (job.folder / LOG_NAME,) if path.exists()]
     if made.products.log:

@@ -55,7 +55,8 @@ def updated_inputs(job: Job, inputs: RawInputs) -> RawInputs:
 
 def _choose(job: Job, inputs: RawInputs, folder: Path) -> References:
     def required(header: Mapping[str, Any]) -> tuple[str, ...]:
-        return required_references(job.options.engine, header, job.options.overrides)
+        options = job.options
+        return required_references(options.engine, header, options.overrides, inputs.members)
 
     references = best_references(
         [Path(file.path) for file in inputs.exposures],

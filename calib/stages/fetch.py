@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from calib.fetch.local import fetch_inputs
+from calib.fetch.options import options_from
 from calib.records import RawInputs
 from calib.stages.job import Job, key_of
 from calib.stages.workfolder import RECORD, Finished, StageFolder
 
 
 def fetch(job: Job) -> Finished[RawInputs]:
-    """Copy, unpack and verify the inputs of a dataset.
+    """Copy, download, unpack and verify the inputs of a dataset.
+
+    Where MAST is, and the user's token, are read from the environment here, in the process
+    that downloads: a secret never enters a job, a flow parameter or the ledger.
 
     Inputs fetched by an earlier attempt are used again unless a source file is newer.
 
@@ -23,7 +28,7 @@ def fetch(job: Job) -> Finished[RawInputs]:
     place = StageFolder(job.folder / "fetch", RawInputs, key_of("fetch", job.dataset, job.source))
     made = place.path / RECORD
     return place.run(
-        lambda folder: fetch_inputs(job.id, job.source, folder),
+        lambda folder: fetch_inputs(job.id, job.source, folder, options=options_from(os.environ)),
         still_valid=lambda inputs: _not_newer(job, inputs, made),
     )
 

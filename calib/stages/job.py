@@ -64,7 +64,8 @@ class Job:
     source
         URI of the inputs.
     output
-        Output folder, or None to leave the products in the work folder.
+        URI of the output, ``file:/PATH`` or ``s3://BUCKET/PREFIX``; None to leave the
+        products in the work folder.
     work
         Work folder of all jobs.
     ledger
@@ -95,8 +96,9 @@ class Job:
 
     @property
     def messages_folder(self) -> Path:
-        """Where message files go: beside the products."""
-        return Path(self.output or self.folder.parent) / "messages"
+        """Where message files go: beside products in a folder, else in the work folder."""
+        scheme, _, place = (self.output or "").partition(":")
+        return (Path(place) if scheme == "file" else Path(self.work)) / "messages"
 
 
 def key_of(*parts: object) -> str:

@@ -11,12 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from calib.archive.layout import check_run_name
+from calib.archive.outputs import open_output
 from calib.errors import ConfigError
-from calib.fetch.resolve import parse_uri
 from calib.ids import parse_dataset
 from calib.references.context import resolve_context
 from calib.references.profile import CrdsProfile
 from calib.stages.job import Job, Options, key_of
+from calib.stores.uri import parse_uri
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,19 @@ def plan_jobs(request: Request, datasets: Sequence[str]) -> list[Job]:
     resolved = dataclasses.replace(
         request, source=_absolute_source(request.source), context=context
     )
-    return [_job(resolved, name, context) for name in dict.fromkeys(names)]
+    jobs = [_job(resolved, name, context) for name in dict.fromkeys(names)]
+    _check_bucket(jobs[0])
+    return jobs
+
+
+def _check_bucket(job: Job) -> None:
+    """Ask a bucket once, so that one that is missing or refuses is found before any work."""
+    if job.output is not None and job.output.startswith("s3:"):
+        open_output(job.output).current_manifest(job.id)
 
 
 def _job(request: Request, name: str, context: str) -> Job:
-    output = output_folder(request.output)
+    output = output_uri(request.output)
     return Job(
         dataset=name,
         campaign=request.campaign,
@@ -108,20 +117,24 @@ def _absolute_source(text: str) -> str:
     return f"file:{Path(source.path).absolute()}" if source.scheme == "file" else text
 
 
-def output_folder(text: str) -> str | None:
-    """Return the folder of an OUTPUT_URI, None for ``none``.
+def output_uri(text: str) -> str | None:
+    """Return an OUTPUT_URI with an absolute path, None for ``none``.
 
     Raises
     ------
     ConfigError
-        The URI is not ``file:PATH`` or ``none``.
+        The URI is not ``file:PATH``, ``s3://BUCKET/PREFIX`` or ``none``.
     """
     target = parse_uri(text)
     if target.scheme == "none":
         return None
+    if target.scheme == "s3":
+        return text.rstrip("/")
     if target.scheme != "file":
         raise ConfigError(
-            "not an output that can be written", expected="file:PATH or none", found=text
+            "not an output that can be written",
+            expected="file:PATH, s3://BUCKET/PREFIX or none",
+            found=text,
         )
     # The folder need not exist, and ".." must be resolved: pathlib has no call for both.
-    return os.path.abspath(target.path)  # noqa: PTH100
+    return f"file:{os.path.abspath(target.path)}"  # noqa: PTH100

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
-from pathlib import Path
 
-from calib.archive.holdings import current_manifest
 from calib.archive.messages import write_message
+from calib.archive.outputs import open_output
 from calib.errors import ArchiveError
 from calib.ledger.ledger import Attempt
 from calib.records import Outcome
@@ -50,7 +49,7 @@ def _lines(job: Job, outcome: Outcome) -> list[str]:
     """Return one line per published file, as CALDP writes them, or the reason of an error."""
     if not _is_published(outcome) or job.output is None:
         return [outcome.reason]
-    manifest = current_manifest(Path(job.output), job.id)
+    manifest = open_output(job.output).current_manifest(job.id)
     return [entry.name for entry in manifest.files] if manifest else []
 
 

@@ -54,7 +54,7 @@ def test_relative_places_become_absolute(
     job = plan_jobs(request, observatory.datasets)[0]
 
     assert job.source == f"file:{tmp_path}"
-    assert job.output == str(tmp_path / "here")
+    assert job.output == f"file:{tmp_path / 'here'}"
 
 
 def test_each_dataset_once(request_of: Request) -> None:

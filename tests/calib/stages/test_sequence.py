@@ -32,6 +32,11 @@ def failing(stage: str, error: BaseException) -> Stages:
     return dataclasses.replace(PLAIN, **changes)
 
 
+def output_of(job: Job) -> Path:
+    """Return the output folder."""
+    return Path(str(job.output).removeprefix("file:"))
+
+
 def last_stages(job: Job) -> dict[str, str]:
     """Return the stage states of the last attempt."""
     ledger = ledger_of(job.ledger)
@@ -106,8 +111,8 @@ def test_crash_between_publication_and_ledger(job: Job, monkeypatch: pytest.Monk
     assert outcome.state == "skipped"
     assert "nothing to do" in outcome.reason
     assert state_of(job)[0] == "processed"
-    assert current_run(Path(str(job.output)), job.id) == outcome.run
-    assert verify(Path(str(job.output)), job.id) == []
+    assert current_run(output_of(job), job.id) == outcome.run
+    assert verify(output_of(job), job.id) == []
 
 
 def test_dataset_at_work_elsewhere_is_left_alone(job: Job) -> None:
@@ -154,8 +159,8 @@ def test_failed_preview_is_a_warning_or_an_error_as_asked(
 def test_message_that_cannot_be_written_fails_nothing(job: Job) -> None:
     """Published products stay published when the message folder is not usable."""
     options = dataclasses.replace(job.options, messages="flat")
-    Path(str(job.output)).mkdir()
-    (Path(str(job.output)) / "messages").write_text("a file in the way")
+    output_of(job).mkdir()
+    (output_of(job) / "messages").write_text("a file in the way")
 
     outcome = process_dataset(dataclasses.replace(job, options=options))
 
