@@ -1,0 +1,1 @@
+"""Campaigns, the pure part: which datasets, what is left to do."""
