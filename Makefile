@@ -61,7 +61,7 @@ parity: $(VENV)/.test ## our pixels beside those of the reference programs
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m "parity and not prefect" $(SPREAD) $(COVER)
 
 flows: $(VENV)/.test ## tests that start a Prefect server
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m prefect $(COVER)
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m prefect $(SPREAD) $(COVER)
 
 coverage: $(VENV)/.test ## lines and branches reached by the groups so far
 	$(BIN)/coverage report

@@ -47,10 +47,11 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("HSTFLOW_WORK", str(home / "work"))
     monkeypatch.setenv("HSTFLOW_LEDGER", f"sqlite:///{home / 'ledger.db'}")
+    # Nothing listens there: a test that forgets its own server fails, and asks nobody outside.
+    monkeypatch.setenv("HSTFLOW_MAST_URL", "http://127.0.0.1:9")
     for name in list(os.environ):
         if name.startswith(("CRDS_", "XDG_", "CALDP_")) or name in {
             "HSTFLOW_PROFILE",
-            "HSTFLOW_MAST_URL",
             "HSTFLOW_DOWNLOADS",
             "HSTFLOW_DOWNLOADS_LIMIT",
             "HSTFLOW_FETCH_SPT",

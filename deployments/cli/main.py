@@ -100,6 +100,7 @@ def build_app(focus: str | None = None) -> App:
         help_format="markdown",
         version=lambda: version("hstflow"),
         group_commands=CALIBRATION,
+        suppress_keyboard_interrupt=False,  # said in one line by `run`
     )
     for name, (where, group, text) in {**COMMANDS, **GROUPS}.items():
         own_text = name == focus and name in COMMANDS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -61,10 +60,8 @@ def test_an_interrupted_build_is_done_anew(tmp_path: Path) -> None:
     assert not (tmp_path / ".one.part").exists()
 
 
-def test_small_is_quick(tmp_path: Path) -> None:
-    """A small observatory takes well under three seconds of CPU, and less than 2 MB."""
-    begin = time.process_time()
+def test_small_is_small(tmp_path: Path) -> None:
+    """A small observatory of two exposures takes less than 2 MB."""
     build_observatory(tmp_path / "one", exposures=2, small=True)
-    assert time.process_time() - begin < 3
     size = sum(path.stat().st_size for path in (tmp_path / "one").rglob("*") if path.is_file())
     assert size < 2e6
