@@ -5,17 +5,14 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from calib import fitsfile
 from calib.association import Association, read_rows
 from calib.caldp import suffix_of, tarball_name
 from calib.errors import (
-    INPUT,
     ConfigError,
     CorruptFile,
     HstflowError,
@@ -24,8 +21,8 @@ from calib.errors import (
     Unavailable,
     UnsupportedMode,
 )
-from calib.fetch.copying import Copied, copy_stream
-from calib.fetch.integrity import verify_file
+from calib.fetch.copying import Copied
+from calib.fetch.holdings import Holdings, PlainFiles, UnpackedFiles
 from calib.fetch.options import FetchOptions
 from calib.fetch.resolve import EXPECTED, Source, parse_uri
 from calib.fetch.s3 import find_holdings as find_objects
@@ -105,16 +102,16 @@ def fetch_inputs(
     source = _source_of(dataset, uri)
     with _staging(destination) as staging:
         if source.scheme == "astroquery":
-            cabinet = _open_mast(dataset, staging, options or FetchOptions())
+            holdings = _open_mast(dataset, staging, options or FetchOptions())
         elif source.scheme == "s3":
-            cabinet = find_objects(dataset, source.location, staging, limits)
+            holdings = find_objects(dataset, source.location, staging, limits)
         else:
-            cabinet = _open_cabinet(dataset, source.path, staging, limits)
-        association, files = _take_all(dataset, cabinet)
+            holdings = _open_local(dataset, source.path, staging, limits)
+        association, files = _take_all(dataset, holdings)
         inputs = _publish(files, destination.absolute())
     members = association.members if association else ()
-    log.info("%s: %d input files from %s", dataset, len(inputs), cabinet.origin)
-    origin = f"file:{cabinet.origin}" if isinstance(cabinet.origin, Path) else cabinet.origin
+    log.info("%s: %d input files from %s", dataset, len(inputs), holdings.origin)
+    origin = f"file:{holdings.origin}" if isinstance(holdings.origin, Path) else holdings.origin
     return RawInputs(dataset.name, origin, inputs, members)
 
 
@@ -155,93 +152,23 @@ def _source_of(dataset: DatasetId, uri: str) -> Source:
     return source
 
 
-class _Cabinet(Protocol):
-    """Files at hand, by name in lower case, and the folder or archive they come from.
-
-    `code` is the exit code where files are not there.
-    """
-
-    @property
-    def origin(self) -> Path | str: ...
-
-    @property
-    def code(self) -> int: ...
-
-    @property
-    def names(self) -> Collection[str]: ...
-
-    def look_for(self, roots: Collection[str]) -> None:
-        """See to it that `names` has all there is of these exposures."""
-        ...
-
-    def take(self, name: str) -> Copied:
-        """Bring one file, verified, into the staging folder."""
-        ...
-
-
-@dataclass(frozen=True)
-class _Folder:
-    """Plain files: copied when taken."""
-
-    origin: Path
-    paths: dict[str, Path]
-    staging: Path
-    code: int = INPUT
-
-    @property
-    def names(self) -> Collection[str]:
-        return self.paths
-
-    def look_for(self, roots: Collection[str]) -> None:
-        """Do nothing: a folder shows all it has."""
-
-    def take(self, name: str) -> Copied:
-        try:
-            with self.paths[name].open("rb") as stream:
-                copied = copy_stream(stream, self.staging / name)
-        except PermissionError as error:
-            raise NotFound("file may not be read", path=self.paths[name]) from error
-        verify_file(copied.path)
-        return copied
-
-
-@dataclass(frozen=True)
-class _Unpacked:
-    """Files of an archive, already in the staging folder."""
-
-    origin: Path
-    files: dict[str, Copied]
-    code: int = INPUT
-
-    @property
-    def names(self) -> Collection[str]:
-        return self.files
-
-    def look_for(self, roots: Collection[str]) -> None:
-        """Do nothing: an archive shows all it has."""
-
-    def take(self, name: str) -> Copied:
-        verify_file(self.files[name].path)
-        return self.files[name]
-
-
-def _open_mast(dataset: DatasetId, staging: Path, options: FetchOptions) -> _Cabinet:
+def _open_mast(dataset: DatasetId, staging: Path, options: FetchOptions) -> Holdings:
     from calib.fetch.mast import find_holdings  # brings in astroquery's requests
 
     return find_holdings(dataset, options, staging)
 
 
-def _open_cabinet(
+def _open_local(
     dataset: DatasetId, path: Path, staging: Path, limits: TarLimits | None
-) -> _Cabinet:
+) -> Holdings:
     """Plain files win over an archive: they can be seen and mended."""
     if path.is_file():
-        return _Unpacked(path, unpack(path, staging, dataset.instrument, limits))
+        return UnpackedFiles(path, unpack(path, staging, dataset.instrument, limits))
     paths = _list_files(dataset, path)
     archive = paths.get(tarball_name(dataset.name))
     if archive is None or inputs_of(dataset.name, dataset.instrument, paths):
-        return _Folder(path, paths, staging)
-    return _Unpacked(archive, unpack(archive, staging, dataset.instrument, limits))
+        return PlainFiles(path, paths, staging)
+    return UnpackedFiles(archive, unpack(archive, staging, dataset.instrument, limits))
 
 
 def _list_files(dataset: DatasetId, folder: Path) -> dict[str, Path]:
@@ -265,24 +192,24 @@ def _list_files(dataset: DatasetId, folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _take_all(dataset: DatasetId, cabinet: _Cabinet) -> tuple[Association | None, list[Copied]]:
+def _take_all(dataset: DatasetId, holdings: Holdings) -> tuple[Association | None, list[Copied]]:
     """Take and verify the files of a dataset, the association table first."""
     taken: dict[str, Copied] = {}
     association = None
     try:
-        if table := table_name(dataset, cabinet.names):
-            taken[table] = cabinet.take(table)
+        if table := table_name(dataset, holdings.names):
+            taken[table] = holdings.take(table)
             association = read_association(taken[table].path)
-            cabinet.look_for(association.required)
-            names = association_files(dataset, association, cabinet.names)
+            holdings.look_for(association.required)
+            names = association_files(dataset, association, holdings.names)
         else:
-            names = exposure_files(dataset, cabinet.names)
-        taken |= {name: cabinet.take(name) for name in names if name not in taken}
+            names = exposure_files(dataset, holdings.names)
+        taken |= {name: holdings.take(name) for name in names if name not in taken}
     except HstflowError as error:
         error.dataset = error.dataset or dataset.name
         if isinstance(error, NotFound | MissingMember):
-            error.code = cabinet.code
-        _name_the_source(error, cabinet.origin)
+            error.code = holdings.code
+        _name_the_source(error, holdings.origin)
         raise
     return association, list(taken.values())
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from calib.caldp import INPUT_SUFFIXES, suffix_of, tarball_name
 from calib.errors import S3_INPUT, CorruptFile, HstflowError, NotFound
 from calib.fetch.copying import Copied
+from calib.fetch.holdings import Holdings, UnpackedFiles
 from calib.fetch.integrity import verify_file
 from calib.fetch.tarball import TarLimits, unpack
 from calib.ids import DatasetId
@@ -29,28 +30,6 @@ from calib.stores.store import Store
 PUBLIC = "stpubdata/hst/public"
 
 _INPUT_NAME = re.compile(r"[ijlo][a-z0-9]{8}_[a-z0-9_]+\.fits")
-
-
-@dataclass(frozen=True)
-class UnpackedObject:
-    """Files of an archive that was in a bucket, already in the staging folder."""
-
-    origin: str
-    files: dict[str, Copied]
-    code: int = S3_INPUT
-
-    @property
-    def names(self) -> Collection[str]:
-        """Names of the files."""
-        return self.files
-
-    def look_for(self, roots: Collection[str]) -> None:
-        """Do nothing: an archive shows all it has."""
-
-    def take(self, name: str) -> Copied:
-        """Verify a file."""
-        verify_file(self.files[name].path)
-        return self.files[name]
 
 
 @dataclass(frozen=True)
@@ -125,7 +104,7 @@ class ObjectFolder:
 
 def find_holdings(
     dataset: DatasetId, location: str, staging: Path, limits: TarLimits | None
-) -> UnpackedObject | ObjectFolder:
+) -> Holdings:
     """Find the files of a dataset in a bucket.
 
     Parameters
@@ -174,7 +153,7 @@ def find_holdings(
 
 def _unpack_object(
     dataset: DatasetId, store: Store, staging: Path, limits: TarLimits | None
-) -> UnpackedObject:
+) -> UnpackedFiles:
     key = tarball_name(dataset.name)
     try:
         store.get(key, staging / key)
@@ -183,7 +162,7 @@ def _unpack_object(
         error.dataset, error.path = dataset.name, store.uri_of(key)
         raise
     (staging / key).unlink()
-    return UnpackedObject(store.uri_of(key), files)
+    return UnpackedFiles(store.uri_of(key), files, code=S3_INPUT)
 
 
 def _is_input(name: str, instrument: str) -> bool:

@@ -174,8 +174,10 @@ def server_info(profile: CrdsProfile) -> dict[str, Any]:
         try:
             return dict(heavy_client.get_config_info(OBSERVATORY))
         except (exceptions.CrdsError, SystemExit) as error:
+            # crds ends its scripts with SystemExit(-1), which says nothing.
+            reason = "" if isinstance(error, SystemExit) else f": {error}"
             raise Unavailable(
-                f"the CRDS server does not answer and the cache knows nothing of it: {error}",
+                f"the CRDS server does not answer and the cache knows nothing of it{reason}",
                 path=profile.server_url,
                 code=BESTREFS,
             ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from calib.errors import Interrupted, TransientError
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
+
+# A retry is told in one line; the last error is told whole.
+REASON_WIDTH = 160
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ def with_retries(
             if not is_retryable(error):
                 raise
             wait = delay * (1 + policy.jitter * random.random())  # noqa: S311 - not a secret
-            log.warning("%s: try %d failed: %s; again in %.0f s", stage, number, error, wait)
+            reason = textwrap.shorten(str(error), REASON_WIDTH, placeholder=" ...")
+            log.warning("%s: try %d failed: %s; again in %.0f s", stage, number, reason, wait)
             sleep(wait)
     return call()

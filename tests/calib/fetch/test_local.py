@@ -260,7 +260,7 @@ def test_failures_of_the_system_are_told_apart(
     def fail(*_: object) -> None:
         raise failure
 
-    monkeypatch.setattr("calib.fetch.local.copy_stream", fail)
+    monkeypatch.setattr("calib.fetch.holdings.copy_stream", fail)
     with pytest.raises(kind, match=message) as caught:
         fetch("jh0001aaq", association)
     assert caught.value.code == 21
