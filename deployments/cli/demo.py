@@ -243,7 +243,7 @@ def _say_where(where: DemoFolder) -> None:
         "pictures": f"{where.archive}/data/acs/*/previews/*.jpg",
         "ledger": f"HSTFLOW_LEDGER={where.ledger} hstflow status",
         "Prefect": f"PREFECT_HOME={where.prefect} prefect server start, "
-        "then http://127.0.0.1:4200/runs",
+        "then open http://127.0.0.1:4200",
     }
     for name, text in lines.items():
         out.print(f"{name:9} {escape(text)}", soft_wrap=True)
