@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,11 @@ settings.register_profile(
     "ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ci")
+
+# A shell without job control starts background jobs with the interrupt ignored, and children
+# inherit that: tests that press Ctrl-C would wait in vain.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Compiled kernels are kept where the next test finds them, although each has its own home.
 os.environ.setdefault("HSTFLOW_CACHE", str(Path("~/.cache/hstflow").expanduser()))

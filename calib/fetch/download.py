@@ -17,6 +17,7 @@ import random
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -233,8 +234,6 @@ class _Transfer:
                     raise self._unavailable(
                         f"the download took longer than {self.patience.deadline:g} s"
                     )
-            out.flush()
-            os.fsync(out.fileno())
         length = response.headers.get("Content-Length", "")
         if length.isdigit() and int(length) != size:
             raise self._unavailable(f"the download broke off after {size} of {length} bytes")
@@ -245,7 +244,8 @@ class _Transfer:
         self.part.replace(self.whole)
         self.mark.unlink(missing_ok=True)
         try:
-            verify_file(self.whole)
+            with _flushed(self.whole):
+                verify_file(self.whole)
         except CorruptFile as error:
             self.whole.unlink()
             error.path, error.code = self.remote.url, MAST
@@ -266,6 +266,21 @@ class _Transfer:
 
     def _unavailable(self, message: str) -> Unavailable:
         return Unavailable(message, path=self.remote.url, code=MAST)
+
+
+@contextmanager
+def _flushed(path: Path) -> Iterator[None]:
+    """Bring a file to the disk while the block looks at it: both take milliseconds.
+
+    Raises
+    ------
+    OSError
+        The disk is full or fails, as for :func:`os.fsync`.
+    """
+    with ThreadPoolExecutor(1) as pool, path.open("rb") as stream:
+        flush = pool.submit(os.fsync, stream.fileno())
+        yield
+        flush.result()
 
 
 def hash_of(path: Path) -> Any:
