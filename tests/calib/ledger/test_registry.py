@@ -33,7 +33,7 @@ RUN: dict[str, Any] = {
     "parameters": {"b": 1, "a": {"x": [1, 2]}},
     "output": "file:///out",
 }
-FLT = ProductFile("j8bt05njq_flt.fits", "/work/j8bt05njq_flt.fits", "a" * 64, 2**33)
+FLT = ProductFile("j8bt05njq_flt.fits", "/scratch/j8bt05njq_flt.fits", "a" * 64, 2**33)
 
 
 def all_rows(ledger: Ledger, table: Table) -> list[dict[str, Any]]:
