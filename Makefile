@@ -73,11 +73,13 @@ format: $(VENV)/.test ## put the code into the project's form
 docs: $(VENV)/.test ## check the pages: links, commands, exit codes
 	$(BIN)/pytest $(PYTEST_OPTIONS) tests/test_docs.py
 
-# The README's pictures: the demo's raw exposure and product, 480 pixels wide.
+# The README's pictures, of the demo's cosmic-ray split: raw, one exposure, both combined.
+PAIR = $(DEMO)/archive/data/acs/jsky05010
 pictures: demo ## draw the pictures of the README anew
-	$(BIN)/hstflow preview $(DEMO)/archive/data/acs/*/*_raw.fits \
-	  $(DEMO)/archive/data/acs/*/*_flt.fits --thumb 480 --output docs/pictures
-	cd docs/pictures && rm -f *_raw.jpg *_flt.jpg *.json
+	rm -f docs/pictures/*
+	$(BIN)/hstflow preview $(PAIR)/jsky05aaq_raw.fits $(PAIR)/jsky05aaq_flt.fits \
+	  $(PAIR)/jsky05011_crj.fits --thumb 400 --output docs/pictures
+	cd docs/pictures && rm -f *_raw.jpg *_flt.jpg *_crj.jpg *.json
 
 changes: $(VENV)/.test ## show what the next release will say
 	$(BIN)/towncrier build --draft --version next
