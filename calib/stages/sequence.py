@@ -164,24 +164,20 @@ class _Progress:
 
     stage = "fetch"
 
-    def at(self, stage: str) -> str:
-        self.stage = stage
-        return stage
-
 
 def _all_stages(job: Job, attempt: Attempt, stages: Stages, progress: _Progress) -> Outcome:
     inputs = stages.fetch(job, attempt).record
-    progress.at("bestrefs")
+    progress.stage = "bestrefs"
     references = stages.bestrefs(job, attempt, inputs).record
     if found := published_before(job, inputs, references):
         archiving.register_found(job, attempt, found)
         return _nothing_to_do(job, found)
-    progress.at("calibrate")
+    progress.stage = "calibrate"
     products = stages.calibrate(job, attempt, inputs, references)
-    progress.at("preview")
+    progress.stage = "preview"
     previews = stages.preview(job, attempt, inputs, products.record)
     made = Made(inputs, references, products.record, previews.record)
-    progress.at("archive")
+    progress.stage = "archive"
     archived = stages.archive(job, attempt, made)
     if archived.already_there or (job.output is None and products.reused and previews.reused):
         return _nothing_to_do(job, archived)
