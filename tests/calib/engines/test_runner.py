@@ -12,13 +12,13 @@ from factories import make_raw, make_references, make_request
 from calib.engines.runner import Plan, run_recipe
 from calib.engines.trailer import Trailer
 from calib.errors import ConfigError, DataError
-from calib.instruments.acs_hrc import RECIPE
+from calib.instruments.acs_recipes import HRC
 from calib.instruments.reference_set import reference_set
 from calib.instruments.state import ExposureState, load_state, save_state
 from calib.switches import Overrides
 
-PARAMETERS = RECIPE.resolve_parameters(Overrides())
-NAMES = [step.name for step in RECIPE.steps]
+PARAMETERS = HRC.resolve_parameters(Overrides())
+NAMES = [step.name for step in HRC.steps]
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def raw_state(tmp_path: Path) -> ExposureState:
 
 def run(state: ExposureState, **options: Any) -> ExposureState:
     """Run the HRC recipe."""
-    return run_recipe(state, Plan(RECIPE, PARAMETERS, **options), Trailer(state.dataset))
+    return run_recipe(state, Plan(HRC, PARAMETERS, **options), Trailer(state.dataset))
 
 
 def same(one: ExposureState, two: ExposureState) -> bool:
