@@ -109,7 +109,7 @@ def test_read_only_and_writable_arrays_share_one_compilation() -> None:
     image = Image(*new_planes((2, 2)))
     for writable in (True, False):
         image.sci.flags.writeable = writable
-        _scale(planes(image), 2.0, new_planes((2, 2)))
+        _scale(planes(image), np.ones(2, np.float32), new_planes((2, 2)))
     assert len(_scale.dispatcher.signatures) == 1
 
 
