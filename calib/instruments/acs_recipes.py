@@ -18,7 +18,7 @@ from calib.switches import Switch, read_keyword, read_switch
 
 # Corrections that a header can ask for and these recipes do not have: trailed charge is not
 # corrected natively yet (``--set PCTECORR=OMIT`` goes without), linearity is SBC's.
-NOT_HERE = ("PCTECORR", "GLINCORR", "LFLGCORR")
+NOT_HERE = ("SHADCORR", "PCTECORR", "GLINCORR", "LFLGCORR")
 
 # Accepted and left as they are: ATODCORR does nothing in calacs; DRIZCORR is the next
 # program's. (CRCORR and RPTCORR concern an association: a raw file is processed alone whatever
@@ -42,7 +42,7 @@ def refuses(header: Mapping[str, Any]) -> str | None:
     amplifiers = str(header.get("CCDAMP", "")).strip().upper()
     known = AMPLIFIERS[str(header.get("DETECTOR", "")).strip().upper()]
     if amplifiers not in known:
-        return f"CCDAMP is {amplifiers or 'absent'}: only {', '.join(known)} are covered"
+        return f"CCDAMP is {amplifiers or 'absent'}: only amplifiers {', '.join(known)} are covered"
     if str(header.get("OBSMODE", "ACCUM")).strip().upper() == "ACQ":
         return "OBSMODE is ACQ: nothing is calibrated in an acquisition image"
     if wanted := [name for name in NOT_HERE if read_switch(header, name) is Switch.PERFORM]:

@@ -255,8 +255,8 @@ def test_step_of_ours_in_the_recipe(tmp_path: Path, files: dict[str, Path]) -> N
 
     def add_hundred(state: ExposureState) -> ExposureState:
         seen.append(state.switch("DARKCORR"))
-        image = dataclasses.replace(state.image, sci=state.image.sci + np.float32(100))
-        return state.with_image(image).with_notes("A hundred electrons were added.")
+        image = dataclasses.replace(state.images[0], sci=state.images[0].sci + np.float32(100))
+        return state.with_images([image]).with_notes("A hundred electrons were added.")
 
     step = Step("add_hundred", add_hundred, needs=("electrons",))
     recipe = HRC.insert_after("subtract_dark", step)

@@ -61,9 +61,9 @@ def test_settings_of_other_switches_count(tmp_path: Path, files: dict[str, Path]
 def test_bad_gain_noise_and_exposure_time(tmp_path: Path) -> None:
     """NaN or zero gain, zero read noise, no exposure time: each a clear error."""
     cases: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-        ({"CCDTAB": {"ATODGNC": np.nan}}, {}, "gain is not usable"),
-        ({"CCDTAB": {"ATODGNC": 0.0}}, {}, "gain is not usable"),
-        ({"CCDTAB": {"READNSEC": 0.0}}, {}, "read noise is not usable"),
+        ({"CCDTAB": {"ATODGNC": np.nan}}, {}, "gain of amplifier C is not usable"),
+        ({"CCDTAB": {"ATODGNC": 0.0}}, {}, "gain of amplifier C is not usable"),
+        ({"CCDTAB": {"READNSEC": 0.0}}, {}, "read noise of amplifier C is not usable"),
         ({}, {"EXPTIME": 0.0}, "EXPTIME is not usable"),
         ({}, {"EXPTIME": -1.0}, "EXPTIME is not usable"),
         ({}, {"DARKTIME": -1.0}, "DARKTIME is not usable"),
