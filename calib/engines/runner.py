@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from calib.engines.row_blocks import run_rows
 from calib.engines.trailer import Trailer
 from calib.errors import (
     ConfigError,
@@ -23,6 +22,7 @@ from calib.errors import (
     UnsupportedMode,
 )
 from calib.instruments.recipe import Kind, Recipe, Step
+from calib.instruments.row_blocks import run_rows
 from calib.instruments.row_work import RowWork
 from calib.instruments.state import Combination, ExposureState
 from calib.switches import Switch
