@@ -10,23 +10,23 @@ from calib.image import Image
 from calib.steps.cross_talk import remove_cross_talk
 
 
-def test_left_half_gets_its_share_back_then_the_right_half() -> None:
-    """1e6 e at the right end: 91 e to the left end; and 8e6 + 0 to the right of 8e6.
-
-    The kept trap: the right end gets 9.1e-5 of the left end as corrected, 1000091 instead of
-    1000000, which makes 91.008 instead of 91.
-    """
-    made = remove_cross_talk(frozen([[0.0, 0, 0, 1e6], [0, 8e6, 0, 0], [1e6, 0, 0, 1e6]]))
-    assert made.sci[0, 0] == 91
-    assert made.sci[0, 3] == np.float32(1e6 + 91 * 9.1e-5)
+def test_each_half_gets_its_share_back() -> None:
+    """1e6 e at the right end: 91 e to the left end; 8e6 on the left: 728 e to its mirror image."""
+    made = remove_cross_talk(frozen([[0.0, 0, 0, 1e6], [0, 8e6, 0, 0]]))
+    assert made.sci[0].tolist() == [91, 0, 0, 1e6]
     assert made.sci[1].tolist() == [0, 8e6, 728, 0]
-    assert made.sci[2, 3] == np.float32(1e6) + np.float32(1000091 * 9.1e-5)
+
+
+def test_right_half_sees_corrected_left_pixels() -> None:
+    """The kept trap: 5159 + 9.1e-5 (69054 + 0.47) is 5165.28418, without the 0.47 ...369."""
+    made = remove_cross_talk(frozen([[69054.0, 5159.0]]))
+    assert made.sci[0, 1] == np.float32(5165.2841796875)
 
 
 def test_share_is_rounded_before_it_is_added() -> None:
-    """16777216 + 1.092 is 16777218 (spacing 2); the share is in 32 bits of its own."""
-    made = remove_cross_talk(frozen([[16777216.0, 12000.0]]))
-    assert made.sci[0, 0] == np.float32(16777216) + np.float32(12000 * 9.1e-5)
+    """12347985 + 46.499999: the share is 46.5 in 32 bits, half way, and goes to the even 032."""
+    made = remove_cross_talk(frozen([[12347985.0, 510989.0]]))
+    assert made.sci[0, 0] == 12348032
 
 
 def test_middle_column_is_its_own_mirror() -> None:
