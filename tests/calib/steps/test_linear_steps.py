@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calib.image import Image
-from calib.steps.bad_pixels import BadRun, flag_bad_pixels, flag_saturated_samples
+from calib.steps.bad_pixels import BadRun, flag_bad_pixels, flag_saturated_samples, place_runs
 from calib.steps.bias import subtract_bias
 from calib.steps.bias_level import BiasLevel, subtract_bias_levels, subtract_default_level
 from calib.steps.dark import subtract_dark
@@ -26,6 +26,7 @@ Pair = Callable[[Image, Image], Image]
 
 SHAPE = (4, 5)
 ALL = Region(0, 4, 0, 5)
+RUNS = place_runs([BadRun(1, 1, 2, 1, 4)], (0.0, 0.0))
 LEVEL = BiasLevel(ALL, slope=0.01, intercept=3.0, middle_row=2, drift=0.001, zero_column=1.0)
 GAIN, NOISE, DEFAULT = (np.linspace(low, low + 1, 5, dtype=np.float32) for low in (2, 3, 7))
 
@@ -34,14 +35,14 @@ WITH_REFERENCE: dict[str, Pair] = {
     "dark": lambda image, other: subtract_dark(image, other, 12.5, 31743).image,
     "flash": lambda image, other: subtract_flash(image, other, 1.5, 31743).image,
     "flat": divide_flat,
-    "full well": lambda image, other: flag_full_well(image, other, ALL),
+    "full well": lambda image, other: flag_full_well(image, other.sci, ALL),
 }
 ALONE: dict[str, Pair] = {
     "gain": lambda image, _: to_electrons(image, GAIN),
     "bias level": lambda image, _: subtract_bias_levels(image, (LEVEL,)),
     "default level": lambda image, _: subtract_default_level(image, DEFAULT),
     "saturated": lambda image, _: flag_saturated_samples(image, 65534),
-    "bad pixels": lambda image, _: flag_bad_pixels(image, [BadRun(1, 1, 2, 1, 4)], (0.0, 0.0)),
+    "bad pixels": lambda image, _: flag_bad_pixels(image, RUNS),
     "error": lambda image, _: initialise_error(image, NOISE),
 }
 EVERY = {**WITH_REFERENCE, **ALONE}
@@ -114,7 +115,7 @@ def test_nan_is_never_called_saturated() -> None:
     """A NaN is neither above the converter's limit nor above the full well."""
     image = frozen(np.full(SHAPE, np.nan))
     assert not flag_saturated_samples(image, 10).dq.any()
-    assert not flag_full_well(image, frozen(np.ones(SHAPE)), ALL).dq.any()
+    assert not flag_full_well(image, frozen(np.ones(SHAPE)).sci, ALL).dq.any()
 
 
 def test_big_endian_and_sliced_arrays_are_taken() -> None:
