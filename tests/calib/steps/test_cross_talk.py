@@ -38,7 +38,11 @@ def test_middle_column_is_its_own_mirror() -> None:
 @settings(max_examples=25)
 @given(image=images())
 def test_rows_are_independent_and_flags_and_errors_stay(image: Image) -> None:
-    """Each row alone gives the same bits; twice the signal gives twice the result."""
+    """Each row alone gives the same bits; twice the signal gives twice the result.
+
+    Whole electrons: shares of less than 1e-38 have fewer digits.
+    """
+    image = frozen(np.rint(image.sci), image.err, image.dq)
     made = remove_cross_talk(image)
     rows = [remove_cross_talk(image.cut(slice(y, y + 1), slice(0, 5))).sci for y in range(4)]
     assert np.array_equal(np.concatenate(rows), made.sci)
