@@ -56,7 +56,7 @@ def add_cross_talk(value: float, opposite: float) -> float:
 
     The share is rounded to 32 bits, then added in 32 bits.
     """
-    return value + np.float32(np.float64(opposite) * CROSS_TALK)
+    return value + np.float32(np.float64(opposite) * CROSS_TALK)  # type: ignore[return-value]
 
 
 @compiled("f8", "f8", "f8", "f8", "f8")

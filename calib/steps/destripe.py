@@ -235,6 +235,11 @@ def flatten_columns(read: AmplifierRows) -> Doubles:
 
     Each row is taken relative to its settled columns; the mean of each column over the rows,
     clipped at 5 sigma about the mean before, is subtracted.
+
+    Raises
+    ------
+    DataError
+        Fewer than two rows are without bright pixels at the edge of the overscan.
     """
     bias = read.pixels[:, :BIAS_COLUMNS].astype(np.float64)
     dark = (read.pixels[:, EDGE_COLUMNS] < COLUMN_EDGE_LIMIT).all(axis=1) & _sound(read)
