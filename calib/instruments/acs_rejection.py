@@ -283,7 +283,7 @@ def record(
     imsets = {chip_of(imset): imset for imset in base.imsets}
     made = tuple(_renew(imsets[chip], made.image, len(states)) for chip, made in combined.items())
     warnings = dict.fromkeys(line for state in states for line in state.warnings)
-    product = dataclasses.replace(base, imsets=made, warnings=tuple(warnings))
+    product = dataclasses.replace(base.with_imsets(made), warnings=tuple(warnings))
     names = " ".join(state.dataset for state in states)
     product = product.with_primary(values, COMMENTS).with_notes(f"  combined: {names}")
     idle = [s.dataset for s, weight in zip(states, weights, strict=True) if weight == 0]
@@ -346,4 +346,4 @@ def mark(
         if not parameters.whole_mask:
             dq = keep_last_columns(dq, imset.image.dq)
         imsets.append(dataclasses.replace(imset, image=dataclasses.replace(imset.image, dq=dq)))
-    return dataclasses.replace(state, imsets=tuple(imsets))
+    return state.with_imsets(imsets)
