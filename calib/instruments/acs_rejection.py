@@ -266,13 +266,12 @@ def record(
     weights
         Exposure times, or 1 where all of them are 0.
     combined
-        What each chip becomes, in the order of the first exposure. SKYSUM [electrons] and
-        REJ_RATE (pixels per second, neighbours of cosmic rays too) are those of the first: a
-        trap. The program writes the primary header with the first chip, and what it finds
-        for the second is lost.
+        What each chip becomes. SKYSUM [electrons] and REJ_RATE (pixels per second, neighbours
+        of cosmic rays too) are those of the first image set: a trap. The program writes the
+        primary header with that one, and what it finds for the second is lost.
     """
     base = next(state for state, weight in zip(states, weights, strict=True) if weight > 0)
-    first = next(iter(combined.values()))
+    first = combined[chip_of(base.imsets[0])]
     values = {
         "SKYSUM": single(first.sky),
         "REJ_RATE": single(float(np.float32(first.rejected) / np.float32(first.seconds))),
@@ -280,8 +279,7 @@ def record(
         **_times(states),
         "NEXTEND": IMSET_EXTENSIONS * len(combined),
     }
-    imsets = {chip_of(imset): imset for imset in base.imsets}
-    made = tuple(_renew(imsets[chip], made.image, len(states)) for chip, made in combined.items())
+    made = [_renew(i, combined[chip_of(i)].image, len(states)) for i in base.imsets]
     warnings = dict.fromkeys(line for state in states for line in state.warnings)
     product = dataclasses.replace(base.with_imsets(made), warnings=tuple(warnings))
     names = " ".join(state.dataset for state in states)
