@@ -154,7 +154,7 @@ def combine(states: Sequence[ExposureState], plan: Plan, trailer: Trailer) -> Co
     step = due[0]
     check_references(first, due)
     began = time.perf_counter()
-    made = step.combine(states, plan.parameters[step.name])
+    made = step.combine(states, plan.parameters[step.name], plan.threads)
     _say(step, made.product, time.perf_counter() - began, trailer)
     return made._replace(product=_close(step, made.product))
 

@@ -58,7 +58,7 @@ def test_auto_takes_native_where_it_covers() -> None:
     ("header", "program"),
     [
         (WFC3, "calwf3.e"),
-        ({**PRIMARY, "DETECTOR": "WFC"}, "calacs.e"),
+        ({**PRIMARY, "DETECTOR": "WFC", "PCTECORR": "PERFORM"}, "calacs.e"),
         ({"INSTRUME": "STIS", "DETECTOR": "CCD"}, "cs0.e"),
         ({"INSTRUME": "COS", "DETECTOR": "FUV"}, "calcos"),
     ],
