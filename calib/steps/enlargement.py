@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from calib.errors import MissingReference
 from calib.image import Flags, Float, Image
-from calib.steps.section import PixelMapping, cut_reference, find_offset
+from calib.steps.section import PixelMapping, find_offset
 
 Indices = npt.NDArray[np.int64]
 PAIR = 2  # rows that the program expands at a time (SECTLINES)
@@ -70,7 +70,8 @@ def match_reference(
     by_x, by_y = ratio
     whole = enlarge(reference, by_x, by_y)
     offset = find_offset(of_image, _finer(of_reference, by_x, by_y), shape, whole.shape)
-    return cut_reference(whole, offset, shape)
+    rows, columns = slice(offset.y, offset.y + shape[0]), slice(offset.x, offset.x + shape[1])
+    return whole if offset.same_size else whole.cut(rows, columns)
 
 
 def enlarge(image: Image, by_x: int, by_y: int) -> Image:

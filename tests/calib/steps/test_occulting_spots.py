@@ -38,6 +38,12 @@ def test_first_of_equally_near_rows_is_chosen() -> None:
     assert choose_shift(rows, "2003-07-09") is rows[0]
 
 
+def test_table_means_noon_and_the_exposure_midnight() -> None:
+    """June 7 lies 5.5 days from the noons of June 1 and June 12: equally far, so the first."""
+    rows = (SpotShift("01/06/02", 1.0, 0.0), SpotShift("12/06/02", 2.0, 0.0))
+    assert choose_shift(rows, "2002-06-07") is rows[0]
+
+
 def test_month_counts_one_too_late() -> None:
     """A trap: Jan 31 becomes "Feb 31", so March 3, and is nearer to Feb 14 ("March 14").
 

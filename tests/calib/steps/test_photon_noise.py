@@ -14,7 +14,7 @@ from calib.steps.photon_noise import initialise_error_of_counts, is_without_erro
     [(0, 1), (0.5, 1), (1, 1), (2, np.sqrt(np.float32(2))), (1e4, 100), (-9.7, 3), (-0.9, 1)],
 )
 def test_error_is_root_of_the_counts_and_at_least_one(counts: float, error: float) -> None:
-    """max(1, sqrt(SCI)); of a negative value the whole part counts, whatever its sign."""
+    """The error is max(1, sqrt(SCI)); of a negative value the whole part counts as positive."""
     assert initialise_error_of_counts(frozen([[counts]])).err[0, 0] == np.float32(error)
 
 
