@@ -287,10 +287,13 @@ def _close(step: Step, state: ExposureState) -> ExposureState:
     if step.switch:
         value = Switch.COMPLETE if state.skipped is None else Switch.SKIPPED
         state = state.with_primary({step.switch: str(value)}, {step.switch: "calibration switch"})
-        for keyword in step.references + step.optional:
-            if state.references.is_named(keyword):
-                lines += state.references.history(keyword)
+        lines += step.history(state) if step.history else _reference_history(step, state)
     return dataclasses.replace(state.with_history(*lines), notes=(), skipped=None)
+
+
+def _reference_history(step: Step, state: ExposureState) -> list[str]:
+    named = [key for key in step.references + step.optional if state.references.is_named(key)]
+    return [line for keyword in named for line in state.references.history(keyword)]
 
 
 def _headline(step: Step, skipped: str | None) -> list[str]:

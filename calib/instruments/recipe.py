@@ -68,6 +68,8 @@ class Step:
         It reads tables into the state: done also where a run starts later.
     headline
         First HISTORY line; None: ``SWITCH complete ...``; empty: none.
+    history
+        Returns the HISTORY lines about its references; None: those of each in turn.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Step:
     gives: tuple[str, ...] = ()
     prepares: bool = False
     headline: str | None = None
+    history: Callable[[ExposureState], tuple[str, ...]] | None = None
 
     @property
     def subject(self) -> str:
@@ -149,6 +152,9 @@ class Recipe:
         may set: ``refuses`` looks at them.
     alike
         Keywords in which exposures that are combined must not differ.
+    keeps_exposures
+        Whether exposures that are combined become products of their own in any case;
+        otherwise EXPSCORR of the first one decides.
 
     Raises
     ------
@@ -163,6 +169,7 @@ class Recipe:
     refuses: Callable[[Mapping[str, Any]], str | None]
     other_switches: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
+    keeps_exposures: bool = False
 
     def __post_init__(self) -> None:
         given: set[str] = set()
