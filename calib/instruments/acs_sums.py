@@ -8,6 +8,7 @@ HISTORY lines are those of calacs (acssum); the array step is in
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from calib.dq import ALL_BITS
 from calib.instruments.state import Combination, ExposureState
@@ -31,11 +32,18 @@ ALIKE = (
 )  # fmt: skip
 
 
-def add_exposures(states: Sequence[ExposureState], _parameters: None = None) -> Combination:
+def add_exposures(
+    states: Sequence[ExposureState], _parameters: None = None, *, threads: int = 1
+) -> Combination:
     """Add up calibrated exposures (RPTCORR); they themselves stay as they are.
 
     EXPTIME is the sum, EXPEND that of the last exposure, everything else is the first one's.
     NCOMBINE goes to the primary header, as in calacs; in the SCI header it stays 1.
+
+    Parameters
+    ----------
+    threads
+        How many image sets are added up at once.
 
     Raises
     ------
@@ -43,10 +51,8 @@ def add_exposures(states: Sequence[ExposureState], _parameters: None = None) -> 
         There are fewer than two exposures, or they differ in size.
     """
     first = states[0]
-    images = [
-        sum_exposures([state.imsets[index].image for state in states])
-        for index in range(len(first.imsets))
-    ]
+    with ThreadPoolExecutor(threads) as pool:
+        images = list(pool.map(sum_exposures, zip(*(s.images for s in states), strict=True)))
     values = {
         "NEXTEND": EXTENSIONS * len(first.imsets),
         "NCOMBINE": len(states),

@@ -234,6 +234,6 @@ def test_blocks_of_rows_do_not_matter(
     files = {**spots, "SHADFILE": shading, "DFLTFILE": spots["PFLTFILE"]}
     header = {"SHADCORR": "PERFORM"}
     whole = calibrate(tmp_path / "whole", files, **header).files[0].path
-    monkeypatch.setattr("calib.engines.row_blocks.BLOCK_PIXELS", 1)
+    monkeypatch.setattr("calib.instruments.row_blocks.BLOCK_PIXELS", 1)
     rows = calibrate(tmp_path / "rows", files, **header).files[0].path
     assert fits.FITSDiff(whole, rows, ignore_keywords=["DATE"]).identical

@@ -352,6 +352,6 @@ def test_blocks_of_rows_do_not_matter(
     settings = ("dark.with_time=yes",)
     (tmp_path / "rows").mkdir()
     whole = calibrate_counts(tmp_path, references, *settings).files[0].path
-    monkeypatch.setattr("calib.engines.row_blocks.BLOCK_PIXELS", SHAPE[1])
+    monkeypatch.setattr("calib.instruments.row_blocks.BLOCK_PIXELS", SHAPE[1])
     rows = calibrate_counts(tmp_path / "rows", references, *settings).files[0].path
     assert fits.FITSDiff(whole, rows, ignore_keywords=["DATE"]).identical
