@@ -53,14 +53,6 @@ class Planes(NamedTuple):
     dq: Flags
 
 
-class Stack(NamedTuple):
-    """Several images of one shape as compiled code takes them: (image, y, x), C-contiguous."""
-
-    sci: Float
-    err: Float
-    dq: Flags
-
-
 class Compiled(Generic[P, R]):
     """A function that is compiled when it is first called.
 
@@ -180,10 +172,6 @@ def _numba() -> Any:
 
 
 _KINDS = ("f4", "f4", "i2")  # of SCI, ERR and DQ
-_TUPLES: dict[str, tuple[str, type[Any]]] = {
-    "planes": ("[:,:]", Planes),
-    "stack": ("[:,:,:]", Stack),
-}
 
 
 @functools.cache
@@ -191,10 +179,9 @@ def _type(text: str) -> Any:
     types = _numba().types
     writable = text.startswith("out ")
     name = text.removeprefix("out ")
-    if name in _TUPLES:
-        axes, made = _TUPLES[name]
+    if name == "planes":
         prefix = "out " if writable else ""
-        return types.NamedTuple([_type(f"{prefix}{kind}{axes}") for kind in _KINDS], made)
+        return types.NamedTuple([_type(f"{prefix}{kind}[:,:]") for kind in _KINDS], Planes)
     scalar, _, axes = name.partition("[")
     kind = types.boolean if scalar == "b1" else getattr(types, scalar)
     return types.Array(kind, axes.count(":"), "C", readonly=not writable) if axes else kind

@@ -1,4 +1,4 @@
-"""Cosmic-ray rejection of one pixel: limits and tests, in 32 bits.
+"""Cosmic-ray rejection of one pixel: rate, limits and tests, in 32 bits.
 
 Source: calacs acsrej; ACS Data Handbook 3.4.8. All limits are of squared count rates.
 """
@@ -8,6 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from calib.compiled import compiled
+
+
+@compiled("f4", "f4", "f4", "f4")
+def count_rate(electrons: float, sky: float, seconds: float) -> float:
+    """Return the sky-subtracted count rate [electrons/s]."""
+    return (electrons - sky) / seconds
 
 
 @compiled("f4", "f4", "f4", "f4", "f4", "f4")
@@ -26,13 +32,13 @@ def hit_limit(
 
 
 @compiled("f4", "f4", "f4", "f4", "f4")
-def spill_limit(error: float, seconds: float, sigma_squared: float, threshold: float) -> float:
-    """Return the limit for a neighbour of a hit: threshold² times that of a faint pixel.
+def spill_limit(error: float, seconds: float, sigma_squared: float, share: float) -> float:
+    """Return the limit for a neighbour of a hit: `share` times that of a faint pixel.
 
-    The scale noise does not count here.
+    `share` is the squared threshold, or negative for a limit that everything exceeds. The
+    scale noise does not count here.
     """
-    plain = sigma_squared * (error * error) / (seconds * seconds)
-    return threshold * threshold * plain
+    return share * (sigma_squared * (error * error) / (seconds * seconds))
 
 
 @compiled("b1", "f4", "f4", "f4")
@@ -40,3 +46,10 @@ def differs(rate: float, average: float, limit: float) -> bool:
     """Whether (rate - average)² exceeds the limit; NaN never does."""
     difference = rate - average
     return difference * difference > limit
+
+
+@compiled("b1", "f4", "f4", "f4")
+def agrees(rate: float, average: float, limit: float) -> bool:
+    """Whether (rate - average)² does not exceed the limit; NaN never agrees."""
+    difference = rate - average
+    return difference * difference <= limit

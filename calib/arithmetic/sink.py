@@ -29,7 +29,7 @@ def is_affected(reference: float, sink: float, trailing: bool) -> bool:
     In the trail a pixel is affected while its limit is above the signal of the sink: the
     emptier the sink, the longer its trail.
     """
-    return (reference < np.float32(0.0)) | (trailing & (reference > sink))
+    return bool(reference < np.float32(0.0)) | (trailing & (reference > sink))
 
 
 @compiled("f4", "f4", "f4", "f4")

@@ -133,7 +133,7 @@ class NativeEngine:
             raise NotFound("no raw exposure among the inputs", dataset=request.dataset)
         for group in groups:
             self._check_group(request, group)
-        targets = [new_target(request, name, NAME) for name in _product_names(request, groups)]
+        targets = [new_target(request, name, NAME) for name in self._product_names(request, groups)]
         request.output.mkdir(parents=True, exist_ok=True)
         with ExitStack() as undo:
             for target in targets:
@@ -191,10 +191,20 @@ class NativeEngine:
                 state = name_combination(made.product, group.product, group.member_type)
                 product = replace(members[0], state=state, trailer=trailer).run("product")
                 yield self._write(request, product, group.file_name, recipe.all_steps)
-            if members[0].state.switch(EACH) is Switch.PERFORM:
+            if _keeps_each(recipe, members[0].state.primary):
                 for member, marked in zip(members, made.members, strict=True):
                     done = replace(member, state=marked).run("product")
                     yield self._write(request, done, f"{marked.dataset}_flt.fits")
+
+    def _product_names(self, request: CalibrationRequest, groups: Sequence[Group]) -> list[str]:
+        """Return the names of all files that will be made, trailers apart."""
+        single = list(_alone(request, groups))
+        for group in groups:
+            header = request.overrides.apply(primary_header(group.files[0].path))
+            single += group.files if _keeps_each(self.recipe_for(header), header) else ()
+        tables = [table.name for table in request.inputs.of("asn")] if groups else []
+        combined = [group.file_name for group in groups]
+        return [*combined, *(f"{file.rootname}_flt.fits" for file in single), *tables]
 
     def _load(self, request: CalibrationRequest, file: InputFile, trailer: Trailer) -> _Ready:
         """Read an exposure, with everything that calibrating it needs."""
@@ -256,15 +266,9 @@ def _references_of(references: References, file: InputFile) -> ExposureReference
     return exposure
 
 
-def _product_names(request: CalibrationRequest, groups: Sequence[Group]) -> list[str]:
-    """Return the names of all files that will be made, trailers apart."""
-    single = list(_alone(request, groups))
-    for group in groups:
-        header = request.overrides.apply(primary_header(group.files[0].path))
-        single += group.files if read_switch(header, EACH) is Switch.PERFORM else ()
-    tables = [table.name for table in request.inputs.of("asn")] if groups else []
-    combined = [group.file_name for group in groups]
-    return [*combined, *(f"{file.rootname}_flt.fits" for file in single), *tables]
+def _keeps_each(recipe: Recipe, header: Mapping[str, Any]) -> bool:
+    """Whether exposures that are combined become products too; the first one's header decides."""
+    return recipe.keeps_exposures or read_switch(header, EACH) is Switch.PERFORM
 
 
 def _alone(request: CalibrationRequest, groups: Sequence[Group]) -> Iterator[InputFile]:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from calib.engines.row_blocks import run_rows
 from calib.engines.trailer import Trailer
 from calib.errors import (
     ConfigError,
@@ -23,6 +22,7 @@ from calib.errors import (
     UnsupportedMode,
 )
 from calib.instruments.recipe import Kind, Recipe, Step
+from calib.instruments.row_blocks import run_rows
 from calib.instruments.row_work import RowWork
 from calib.instruments.state import Combination, ExposureState
 from calib.switches import Switch
@@ -154,7 +154,7 @@ def combine(states: Sequence[ExposureState], plan: Plan, trailer: Trailer) -> Co
     step = due[0]
     check_references(first, due)
     began = time.perf_counter()
-    made = step.combine(states, plan.parameters[step.name])
+    made = step.combine(states, plan.parameters[step.name], plan.threads)
     _say(step, made.product, time.perf_counter() - began, trailer)
     return made._replace(product=_close(step, made.product))
 
@@ -287,10 +287,13 @@ def _close(step: Step, state: ExposureState) -> ExposureState:
     if step.switch:
         value = Switch.COMPLETE if state.skipped is None else Switch.SKIPPED
         state = state.with_primary({step.switch: str(value)}, {step.switch: "calibration switch"})
-        for keyword in step.references + step.optional:
-            if state.references.is_named(keyword):
-                lines += state.references.history(keyword)
+        lines += step.history(state) if step.history else _reference_history(step, state)
     return dataclasses.replace(state.with_history(*lines), notes=(), skipped=None)
+
+
+def _reference_history(step: Step, state: ExposureState) -> list[str]:
+    named = [key for key in step.references + step.optional if state.references.is_named(key)]
+    return [line for keyword in named for line in state.references.history(keyword)]
 
 
 def _headline(step: Step, skipped: str | None) -> list[str]:

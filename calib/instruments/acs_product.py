@@ -10,16 +10,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from calib.errors import DataError, MissingReference, UnsupportedMode
+from calib.errors import DataError, MissingReference
 from calib.image import Image
-from calib.instruments.acs_ccd import by_chip, mark_electrons
+from calib.instruments.acs_ccd import by_chip
 from calib.instruments.acs_tables import photometry_rows
 from calib.instruments.row_work import RowFunction, RowWork
 from calib.instruments.state import Chip, ExposureState, single
 from calib.steps.dark import subtract_dark as subtract_dark_image
 from calib.steps.flash import mean_by_rows
 from calib.steps.flash import subtract_flash as subtract_flash_image
-from calib.steps.flat import divide_flat as divide_flat_image
 from calib.steps.photometry import find_row, interpolate, parse_photmode
 from calib.steps.photometry import name_photmode as photmode_of
 from calib.steps.statistics import (
@@ -49,7 +48,11 @@ NOT_COVERED = -9999.0
 
 def subtract_dark(state: ExposureState) -> RowWork:
     """Subtract the superdark times DARKTIME (DARKCORR)."""
-    seconds = dark_seconds(state)
+    return subtract_scaled_dark(state, dark_seconds(state))
+
+
+def subtract_scaled_dark(state: ExposureState, seconds: float) -> RowWork:
+    """Subtract the superdark times so many seconds, and write MEANDARK."""
     totals = totals_by_chip(state)
 
     def rows_of(chip: Chip) -> RowFunction:
@@ -118,43 +121,6 @@ def subtract_flash(state: ExposureState) -> RowWork:
     return RowWork(state, by_chip(state, rows_of), record)
 
 
-def divide_flat(state: ExposureState) -> RowWork:
-    """Divide by the pixel-to-pixel flat, then by the delta flat where one is named (FLATCORR).
-
-    Raises
-    ------
-    UnsupportedMode
-        A low-order or coronagraphic flat is named. (calacs divides by an empty low-order
-        flat: every pixel gets 512 and no value changes. Real references have N/A.)
-    """
-    if others := other_flats(state):
-        raise UnsupportedMode(
-            "this recipe does not apply some flats that are named", found=" ".join(others)
-        )
-
-    def rows_of(chip: Chip) -> RowFunction:
-        parts = [chip.reference(keyword) for keyword in flats(state)]
-
-        def divide(image: Image, first: int) -> Image:
-            for part in parts:
-                image = divide_flat_image(image, part.rows(first, first + image.shape[0]))
-            return image
-
-        return divide
-
-    return RowWork(mark_electrons(state), by_chip(state, rows_of))
-
-
-def flats(state: ExposureState) -> tuple[str, ...]:
-    """Return the keywords of the flats to divide by, in order; placeholders are left out."""
-    return tuple(key for key in ("PFLTFILE", "DFLTFILE") if state.references.is_usable(key))
-
-
-def other_flats(state: ExposureState) -> tuple[str, ...]:
-    """Return the named flats that are not applied here."""
-    return tuple(key for key in ("LFLTFILE", "CFLTFILE") if state.references.is_named(key))
-
-
 def name_photmode(state: ExposureState) -> ExposureState:
     """Write PHOTMODE, whatever PHOTCORR says."""
     detector = str(state.value("DETECTOR"))
@@ -198,13 +164,18 @@ def _zero_point(header: Mapping[str, Any], path: str) -> float:
 
 def measure_statistics(state: ExposureState) -> RowWork:
     """Write the statistics of the good pixels into SCI and ERR."""
+    return measure_good_pixels(state, [chip.serious for chip in state.chips])
+
+
+def measure_good_pixels(state: ExposureState, serious: Sequence[int]) -> RowWork:
+    """Write the statistics of the pixels without serious flags; a mask for each image set."""
     rows = tuple(new_row_statistics(chip.shape[0]) for chip in state.chips)
 
     def rows_of(chip: Chip) -> RowFunction:
-        serious = chip.serious
+        mask = serious[chip.index]
 
         def measure(image: Image, first: int) -> Image:
-            rows[chip.index].put(first, measure_rows(image, serious))
+            rows[chip.index].put(first, measure_rows(image, mask))
             return image
 
         return measure

@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from calib.instruments import acs_bias_level, acs_ccd, acs_product, acs_rejection
+from calib.instruments import (
+    acs_bias_level,
+    acs_ccd,
+    acs_flats,
+    acs_product,
+    acs_rejection,
+)
 from calib.instruments.recipe import Kind, Phase, Recipe, Step
 from calib.steps.bias_level import BiasLevelParameters
 from calib.steps.full_well import FullWellParameters
@@ -18,7 +24,7 @@ from calib.switches import Switch, read_keyword, read_switch
 
 # Corrections that a header can ask for and these recipes do not have: trailed charge is not
 # corrected natively yet (``--set PCTECORR=OMIT`` goes without), linearity is SBC's.
-NOT_HERE = ("SHADCORR", "PCTECORR", "GLINCORR", "LFLGCORR")
+NOT_HERE = ("PCTECORR", "GLINCORR", "LFLGCORR")
 
 # Accepted and left as they are: ATODCORR does nothing in calacs; DRIZCORR is the next
 # program's. (CRCORR and RPTCORR concern an association: a raw file is processed alone whatever
@@ -49,13 +55,6 @@ def refuses(header: Mapping[str, Any]) -> str | None:
         return f"{', '.join(wanted)} PERFORM: no such step"
     if any(int(read_keyword(header, key)) != 1 for key in ("BINAXIS1", "BINAXIS2")):
         return "the image is binned on the detector"
-    return _why_not_flat(header)
-
-
-def _why_not_flat(header: Mapping[str, Any]) -> str | None:
-    coronagraphic = str(header.get("OBSTYPE", "")).strip().upper().startswith("CORON")
-    if coronagraphic and read_switch(header, "FLATCORR") is Switch.PERFORM:
-        return "OBSTYPE is CORONAGRAPHIC: the flat of the occulting spots is not applied"
     return None
 
 
@@ -199,11 +198,20 @@ PRODUCT = Phase(
         ),
         Step(
             "divide_flat",
-            acs_product.divide_flat,
+            acs_flats.divide_flat,
             kind=Kind.ROWS,
             switch="FLATCORR",
             references=("PFLTFILE",),
-            optional=("DFLTFILE",),
+            optional=acs_flats.OTHER_FLATS,
+            parameters=acs_flats.FlatParameters(),
+            needs=("trimmed", "electrons"),
+        ),
+        Step(
+            "correct_shading",
+            acs_flats.correct_shading,
+            kind=Kind.ROWS,
+            switch="SHADCORR",
+            references=("SHADFILE",),
             needs=("trimmed", "electrons"),
         ),
         Step(

@@ -7,24 +7,27 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from calib.errors import DataError, MissingReference
 from calib.fitsfile import Table
+from calib.image import Flags, Float, Image, Imset
 from calib.instruments.state import Combination, ExposureState, single
 from calib.steps.cosmic_rays import (
     Combined,
     Rejection,
     combine_exposures,
-    mark_rejected,
-    masked_columns,
+    keep_last_columns,
     running_total,
-    spoil_first_error,
+    weigh,
 )
+from calib.switches import read_keyword
 
 IMSET_EXTENSIONS = 3  # SCI, ERR, DQ
 FLASH_TOLERANCE = 1e-5  # of FLASHDUR / EXPTIME: what 32-bit keywords can hold, and some room
@@ -61,7 +64,7 @@ class RejectionParameters:
     ----------
     whole_mask
         Mark cosmic rays in all columns of the exposures
-        (:func:`calib.steps.cosmic_rays.masked_columns`).
+        (:func:`calib.steps.cosmic_rays.keep_last_columns`).
     keep_first_error
         Leave the error of the first pixel
         (:func:`calib.steps.cosmic_rays.spoil_first_error`).
@@ -80,8 +83,17 @@ class RejectionRow:
     keywords: dict[str, Any]
 
 
-def combine(states: Sequence[ExposureState], parameters: RejectionParameters) -> Combination:
-    """Combine exposures and mark their cosmic rays (CRCORR, RPTCORR).
+def combine(
+    states: Sequence[ExposureState], parameters: RejectionParameters, *, threads: int = 1
+) -> Combination:
+    """Combine exposures and mark their cosmic rays (CRCORR, RPTCORR), chip by chip.
+
+    The product takes its headers from the first exposure whose EXPTIME is not 0.
+
+    Parameters
+    ----------
+    threads
+        How many chips are combined at once.
 
     Raises
     ------
@@ -91,16 +103,64 @@ def combine(states: Sequence[ExposureState], parameters: RejectionParameters) ->
         The exposures cannot be combined.
     """
     seconds = [float(state.value("EXPTIME")) for state in states]
-    _check_flash(states)
-    row = read_row(states[0], len(states), float(np.float32(np.mean(seconds))))
-    bias_or_dark = str(states[0].primary.get("IMAGETYP", "")).strip().upper() in {"BIAS", "DARK"}
-    images = [state.images[0] for state in states]
-    combined = combine_exposures(images, seconds, row.rejection, use_excluded=bias_or_dark)
-    image = combined.image
-    if not parameters.keep_first_error:
-        image = dataclasses.replace(image, err=spoil_first_error(image.err))
-    product = record(states, combined, row).with_images([image])
-    return Combination(product, _mark(states, combined, row, parameters))
+    weights = weigh(seconds)
+    _check_flash(states, weights)
+    row = read_row(states[0], len(states), mean_seconds(seconds))
+    bias_or_dark = str(states[0].primary.get("IMAGETYP", "")).upper().startswith(("BIAS", "DARK"))
+
+    def combine_chip(imsets: Sequence[Imset]) -> Combined:
+        return combine_exposures(
+            [imset.image for imset in imsets],
+            seconds,
+            row.rejection,
+            use_excluded=bias_or_dark,
+            keep_first_error=parameters.keep_first_error,
+        )
+
+    chips = match_chips(states)
+    with ThreadPoolExecutor(threads) as pool:
+        combined = dict(zip(chips, pool.map(combine_chip, chips.values()), strict=True))
+    product = record(states, weights, combined, row)
+    if not row.marks_exposures:
+        return Combination(product, tuple(states))
+    members = [
+        mark(state, {chip: made.flags[number] for chip, made in combined.items()}, parameters)
+        for number, state in enumerate(states)
+    ]
+    return Combination(product, tuple(members))
+
+
+def mean_seconds(seconds: Sequence[float]) -> float:
+    """Return the mean exposure time (MEANEXP) in 32 bits."""
+    return float(running_total(np.array(seconds, np.float32)) / np.float32(len(seconds)))
+
+
+def match_chips(states: Sequence[ExposureState]) -> dict[int, tuple[Imset, ...]]:
+    """Return the image sets of each chip, in the order of the exposures, by CCDCHIP.
+
+    The chips are in the order of the first exposure; others may have another one.
+
+    Raises
+    ------
+    DataError
+        An exposure has other chips than the first one.
+    """
+    found = [{chip_of(imset): imset for imset in state.imsets} for state in states]
+    for state, imsets in zip(states, found, strict=True):
+        if set(imsets) != set(found[0]) or len(state.imsets) != len(states[0].imsets):
+            raise DataError(
+                "exposures to be combined differ in their chips",
+                dataset=state.dataset,
+                path=state.path,
+                expected=[chip_of(imset) for imset in states[0].imsets],
+                found=[chip_of(imset) for imset in state.imsets],
+            )
+    return {chip: tuple(imsets[chip] for imsets in found) for chip in found[0]}
+
+
+def chip_of(imset: Imset) -> int:
+    """Return CCDCHIP of an image set."""
+    return int(read_keyword(imset.sci, "CCDCHIP"))
 
 
 def read_row(state: ExposureState, count: int, seconds: float) -> RejectionRow:
@@ -138,27 +198,28 @@ def select_row(table: Table, count: int, seconds: float) -> RejectionRow:
 
 def _read_row(table: Table, row: int, seconds: float) -> RejectionRow:
     def number(name: str) -> float:
-        return float(np.float32(table.column(name)[row]))
+        found = float(np.float32(table.column(name)[row]))
+        return found if math.isfinite(found) else _refuse(table, name, str(found), "a number")
 
-    def word(name: str, allowed: tuple[str, ...]) -> Any:
-        found = str(table.column(name)[row]).strip().lower()
-        return found if found in allowed else _refuse(table, name, found, " or ".join(allowed))
+    def text(name: str) -> str:
+        return str(table.column(name)[row]).strip()
 
-    marks = bool(table.column("CRMASK")[row])
-    text = str(table.column("CRSIGMAS")[row]).strip()
+    marks, guess, sky = bool(table.column("CRMASK")[row]), text("INITGUES"), text("SKYSUB")
     rejection = Rejection(
-        sigmas=_sigmas(table, text),
+        sigmas=_sigmas(table, text("CRSIGMAS")),
         radius=number("CRRADIUS"),
         threshold=number("CRTHRESH"),
         scale_noise=float(np.float32(number("SCALENSE") / 100)),
         bad=int(table.column("BADINPDQ")[row]),
-        first_guess=word("INITGUES", ("min", "med")),
-        sky=word("SKYSUB", ("mode", "none")),
+        first_guess=_one_of(table, "INITGUES", guess, ("min", "med")),
+        sky=_one_of(table, "SKYSUB", sky, ("mode", "none")),
     )
+    if rejection.radius < 0:
+        _refuse(table, "CRRADIUS", str(rejection.radius), "0 or more")
     keywords = {
-        "INITGUES": rejection.first_guess,
-        "SKYSUB": rejection.sky,
-        "CRSIGMAS": text,
+        "INITGUES": guess,
+        "SKYSUB": sky,
+        "CRSIGMAS": text("CRSIGMAS"),
         "MEANEXP": single(seconds),
         "CRRADIUS": single(rejection.radius),
         "CRTHRESH": single(rejection.threshold),
@@ -170,8 +231,9 @@ def _read_row(table: Table, row: int, seconds: float) -> RejectionRow:
 
 
 def _sigmas(table: Table, text: str) -> tuple[float, ...]:
+    """Read the limits of the passes: numbers with comma, semicolon, slash or blank between."""
     try:
-        found = tuple(float(np.float32(part)) for part in text.split(","))
+        found = tuple(float(np.float32(part)) for part in re.split(r" *[,;/ ] *", text))
     except ValueError:
         found = ()
     if not found or not all(math.isfinite(value) and value > 0 for value in found):
@@ -179,45 +241,68 @@ def _sigmas(table: Table, text: str) -> tuple[float, ...]:
     return found
 
 
-def _refuse(table: Table, column: str, found: str, expected: str) -> None:
+def _one_of(table: Table, column: str, text: str, allowed: tuple[str, ...]) -> Any:
+    """Return the word that a text begins with: ``median`` is ``med``, as in the program."""
+    known = [word for word in allowed if text.lower().startswith(word)]
+    return known[0] if known else _refuse(table, column, text, " or ".join(allowed))
+
+
+def _refuse(table: Table, column: str, found: str, expected: str) -> NoReturn:
     raise MissingReference(
         f"{column} of CRREJTAB has no known value", path=table.path, expected=expected, found=found
     )
 
 
-def record(states: Sequence[ExposureState], combined: Combined, row: RejectionRow) -> ExposureState:
-    """Return the first exposure with the keywords of the product.
+def record(
+    states: Sequence[ExposureState],
+    weights: Float,
+    combined: Mapping[int, Combined],
+    row: RejectionRow,
+) -> ExposureState:
+    """Return the first exposure that counts with pixels and keywords of the product.
 
-    SKYSUM and REJ_RATE count electrons and pixels (neighbours of cosmic rays too) per second.
+    Parameters
+    ----------
+    weights
+        Exposure times, or 1 where all of them are 0.
+    combined
+        What each chip becomes. SKYSUM [electrons] and REJ_RATE (pixels per second, neighbours
+        of cosmic rays too) are those of the first image set: a trap. The program writes the
+        primary header with that one, and what it finds for the second is lost.
     """
-    sky = float(running_total(np.array(combined.skies, np.float32)))
-    rate = np.float32(combined.rejected.sum()) / np.float32(combined.seconds)
+    base = next(state for state, weight in zip(states, weights, strict=True) if weight > 0)
+    first = combined[chip_of(base.imsets[0])]
     values = {
-        "TEXPTIME": single(combined.seconds),
-        "SKYSUM": single(sky),
-        "REJ_RATE": single(float(rate)),
+        "SKYSUM": single(first.sky),
+        "REJ_RATE": single(float(np.float32(first.rejected) / np.float32(first.seconds))),
         **row.keywords,
-        **_times(states, combined.seconds),
-        "NEXTEND": IMSET_EXTENSIONS * len(states[0].imsets),
+        **_times(states),
+        "NEXTEND": IMSET_EXTENSIONS * len(combined),
     }
+    made = [_renew(i, combined[chip_of(i)].image, len(states)) for i in base.imsets]
     warnings = dict.fromkeys(line for state in states for line in state.warnings)
+    product = dataclasses.replace(base.with_imsets(made), warnings=tuple(warnings))
     names = " ".join(state.dataset for state in states)
-    product = dataclasses.replace(states[0], warnings=tuple(warnings))
     product = product.with_primary(values, COMMENTS).with_notes(f"  combined: {names}")
-    return product.with_science([{"NCOMBINE": len(states)}])
+    idle = [s.dataset for s, weight in zip(states, weights, strict=True) if weight == 0]
+    return product.warn(f"  left out, as EXPTIME is 0: {' '.join(idle)}") if idle else product
 
 
-def _times(states: Sequence[ExposureState], seconds: float) -> dict[str, Any]:
+def _renew(imset: Imset, image: Image, count: int) -> Imset:
+    return dataclasses.replace(imset, image=image, sci=imset.sci.with_values({"NCOMBINE": count}))
+
+
+def _times(states: Sequence[ExposureState]) -> dict[str, Any]:
     """Return sums of times, first start and last end.
 
     FLASHDUR is summed only where the flash will be subtracted, otherwise it becomes 0.
     """
     flashed = states[0].switch("FLSHCORR") == "PERFORM"
-    flashes = [float(state.value("FLASHDUR")) for state in states] if flashed else [0.0]
     values = {
-        "EXPTIME": single(seconds),
-        "DARKTIME": single(sum(float(state.value("DARKTIME")) for state in states)),
-        "FLASHDUR": single(sum(flashes)),
+        "TEXPTIME": _sum(states, "EXPTIME"),
+        "EXPTIME": _sum(states, "EXPTIME"),
+        "DARKTIME": _sum(states, "DARKTIME"),
+        "FLASHDUR": _sum(states, "FLASHDUR") if flashed else 0.0,
     }
     for keyword, choose in (("EXPSTART", min), ("EXPEND", max)):
         if all(keyword in state.primary for state in states):
@@ -226,12 +311,21 @@ def _times(states: Sequence[ExposureState], seconds: float) -> dict[str, Any]:
     return values
 
 
-def _check_flash(states: Sequence[ExposureState]) -> None:
+def _sum(states: Sequence[ExposureState], keyword: str) -> float | None:
+    """Return the sum of a keyword in 32 bits, as a header shows it."""
+    values = np.array([state.value(keyword) for state in states], np.float32)
+    return single(float(running_total(values)))
+
+
+def _check_flash(states: Sequence[ExposureState], weights: Float) -> None:
     """Refuse exposures that were flashed differently: one flash image is subtracted."""
     if states[0].switch("FLSHCORR") != "PERFORM":
         return
-    currents = {str(state.primary.get("FLASHCUR", "")).strip() for state in states}
-    ratios = [float(state.value("FLASHDUR")) / float(state.value("EXPTIME")) for state in states]
+    currents = {str(state.primary.get("FLASHCUR", "")).strip().upper() for state in states}
+    flashes = [float(state.value("FLASHDUR")) for state in states]
+    ratios = [
+        flash / float(weight) for flash, weight in zip(flashes, weights, strict=True) if weight > 0
+    ]
     if len(currents) > 1 or max(ratios) - min(ratios) > FLASH_TOLERANCE * max(ratios):
         raise DataError(
             "exposures to be combined were flashed differently",
@@ -240,24 +334,14 @@ def _check_flash(states: Sequence[ExposureState]) -> None:
         )
 
 
-def _mark(
-    states: Sequence[ExposureState],
-    combined: Combined,
-    row: RejectionRow,
-    parameters: RejectionParameters,
-) -> tuple[ExposureState, ...]:
-    """Return the exposures with 8192 where a cosmic ray was found, if CRMASK says so."""
-    if not row.marks_exposures:
-        return tuple(states)
-    width = states[0].images[0].shape[1]
-    columns = width if parameters.whole_mask else masked_columns(width)
-    return tuple(
-        state.with_images(
-            [
-                dataclasses.replace(
-                    state.images[0], dq=mark_rejected(state.images[0], rejected, columns)
-                )
-            ]
-        )
-        for state, rejected in zip(states, combined.rejected, strict=True)
-    )
+def mark(
+    state: ExposureState, flags: Mapping[int, Flags], parameters: RejectionParameters
+) -> ExposureState:
+    """Return an exposure with the marked flags of each chip (CRMASK)."""
+    imsets = []
+    for imset in state.imsets:
+        dq = flags[chip_of(imset)]
+        if not parameters.whole_mask:
+            dq = keep_last_columns(dq, imset.image.dq)
+        imsets.append(dataclasses.replace(imset, image=dataclasses.replace(imset.image, dq=dq)))
+    return state.with_imsets(imsets)

@@ -50,8 +50,8 @@ class Step:
         Verb and object, such as ``subtract_dark``; unique in the recipe.
     function
         Takes the state (and the parameters, where there are any) and returns a new one. In
-        a phase that combines: takes all states and the parameters, returns a Combination. Of
-        a row-wise step: returns its :class:`RowWork`.
+        a phase that combines: takes all states, the parameters and `threads`, returns a
+        Combination. Of a row-wise step: returns its :class:`RowWork`.
     kind
         What the function has to do with pixels (:class:`Kind`).
     switch
@@ -68,6 +68,8 @@ class Step:
         It reads tables into the state: done also where a run starts later.
     headline
         First HISTORY line; None: ``SWITCH complete ...``; empty: none.
+    history
+        Returns the HISTORY lines about its references; None: those of each in turn.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Step:
     gives: tuple[str, ...] = ()
     prepares: bool = False
     headline: str | None = None
+    history: Callable[[ExposureState], tuple[str, ...]] | None = None
 
     @property
     def subject(self) -> str:
@@ -105,9 +108,11 @@ class Step:
     def _apply(self, state: ExposureState, parameters: Any) -> Any:
         return self.function(state) if parameters is None else self.function(state, parameters)
 
-    def combine(self, states: Sequence[ExposureState], parameters: Any) -> Combination:
+    def combine(
+        self, states: Sequence[ExposureState], parameters: Any, threads: int = 1
+    ) -> Combination:
         """Carry out a step that combines exposures."""
-        made: Combination = self.function(states, parameters)
+        made: Combination = self.function(states, parameters, threads=threads)
         return made
 
 
@@ -147,6 +152,9 @@ class Recipe:
         may set: ``refuses`` looks at them.
     alike
         Keywords in which exposures that are combined must not differ.
+    keeps_exposures
+        Whether exposures that are combined become products of their own in any case;
+        otherwise EXPSCORR of the first one decides.
 
     Raises
     ------
@@ -161,6 +169,7 @@ class Recipe:
     refuses: Callable[[Mapping[str, Any]], str | None]
     other_switches: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
+    keeps_exposures: bool = False
 
     def __post_init__(self) -> None:
         given: set[str] = set()

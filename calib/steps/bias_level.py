@@ -20,7 +20,7 @@ from calib.arithmetic.flags import is_good
 from calib.arithmetic.signal import subtract_level
 from calib.compiled import Planes, compiled, planes
 from calib.image import Float, Image
-from calib.steps.line import Doubles, fit_line
+from calib.steps.line import Doubles, fit_line, ordered_sum
 from calib.steps.readout import Amplifier, of_columns
 from calib.steps.section import Region
 
@@ -279,14 +279,10 @@ def _columns(sections: tuple[tuple[int, int], ...], nx: int) -> npt.NDArray[np.i
 def _mean_and_sigma(values: Doubles, keep: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Return mean and N-1 standard deviation, summed in order."""
     kept = values[keep]
-    mean = _ordered_sum(kept) / kept.size
+    mean = ordered_sum(kept) / kept.size
     if kept.size < 2:  # noqa: PLR2004 - no scatter of one value
         return mean, 0.0
-    return mean, math.sqrt(_ordered_sum((kept - mean) ** 2) / (kept.size - 1))
-
-
-def _ordered_sum(values: Doubles) -> float:
-    return float(np.add.accumulate(values)[-1]) if values.size else 0.0
+    return mean, math.sqrt(ordered_sum((kept - mean) ** 2) / (kept.size - 1))
 
 
 def _mean_level(level: BiasLevel) -> float:
@@ -299,7 +295,7 @@ def _mean_level(level: BiasLevel) -> float:
     rows = np.arange(region.y0, region.y1, dtype=np.float64)
     average_drift = ((region.x1 - region.x0) / 2.0 - level.zero_column) * level.drift
     levels = (rows - level.middle_row) * level.slope + level.intercept + average_drift
-    return _ordered_sum(levels) / rows.size
+    return ordered_sum(levels) / rows.size
 
 
 @compiled("f8", "out f8[:]", "i8")
@@ -366,5 +362,7 @@ def _subtract(
     image: Planes, levels: Doubles, drifts: Doubles, y0: int, x0: int, sci: Float
 ) -> None:
     for j in range(levels.size):
+        line = image.sci[y0 + j, x0 : x0 + drifts.size]
+        made = sci[y0 + j, x0 : x0 + drifts.size]
         for i in range(drifts.size):
-            sci[y0 + j, x0 + i] = subtract_level(image.sci[y0 + j, x0 + i], levels[j], drifts[i])
+            made[i] = subtract_level(line[i], levels[j], drifts[i])

@@ -1,33 +1,44 @@
 """Cosmic rays: exposures of one field are compared, what differs is left out (CRCORR, RPTCORR).
 
 Each pixel of each exposure is compared with what the others say, in several passes with
-falling limits; the rest is averaged with the exposure times as weights. Sources: ACS Data
-Handbook 3.4.8; calacs acsrej.
+falling limits; the rest is averaged with the exposure times as weights. A pass needs the
+average of the pass before a few lines ahead and nothing else, so all passes move over the
+image together, some rows apart, while these are in the cache. Sources: ACS Data Handbook
+3.4.8; calacs acsrej.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from calib.arithmetic.rejection import differs, hit_limit, spill_limit
-from calib.compiled import Planes, Stack, compiled, new_planes
-from calib.dq import AcsDq
+from calib.compiled import new_planes, planes
 from calib.errors import DataError
 from calib.image import Flags, Float, Image
+from calib.steps.count_rates import CountRates
 from calib.steps.first_guess import take_median, take_minimum
+from calib.steps.rejection_rows import (
+    EXCLUDED,
+    HIT,
+    REJECTED,
+    SPILL,
+    add_rows,
+    add_variances,
+    finish_error,
+    finish_signal,
+    mark_rows,
+    merge_flags,
+    update_average,
+)
 from calib.steps.sky import measure_skies
 
-# Working marks of a pass, kept in the copy of the flags as the program does: they share
-# their bits with flags of the input (:func:`excluding_bits`).
-HIT, SPILL, EXCLUDED = 8, 2, 4
-REJECTED = int(AcsDq.CR_REJECTED)
-LOST = int(AcsDq.DATA_LOST)
-MASK_COLUMNS = 8  # :func:`masked_columns`
+ROWS = 16  # of a block: those of all passes and of a few exposures fit into the cache
+FEWEST, MOST = 2, 120  # exposures; MAX_FILES of calacs
+MASK_COLUMNS = 8  # :func:`keep_last_columns`
 
 
 @dataclass(frozen=True)
@@ -67,18 +78,24 @@ class Combined(NamedTuple):
     Attributes
     ----------
     image
-        Sum over all exposures [electrons]: average rate times total time, plus the skies.
+        Sum over all exposures [electrons]: average rate times total time, plus the sky.
+    flags
+        Flags of each exposure with 8192 where it was rejected, and nowhere else.
     rejected
-        Which pixels of each exposure were left out as cosmic rays, shape (images, ny, nx).
+        How many pixels of all exposures were left out as cosmic rays or their neighbours.
     skies
         Sky level of each exposure [electrons].
+    sky
+        Their sum, at least 0.
     seconds
-        Total exposure time.
+        Total exposure time, or the number of exposures where all times are 0.
     """
 
     image: Image
-    rejected: npt.NDArray[np.bool_]
+    flags: tuple[Flags, ...]
+    rejected: int
     skies: tuple[float, ...]
+    sky: float
     seconds: float
 
 
@@ -88,21 +105,26 @@ def combine_exposures(
     rejection: Rejection,
     *,
     use_excluded: bool = False,
+    keep_first_error: bool = True,
 ) -> Combined:
     """Combine exposures of one field, leaving out cosmic rays.
 
     Parameters
     ----------
     images
-        At least two, in electrons, of one shape, with errors; before dark and flat. Flagged
+        2 to 120, in electrons, of one shape, with errors; before dark and flat. Flagged
         pixels (`rejection.bad`, and :func:`excluding_bits`) are left out. A NaN value is
-        never a cosmic ray and makes the result NaN.
+        no cosmic ray by itself and makes the result NaN, but beside a hit it is left out.
     seconds
-        Exposure times, all positive.
+        Exposure times, not negative. Those of 0 are left out (but see
+        :func:`calib.steps.first_guess.take_minimum`), unless all are: they weigh 1 then.
     rejection
         Parameters.
     use_excluded
-        Average flagged pixels too, as calacs does for bias and dark frames.
+        Average flagged pixels too, and let flag 4 count for nothing, as calacs does for bias
+        and dark frames.
+    keep_first_error
+        Leave the error of the first pixel (:func:`spoil_first_error`).
 
     Returns
     -------
@@ -113,23 +135,52 @@ def combine_exposures(
     Raises
     ------
     DataError
-        There are fewer than two images, shapes differ, a time is not positive, or there
-        is no good pixel for the sky.
+        As :func:`weigh`; shapes differ, or there is no good pixel for the sky.
     """
-    _check(images, seconds)
-    times = np.array(seconds, np.float32)
+    times = weigh(seconds)
+    if len(shapes := {image.shape for image in images}) > 1:
+        raise DataError("exposures to be combined differ in size", found=sorted(shapes))
     measured = rejection.sky == "mode"
     skies = measure_skies(images, rejection.bad) if measured else (0.0,) * len(images)
-    rates = _rates(images, skies, times)
-    guess = take_median if rejection.first_guess == "med" else take_minimum
-    out, sums = new_planes(images[0].shape), np.empty((2, *images[0].shape), np.float32)
-    out.sci[...] = guess(rates, rejection.bad)
-    masks = np.array([rejection.bad, excluding_bits(use_excluded=use_excluded)], np.int32)
-    for sigma in rejection.sigmas:
-        rates = rates._replace(dq=np.array([image.dq for image in images], np.int16))
-        _reject(rates, times, _limits(rejection, sigma), masks, out, sums)
-    total, image = _sum_up(out, sums[1], times, skies)
-    return Combined(image, np.isin(rates.dq, (HIT, SPILL)), skies, total)
+    sky = max(running_total(np.array(skies, np.float32)), np.float32(0))
+    exposures = [
+        CountRates(planes(image), np.array([level, time], np.float32))
+        for image, level, time in zip(images, skies, times, strict=True)
+    ]
+    totals = np.array([running_total(times), sky], np.float32)
+    masks = _Masks.of(rejection.bad, use_excluded=use_excluded)
+    work = _Combination(exposures, rejection, masks)
+    work.carry_out(totals)
+    if not keep_first_error:
+        spoil_first_error(work.out.err)
+    image = Image(*work.out, unit="ELECTRONS")
+    return Combined(image, work.flags(), work.rejected, skies, float(sky), float(totals[0]))
+
+
+def weigh(seconds: Sequence[float]) -> Float:
+    """Return the weights of exposures: their times, or 1 where all of these are 0 (biases).
+
+    Raises
+    ------
+    DataError
+        There are fewer than 2 exposures or more than 120, a time is negative or not a number,
+        or just one is positive.
+    """
+    if not FEWEST <= len(seconds) <= MOST:
+        raise DataError(
+            "too few or too many exposures to reject cosmic rays",
+            expected=f"{FEWEST} to {MOST}",
+            found=len(seconds),
+        )
+    times = np.array(seconds, np.float32)
+    weights = times if times.any() else np.ones_like(times)
+    if not (np.isfinite(times) & (times >= 0)).all() or (weights > 0).sum() < FEWEST:
+        raise DataError(
+            "EXPTIME is not usable",
+            expected="seconds >= 0, and more than 0 in two exposures or in none",
+            found=[float(time) for time in times],
+        )
+    return weights
 
 
 def excluding_bits(*, use_excluded: bool) -> int:
@@ -142,80 +193,25 @@ def excluding_bits(*, use_excluded: bool) -> int:
     return HIT | SPILL | (0 if use_excluded else EXCLUDED)
 
 
-def masked_columns(width: int) -> int:
-    """Return how many columns of an exposure's flags CRMASK changes: a trap.
+def spoil_first_error(err: Float) -> None:
+    """Set the first error of a combined image to -1, in place to spare a copy: a trap.
 
-    The program writes whole bytes of eight columns; the rest of a width that is no
-    multiple of 8 stays unmarked.
+    The program marks the image so; statistics leave the pixel out, as ERR > 0 fails, and the
+    error of the product there is that of dark and flat with 1.
     """
-    return width // MASK_COLUMNS * MASK_COLUMNS
+    err[0, 0] = -1
 
 
-def mark_rejected(image: Image, rejected: npt.NDArray[np.bool_], columns: int) -> Flags:
-    """Return the flags of an exposure with 8192 where it was rejected, and nowhere else.
+def keep_last_columns(marked: Flags, came: Flags) -> Flags:
+    """Return marked flags with the last columns as they came: a trap.
 
-    Parameters
-    ----------
-    rejected
-        Shape of the image.
-    columns
-        Only the first so many columns are changed.
+    CRMASK is written in whole bytes of eight columns; the rest of a width that is no multiple
+    of 8 is not changed.
     """
-    flags = image.dq.copy()
-    part = (slice(None), slice(0, columns))
-    flags[part] = (flags[part] & ~np.int16(REJECTED)) | (rejected[part] * np.int16(REJECTED))
-    return flags
-
-
-def spoil_first_error(err: Float) -> Float:
-    """Return the errors with -1 in the first pixel: a trap.
-
-    The program marks the combined image so; statistics leave the pixel out, as ERR > 0
-    fails, and the error of the product there is that of dark and flat with 1.
-    """
-    spoilt = err.copy()
-    spoilt[0, 0] = -1
-    return spoilt
-
-
-def _check(images: Sequence[Image], seconds: Sequence[float]) -> None:
-    if len(images) < 2:  # noqa: PLR2004 - there is nothing to compare one exposure with
-        raise DataError("too few exposures to reject cosmic rays", expected=2, found=len(images))
-    if len(shapes := {image.shape for image in images}) > 1:
-        raise DataError("exposures to be combined differ in size", found=sorted(shapes))
-    if not all(np.isfinite(time) and time > 0 for time in seconds):
-        raise DataError("EXPTIME is not usable", expected="seconds > 0", found=list(seconds))
-
-
-def _rates(images: Sequence[Image], skies: Sequence[float], times: Float) -> Stack:
-    rates = [
-        (image.sci - np.float32(sky)) / time
-        for image, sky, time in zip(images, skies, times, strict=True)
-    ]
-    errors = [image.err for image in images]
-    flags = [image.dq for image in images]
-    return Stack(np.array(rates, "f4"), np.array(errors, "f4"), np.array(flags, "i2"))
-
-
-def _limits(rejection: Rejection, sigma: float) -> Float:
-    """Return sigma², scale noise, threshold (negative: none) and radius² in 32 bits."""
-    single = np.array([sigma, rejection.scale_noise, rejection.threshold, rejection.radius], "f4")
-    single[0] *= single[0]
-    single[3] *= single[3]
-    return single
-
-
-def _sum_up(
-    out: Planes, weight: Float, times: Float, skies: Sequence[float]
-) -> tuple[float, Image]:
-    """Turn averages into sums over the total time, and variances into errors."""
-    total = running_total(times)
-    kept = weight > 0
-    sky = max(running_total(np.array(skies, np.float32)), np.float32(0))
-    sci = np.where(kept, out.sci, np.float32(0)) * total + sky
-    share = np.divide(total, weight, out=np.zeros_like(weight), where=kept)
-    err = (share.astype(np.float64) * np.sqrt(out.err.astype(np.float64))).astype(np.float32)
-    return float(total), Image(sci, err, out.dq, unit="ELECTRONS")
+    columns = marked.shape[1] // MASK_COLUMNS * MASK_COLUMNS
+    if columns == marked.shape[1]:
+        return marked
+    return np.concatenate([marked[:, :columns], came[:, columns:]], axis=1)
 
 
 def running_total(values: Float) -> np.float32:
@@ -223,98 +219,99 @@ def running_total(values: Float) -> np.float32:
     return np.float32(np.cumsum(values, dtype=np.float32)[-1])
 
 
-@compiled("void", "out stack", "f4[:]", "f4[:]", "i4[:]", "out planes", "out f4[:,:,:]")
-def _reject(
-    rates: Stack,
-    seconds: Float,
-    limits: Float,
-    masks: npt.NDArray[np.int32],
-    out: Planes,
-    sums: Float,
-) -> None:
-    """Do one pass: mark hits line by line, average the rest at once.
+class _Masks(NamedTuple):
+    """Flags that guess and passes pass over, and states that are not averaged."""
 
-    `out.sci` holds the averages so far; lines ahead still have those of the pass before.
-    `sums` has the sums of rate times time and of times, shape (2, ny, nx).
-    """
-    images, ny, nx = rates.sci.shape
-    for y in range(ny):
-        for x in range(nx):
-            sums[0, y, x], sums[1, y, x] = 0, 0
-            out.err[y, x], out.dq[y, x] = 0, REJECTED
-        for n in range(images):
-            _exclude_line(rates, n, y, masks[0], out)
-            _mark_line(rates, n, y, seconds[n], limits, out.sci)
-            _add_line(rates, n, y, seconds[n], masks[1], out, sums)
-        for x in range(nx):
-            if sums[1, y, x] > 0:
-                out.sci[y, x] = sums[0, y, x] / sums[1, y, x]
+    guess: int
+    passes: int
+    states: int
+
+    @classmethod
+    def of(cls, bad: int, *, use_excluded: bool) -> _Masks:
+        """Return the masks of BADINPDQ; the first guess passes over 4 in any case."""
+        passes = bad & ~EXCLUDED if use_excluded else bad
+        return cls(bad, passes, excluding_bits(use_excluded=use_excluded))
 
 
-@compiled("void", "out stack", "i8", "i8", "i4", "out planes")
-def _exclude_line(rates: Stack, n: int, y: int, bad: int, out: Planes) -> None:
-    """Collect the flags of a line, and mark flagged pixels; one that is just 2 is not."""
-    for x in range(rates.sci.shape[2]):
-        state = rates.dq[n, y, x]
-        out.dq[y, x] |= state & ~(REJECTED | LOST)
-        if (state & bad) != 0 and state != SPILL:
-            rates.dq[n, y, x] = EXCLUDED
+class _Pass:
+    """One pass: its limits, how many rows are done, and which neighbours of hits lie ahead."""
+
+    def __init__(self, exposures: Sequence[CountRates], rejection: Rejection, sigma: float) -> None:
+        squares = np.array([sigma, rejection.threshold, rejection.radius], np.float32) ** 2
+        share = squares[1] if rejection.threshold > 0 else -1
+        self.reach = math.ceil(rejection.radius)
+        numbers = [squares[0], rejection.scale_noise, share, squares[2], self.reach]
+        self.limits = [np.array([*exposure.scale, *numbers], "f4") for exposure in exposures]
+        width = exposures[0].pixels.sci.shape[1]
+        self.spilled = np.zeros((len(exposures), ROWS + self.reach, width), np.bool_)
+        self.done = 0
+
+    def move_on(self, rows: int) -> None:
+        """Take so many rows as done."""
+        self.spilled[:, : self.reach] = self.spilled[:, rows : rows + self.reach].copy()
+        self.spilled[:, self.reach :] = False
+        self.done += rows
 
 
-@compiled("void", "out stack", "i8", "i8", "f4", "f4[:]", "out f4[:,:]")
-def _mark_line(rates: Stack, n: int, y: int, seconds: float, limits: Float, average: Float) -> None:
-    """Mark the hits of a line of one image, and their neighbours."""
-    for x in range(rates.sci.shape[2]):
-        limit = hit_limit(rates.err[n, y, x], average[y, x], seconds, limits[0], limits[1])
-        if not differs(rates.sci[n, y, x], average[y, x], limit):
-            continue
-        if rates.dq[n, y, x] != EXCLUDED:
-            rates.dq[n, y, x] = HIT
-            _mark_neighbours(rates, n, np.array([y, x]), seconds, limits, average)
+class _Combination:
+    """A combination in progress; `out.sci` holds the average rates of the passes so far."""
 
+    def __init__(
+        self, exposures: Sequence[CountRates], rejection: Rejection, masks: _Masks
+    ) -> None:
+        self.exposures = exposures
+        self.used = [exposure for exposure in exposures if exposure.seconds > 0]
+        self.passes = [_Pass(self.used, rejection, sigma) for sigma in rejection.sigmas]
+        self.guess = take_median if rejection.first_guess == "med" else take_minimum
+        self.masks = masks
+        self.out = new_planes(exposures[0].pixels.sci.shape)
+        self.out.dq.fill(REJECTED)
+        self.marked = [np.empty_like(exposure.pixels.dq) for exposure in self.used]
+        self.rejected = 0
+        width = self.out.sci.shape[1]
+        self._states = np.empty((ROWS, width), np.int16)
+        self._sums = np.empty((3, ROWS, width), np.float32)
 
-@compiled("void", "out stack", "i8", "i8[:]", "f4", "f4[:]", "out f4[:,:]")
-def _mark_neighbours(
-    rates: Stack,
-    n: int,
-    centre: npt.NDArray[np.int64],
-    seconds: float,
-    limits: Float,
-    average: Float,
-) -> None:
-    """Mark neighbours of a hit as touched by it: a trap, lines before it are out of reach.
+    def carry_out(self, totals: Float) -> None:
+        """Take the first guess, and let the passes follow as far as the rows ahead allow."""
+        ny = self.out.sci.shape[0]
+        for start in range(0, ny, ROWS):
+            stop = min(start + ROWS, ny)
+            block = [exposure.rows(start, stop) for exposure in self.exposures]
+            self.out.sci[start:stop] = self.guess(block, self.masks.guess)
+            for one in self.passes:
+                stop = ny if stop == ny else stop - one.reach
+                while one.done < stop:
+                    rows = min(ROWS, stop - one.done)
+                    self._carry_out_block(one, rows, totals)
+                    one.move_on(rows)
 
-    They have been averaged already. A mark replaces the flags of the input, so a neighbour on
-    a later line loses them in the combined image too.
-    """
-    _, ny, nx = rates.sci.shape
-    y0, x0, reach = centre[0], centre[1], int(np.ceil(np.sqrt(limits[3])))
-    for y in range(y0, min(y0 + reach, ny - 1) + 1):
-        for x in range(max(x0 - reach, 0), min(x0 + reach, nx - 1) + 1):
-            distance = np.float32((y - y0) ** 2 + (x - x0) ** 2)
-            if distance > limits[3] or rates.dq[n, y, x] == HIT:
-                continue
-            limit = spill_limit(rates.err[n, y, x], seconds, limits[0], limits[2])
-            if limits[2] <= 0 or differs(rates.sci[n, y, x], average[y, x], limit):
-                rates.dq[n, y, x] = SPILL
+    def flags(self) -> tuple[Flags, ...]:
+        """Return the flags of all exposures, marked; those of 0 seconds just lose 8192."""
+        marked = iter(self.marked)
+        return tuple(
+            next(marked) if exposure.seconds > 0 else exposure.pixels.dq & np.int16(~REJECTED)
+            for exposure in self.exposures
+        )
 
-
-@compiled("void", "out stack", "i8", "i8", "f4", "i4", "out planes", "out f4[:,:,:]")
-def _add_line(
-    rates: Stack,
-    n: int,
-    y: int,
-    seconds: float,
-    excluding: int,
-    out: Planes,
-    sums: Float,
-) -> None:
-    """Add a line to the sums, and take 8192 away where it is good."""
-    for x in range(rates.sci.shape[2]):
-        state, error = rates.dq[n, y, x], rates.err[n, y, x]
-        if (state & excluding) == 0:
-            sums[0, y, x] = sums[0, y, x] + rates.sci[n, y, x] * seconds
-            sums[1, y, x] = sums[1, y, x] + seconds
-            out.err[y, x] = out.err[y, x] + error * error
-        if state not in (HIT, SPILL):
-            out.dq[y, x] &= ~REJECTED
+    def _carry_out_block(self, one: _Pass, rows: int, totals: Float) -> None:
+        block = slice(one.done, one.done + rows)
+        sums, seconds, variances = (plane[:rows] for plane in self._sums)
+        self._sums.fill(0)
+        states = self._states[:rows]
+        for n, exposure in enumerate(self.used):
+            ahead = exposure.rows(block.start, block.stop + one.reach).pixels
+            average = self.out.sci[block.start : block.stop + one.reach]
+            mark_rows(ahead, one.limits[n], self.masks.passes, average, one.spilled[n], states)
+            add_rows(ahead, one.limits[n], self.masks.states, states, sums, seconds)
+            if one is self.passes[-1]:
+                dq, err = exposure.pixels.dq[block], exposure.pixels.err[block]
+                add_variances(err, self.masks.states, states, variances)
+                self.rejected += merge_flags(
+                    dq, one.spilled[n], states, self.out.dq[block], self.marked[n][block]
+                )
+        if one is self.passes[-1]:
+            finish_signal(sums, seconds, totals, self.out.sci[block])
+            finish_error(variances, seconds, totals, self.out.err[block])
+        else:
+            update_average(sums, seconds, self.out.sci[block])

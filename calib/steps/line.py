@@ -38,6 +38,15 @@ def fit_line(
     return slope, y / count - slope * (x / count)
 
 
+@compiled("f8", "f8[:]")
+def ordered_sum(values: Doubles) -> float:
+    """Return the sum of an array, added one after the other as a C loop does; 0 if empty."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
 @compiled("void", "f8[:]", "f8[:]", "b1[:]", "out f8[:]")
 def _line_sums(
     positions: Doubles, values: Doubles, keep: npt.NDArray[np.bool_], sums: Doubles

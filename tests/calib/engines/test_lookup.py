@@ -58,7 +58,7 @@ def test_auto_takes_native_where_it_covers() -> None:
     ("header", "program"),
     [
         (WFC3, "calwf3.e"),
-        ({**PRIMARY, "DETECTOR": "WFC"}, "calacs.e"),
+        ({**PRIMARY, "DETECTOR": "WFC", "PCTECORR": "PERFORM"}, "calacs.e"),
         ({"INSTRUME": "STIS", "DETECTOR": "CCD"}, "cs0.e"),
         ({"INSTRUME": "COS", "DETECTOR": "FUV"}, "calcos"),
     ],
@@ -94,9 +94,8 @@ def test_unknown_engine_lists_the_known() -> None:
         ({"CCDAMP": "ABCD"}, "amplifier"),
         ({"CCDAMP": ""}, "amplifier"),
         ({"OBSMODE": "ACQ"}, "acquisition"),
-        ({"SHADCORR": "PERFORM"}, "SHADCORR"),
+        ({"GLINCORR": "PERFORM"}, "GLINCORR"),
         ({"BINAXIS1": 2}, "binned"),
-        ({"OBSTYPE": "CORONAGRAPHIC"}, "CORONAGRAPHIC"),
     ],
 )
 def test_modes_that_are_not_covered(changes: dict[str, Any], reason: str) -> None:
@@ -108,7 +107,14 @@ def test_modes_that_are_not_covered(changes: dict[str, Any], reason: str) -> Non
 
 @pytest.mark.parametrize(
     "changes",
-    [{"CRCORR": "PERFORM"}, {"RPTCORR": "PERFORM"}, {"ATODCORR": "PERFORM"}, {"SUBARRAY": True}],
+    [
+        {"CRCORR": "PERFORM"},
+        {"RPTCORR": "PERFORM"},
+        {"ATODCORR": "PERFORM"},
+        {"SHADCORR": "PERFORM"},
+        {"SUBARRAY": True},
+        {"OBSTYPE": "CORONAGRAPHIC"},
+    ],
 )
 def test_modes_that_are_covered(changes: dict[str, Any]) -> None:
     """An exposure of a CR split is calibrated alone; ATODCORR does nothing."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from factories import frozen
@@ -9,42 +11,55 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calib.errors import DataError
-from calib.steps.sky import Histogram, choose_bins, find_mode, measure_skies, running_sum
+from calib.steps.sky import (
+    Histogram,
+    Survey,
+    choose_bins,
+    count_values,
+    find_mode,
+    measure_skies,
+    survey,
+)
 
 
-def array(*values: float) -> np.ndarray:
-    """Return 32-bit values."""
-    return np.array(values, np.float32)
+def bins_of(*values: float) -> Histogram:
+    """Return the histogram for an image of these values."""
+    return choose_bins(survey(frozen([values]), 0))
+
+
+def mode_of(values: Sequence[float], histogram: Histogram) -> float:
+    """Return the mode of an image of these values."""
+    return find_mode(count_values(frozen([values]), histogram), histogram)
 
 
 def test_range_of_the_histogram() -> None:
     """From the smallest value, cut to -3, to twice the mean + 1 = 11: 2 * 11 + 3 + 3 + 1 = 29."""
-    assert choose_bins(array(-3.9, 10.0, 26.0)) == Histogram(1000, -3, 1.0)
-    assert choose_bins(array(0, 4000)) == Histogram(2 * 2001 + 1, 0, 1.0)
-    wide = choose_bins(array(-20000, 100000))  # -15000, mean 40001: 110003 bins of 1
+    assert bins_of(-3.9, 10.0, 26.0) == Histogram(1000, -3, 1.0)
+    assert bins_of(0, 4000) == Histogram(2 * 2001 + 1, 0, 1.0)
+    wide = bins_of(-20000, 100000)  # -15000, mean 40001: 110003 bins of 1
     assert wide == Histogram(10000, -15000, float(np.float32(11.0003)))
-    assert choose_bins(array(-5, -7)).bins == 1000  # no positive sum: mean 1
+    assert bins_of(-5, -7).bins == 1000  # no positive sum: mean 1
 
 
 def test_mode_is_the_top_of_a_parabola() -> None:
     """4, 10, 6 values in bins 2, 3, 4: d1 = 6, d2 = 4, so 3.5 + 0.5 * 2 / 10 = 3.6."""
-    values = np.repeat(array(2.5, 3.5, 4.5), (4, 10, 6))
-    assert find_mode(values, Histogram(1000, 0, 1.0)) == pytest.approx(3.6)
-    assert find_mode(values * 2, Histogram(1000, 0, 2.0)) == pytest.approx(7.2)
-    assert find_mode(values - 7, Histogram(1000, -7, 1.0)) == pytest.approx(-3.4)
+    values = np.repeat([2.5, 3.5, 4.5], (4, 10, 6))
+    assert mode_of(values, Histogram(1000, 0, 1.0)) == pytest.approx(3.6)
+    assert mode_of(values * 2, Histogram(1000, 0, 2.0)) == pytest.approx(7.2)
+    assert mode_of(values - 7, Histogram(1000, -7, 1.0)) == pytest.approx(-3.4)
 
 
 def test_mode_at_an_edge_is_the_middle_of_the_bin() -> None:
     """No neighbour, no parabola; nor where three bins are equal."""
-    assert find_mode(array(0.2, 0.3, 5), Histogram(10, 0, 1.0)) == 0.5
-    assert find_mode(array(9.2, 9.3, 5), Histogram(10, 0, 1.0)) == 9.5
-    assert find_mode(array(), Histogram(10, 0, 1.0)) == 0.5
-    assert find_mode(array(3, 4, 5), Histogram(10, 0, 1.0)) == pytest.approx(3.5 + 0.5)
+    assert mode_of((0.2, 0.3, 5), Histogram(10, 0, 1.0)) == 0.5
+    assert mode_of((9.2, 9.3, 5), Histogram(10, 0, 1.0)) == 9.5
+    assert mode_of((-99, 99), Histogram(10, 0, 1.0)) == 0.5
+    assert mode_of((3, 4, 5), Histogram(10, 0, 1.0)) == pytest.approx(3.5 + 0.5)
 
 
 def test_values_outside_do_not_count() -> None:
     """But one just below the start falls into the first bin, as cutting to whole numbers does."""
-    assert find_mode(array(-0.5, -0.9, 3, 99, -1), Histogram(10, 0, 1.0)) == 0.5
+    assert mode_of((-0.5, -0.9, 3, 99, -1), Histogram(10, 0, 1.0)) == 0.5
 
 
 @given(level=st.floats(5, 500), seed=st.integers(0, 5))
@@ -69,5 +84,17 @@ def test_no_good_pixel_is_an_error() -> None:
 
 
 def test_running_sum_keeps_32_bits() -> None:
-    """Twenty million ones stop at 2**24, where adding 1 changes nothing any more."""
-    assert running_sum(np.ones(20_000_000, np.float32)) == 2**24
+    """After 2**24 adding 1 changes nothing any more."""
+    assert survey(frozen([[2**24, *[1.0] * 99]]), 0) == Survey(1.0, 2**24, 100)
+
+
+def test_flagged_and_nan_pixels_do_not_set_the_range() -> None:
+    """Of five values two are left: 3 and 4."""
+    image = frozen([[3, -8, np.nan, 4, np.inf]], 0, [[0, 1, 0, 16, 0]])
+    assert survey(image, 39) == Survey(3.0, 7.0, 2)
+
+
+def test_only_pixels_without_any_flag_are_counted() -> None:
+    """Two of six, in bins 1 and 2; NaN and values outside are in none."""
+    image = frozen([[1.5, 2.5, 2.5, np.nan, 99, -1]], 0, [[0, 0, 16, 0, 0, 0]])
+    assert count_values(image, Histogram(4, 0, 1.0)).tolist() == [0, 1, 1, 0]

@@ -71,7 +71,7 @@ def _run_imset(
     image: Image, functions: Sequence[RowFunction | Region], *, in_place: bool, downwards: bool
 ) -> Image:
     out = _new_image(image, functions, in_place=in_place)
-    blocks = list(_blocks(image))
+    blocks = list(blocks_of(image))
     unit = image.unit
     for block in reversed(blocks) if downwards else blocks:
         done = _run_block(block, functions)
@@ -86,7 +86,8 @@ def _run_imset(
     return Image(out.sci, out.err, out.dq, unit)
 
 
-def _blocks(image: Image) -> Iterator[Block]:
+def blocks_of(image: Image) -> Iterator[Block]:
+    """Yield an image in blocks of whole rows, the first rows first; nothing is copied."""
     ny, nx = image.shape
     count = max(1, BLOCK_PIXELS // max(nx, 1))
     for first in range(0, ny, count):
