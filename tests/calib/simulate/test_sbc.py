@@ -10,9 +10,10 @@ import pytest
 from calib.dq import AcsDq
 from calib.fitsfile import opened, pixels, read_exposure, read_table
 from calib.references.bestrefs import best_references
-from calib.simulate.detector import SMALL_FRAME
+from calib.simulate import sbc
+from calib.simulate.detector import SMALL_FRAME, make_detectors
 from calib.simulate.programme import plan_sbc
-from calib.simulate.sbc import dead_rows
+from calib.simulate.sbc import dead_rows, read_sbc
 from calib.simulate.sky import render_pointing
 
 if TYPE_CHECKING:
@@ -77,6 +78,17 @@ def test_calibrating_gives_back_the_sky(others: Observatory, raw: Path) -> None:
     z = ((light - expected) / np.sqrt(expected / flat + 0.1))[live]
     assert z.mean() == pytest.approx(0, abs=4 / np.sqrt(z.size) + 0.01)
     assert z.std() == pytest.approx(1, abs=0.05)
+
+
+def test_dead_time_loses_photons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a total rate T a share exp(-tau T) is counted: with tau = 1 / T, 37 %."""
+    detector = make_detectors(SMALL_FRAME, 1, ("SBC",))["SBC"][0]
+    monkeypatch.setattr(sbc, "DEAD_TIME", 0.0)
+    total = read_sbc(POINTING, detector).cards["GLOBRATE"]
+    monkeypatch.setattr(sbc, "DEAD_TIME", 1 / total)
+    assert read_sbc(POINTING, detector).cards["GLOBRATE"] == pytest.approx(
+        total * np.exp(-1), rel=0.02
+    )
 
 
 def test_dead_rows_are_in_the_table_of_bad_pixels(others: Observatory, raw: Path) -> None:

@@ -16,7 +16,7 @@ from calib.references.bestrefs import best_references
 from calib.simulate.detector import SMALL_FRAME, make_detectors
 from calib.simulate.programme import plan_wfc
 from calib.simulate.sky import render_pointing
-from calib.simulate.wfc import GAP, STRIPES, read_wfc
+from calib.simulate.wfc import GAP, STRIPES, expected_electrons, read_wfc, wandering_level
 
 if TYPE_CHECKING:
     from calib.records import ExposureReferences
@@ -114,6 +114,9 @@ def test_calibrating_gives_back_the_sky(others: Observatory, pointing: Any) -> N
             z = ((light - expected) / noise)[good]
             assert abs(np.median(z)) < 0.2
             assert np.median(np.abs(z)) * 1.4826 == pytest.approx(1.0, abs=0.12)
+            chip = next(one for one in CHIPS if one.chip == hdu.header["CCDCHIP"])
+            became_hot = (chip.later_dark - chip.dark > 0.1)[:, -light.shape[1] :]
+            assert abs(np.median((light - expected)[became_hot])) < 12  # of about 300, or of none
 
 
 def test_full_frame_is_laid_out_like_a_real_one(others: Observatory) -> None:
@@ -182,6 +185,27 @@ def test_stripes_are_shared_by_both_chips_from_their_corners() -> None:
     assert lower.std() * 2 == pytest.approx(np.hypot(STRIPES, 0.6), rel=0.25)
     early = replace(EARLY, seconds=0.0)
     assert abs(np.corrcoef(*rows(early))[0, 1]) < 0.5
+
+
+def test_amplifiers_read_from_the_corners_to_the_middle() -> None:
+    """What wanders with time is the same for all four amplifiers: both chips are mirrored."""
+    lower, upper = (wandering_level(FULL, chip.geometry) for chip in CHIPS)
+    assert lower.shape == CHIPS[0].geometry.raw_shape
+    assert np.array_equal(lower, lower[:, ::-1])
+    assert np.array_equal(lower, upper[::-1])
+    # The last pixel of a row and the first of the next are 146 pixels apart in time.
+    assert np.abs(np.diff(lower[:, 0])).mean() > np.abs(lower[1:, 0] - lower[:-1, 151]).mean()
+
+
+def test_sink_pixels_take_charge() -> None:
+    """A sink pixel has 25 electrons less than its light, dark and post-flash make, or none."""
+    chip = CHIPS[0]
+    light = np.full(chip.geometry.shape, 1.0)
+    charge = expected_electrons(replace(FULL, seconds=100.0), chip, light)
+    sunk = np.argwhere(chip.sinks[chip.geometry.window] == -25)
+    assert len(sunk) > 20
+    beside = np.median(charge)
+    assert np.median([charge[y, x] for y, x in sunk]) == pytest.approx(beside - 25, abs=3)
 
 
 def test_same_pointing_same_counts() -> None:
