@@ -244,11 +244,12 @@ def make_detectors(frame: Geometry, seed: int, cameras: Sequence[str] = ("HRC",)
     Parameters
     ----------
     frame
-        Of the HRC. The SBC has as many pixels, and each chip of the WFC twice as many columns.
+        Of the HRC. The SBC has as many pixels; each chip of the WFC has half as many columns more
+        and three quarters of the rows, twice as wide as high like the real ones.
     cameras
         Names.
     """
-    wide = Geometry(2 * frame.nx, frame.ny, trim_x=24, trim_y=20)
+    wide = Geometry(frame.nx * 3 // 2, frame.ny * 3 // 4, trim_x=24, trim_y=20)
     upper = replace(wide, trim_y=0, trim_low=20)
     bare = replace(frame, trim_x=0, trim_y=0)
     chips = {

@@ -64,7 +64,7 @@ def build_programme(folder: Path, *, seed: int = 1, small: bool = True) -> Progr
     seed
         Equal seeds give the same bytes.
     small
-        Chips of half the size: 512 x 512 pixels of HRC and SBC, twice 1024 x 512 of the WFC.
+        Chips of half the size: 512 x 512 pixels of HRC and SBC, twice 768 x 384 of the WFC.
 
     Raises
     ------

@@ -28,7 +28,7 @@ CHIPS = make_detectors(SMALL_FRAME, 1, ("WFC",))["WFC"]
 FULL, EARLY, QUADRANT = plan_wfc(1)
 
 # Columns and rows of a chip: those that see the sky.
-NX, NY = 256, 128
+NX, NY = 192, 96
 ROWS_BETWEEN = round(GAP * NX)
 
 
@@ -143,7 +143,7 @@ def test_quadrant_is_laid_out_like_a_real_one(others: Observatory) -> None:
     (imset,) = exposure.imsets
     sci = imset.sci
     assert imset.image.sci.shape == (NY + 20, NX // 2 + 24)
-    assert (sci["CCDCHIP"], sci["LTV1"], sci["LTV2"]) == (1, 24 - 152, 20)
+    assert (sci["CCDCHIP"], sci["LTV1"], sci["LTV2"]) == (1, 24 - 120, 20)
     keys = ("CCDAMP", "APERTURE", "SUBARRAY", "NEXTEND")
     assert [exposure.primary[key] for key in keys] == ["B", "WFC1B-2K", True, 3]
 
@@ -194,7 +194,7 @@ def test_amplifiers_read_from_the_corners_to_the_middle() -> None:
     assert np.array_equal(lower, lower[:, ::-1])
     assert np.array_equal(lower, upper[::-1])
     # The last pixel of a row and the first of the next are 146 pixels apart in time.
-    assert np.abs(np.diff(lower[:, 0])).mean() > np.abs(lower[1:, 0] - lower[:-1, 151]).mean()
+    assert np.abs(np.diff(lower[:, 0])).mean() > np.abs(lower[1:, 0] - lower[:-1, 119]).mean()
 
 
 def test_sink_pixels_take_charge() -> None:
