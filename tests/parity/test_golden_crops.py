@@ -13,7 +13,6 @@ from astropy.io import fits
 
 from calib.engines.native import NativeEngine
 from calib.engines.protocol import CalibrationRequest
-from calib.errors import UnsupportedMode
 from calib.fetch.local import fetch_inputs
 from calib.ids import parse_dataset
 from calib.records import ExposureReferences, InputFile, References, ReferenceUse
@@ -33,9 +32,6 @@ DATASETS = {
     "acs_wfc_tiny_asn": "jt0004010",
     "acs_sbc": "js0001aaq",
 }
-
-# Cases that today's recipes must cover; the others wait for the recipes of WFC and SBC.
-COVERED = {"acs_hrc_asn"}
 
 
 def references_of(file: InputFile, folder: Path) -> ExposureReferences:
@@ -59,12 +55,7 @@ def calibrate(case: GoldenCase, folder: Path) -> dict[str, Path]:
         output=folder / "out",
         overrides=parse_overrides(()),
     )
-    try:
-        products = NativeEngine().calibrate(request)
-    except UnsupportedMode as error:
-        if case.name in COVERED:
-            raise
-        pytest.skip(f"no recipe yet: {error}")
+    products = NativeEngine().calibrate(request)
     return {Path(file.name).stem: Path(file.path) for file in products.files}
 
 
