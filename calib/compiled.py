@@ -35,11 +35,12 @@ from calib.image import Flags, Float, Image
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Kind = TypeVar("Kind", bound=np.generic)
 
 logger = logging.getLogger(__name__)
 
 # Packages whose sources decide what the machine code does.
-PACKAGES = ("arithmetic", "kernels", "steps")
+PACKAGES = ("arithmetic", "steps")
 
 _lock = threading.RLock()
 
@@ -118,9 +119,9 @@ def compiled(returns: str, *arguments: str) -> Callable[[Callable[P, R]], Compil
 def planes(image: Image) -> Planes:
     """Return the arrays of an image, read-only, contiguous and native; copied only if not."""
     return Planes(
-        _readonly(image.sci, np.float32),
-        _readonly(image.err, np.float32),
-        _readonly(image.dq, np.int16),
+        readonly(image.sci, np.float32),
+        readonly(image.err, np.float32),
+        readonly(image.dq, np.int16),
     )
 
 
@@ -131,8 +132,9 @@ def new_planes(shape: tuple[int, int]) -> Planes:
     )
 
 
-def _readonly(array: npt.NDArray[Any], kind: type[Any]) -> npt.NDArray[Any]:
-    view = np.ascontiguousarray(array, kind).view()
+def readonly(array: npt.NDArray[Any], kind: type[Kind]) -> npt.NDArray[Kind]:
+    """Return an array as compiled code takes one that it only reads; copied only if need be."""
+    view: npt.NDArray[Kind] = np.ascontiguousarray(array, kind).view()
     view.flags.writeable = False
     return view
 

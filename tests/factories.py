@@ -21,7 +21,7 @@ from hypothesis.extra import numpy as hnp
 from calib.engines.native import NativeEngine
 from calib.engines.protocol import CalibrationRequest
 from calib.image import Image
-from calib.instruments.acs_hrc import RECIPE
+from calib.instruments.acs_recipes import HRC
 from calib.records import (
     ExposureReferences,
     InputFile,
@@ -337,7 +337,7 @@ def calibrate_tiny(
     """Calibrate a tiny raw with these references; header values of None are absent."""
     raw = make_raw(folder, pixels, **header)
     request = make_request(raw, files, folder / "out", settings)
-    return (engine or NativeEngine([RECIPE])).calibrate(request)
+    return (engine or NativeEngine([HRC])).calibrate(request)
 
 
 def read_product(products: Products) -> tuple[np.ndarray, np.ndarray, np.ndarray, fits.Header]:

@@ -62,10 +62,10 @@ def test_an_empty_tree_keeps_them_too(toy: Path) -> None:
         ("calib/stages.py", "import distributed", "calib knows neither Prefect nor Dask"),
         ("calib/archive.py", "import calib.ledger", "rows of calib"),
         ("calib/errors.py", "import calib.records", "rows of calib"),
-        ("calib/steps.py", "import calib.kernels", "rows of calib"),
+        ("calib/steps.py", "import calib.instruments", "rows of calib"),
         ("calib/novelty.py", "", "rows of calib"),
         ("calib/steps.py", "import astropy", "fitsfile alone opens FITS, compiled alone"),
-        ("calib/kernels.py", "import numba", "fitsfile alone opens FITS, compiled alone"),
+        ("calib/arithmetic.py", "import numba", "fitsfile alone opens FITS, compiled alone"),
     ],
 )
 def test_a_planted_import_is_found(toy: Path, file: str, line: str, contract: str) -> None:

@@ -203,7 +203,8 @@ class NativeEngine:
         state = load_state(file.path, file.rootname, reference_set(references))
         state = state.with_primary(request.overrides.switches)
         recipe = self.recipe_for(state.primary)
-        plan = Plan(recipe, recipe.resolve_parameters(request.overrides))
+        parameters = recipe.resolve_parameters(request.overrides)
+        plan = Plan(recipe, parameters, in_place=True, threads=request.threads)
         check_all_references(state, recipe)
         return _Ready(state, references, plan, trailer)
 

@@ -69,7 +69,9 @@ def name_combination(state: ExposureState, name: str, member_type: str) -> Expos
         {"ROOTNAME": name.upper(), "ASN_MTYP": member_type},
         {"ROOTNAME": "rootname of the combined exposures", "ASN_MTYP": "role in the association"},
     )
-    return state.renamed(name).with_headers(("sci", "err", "dq"), {"EXPNAME": name})
+    return state.renamed(name).with_headers(
+        ("sci", "err", "dq"), [{"EXPNAME": name}] * len(state.imsets)
+    )
 
 
 def write_association(table: InputFile, produced: Sequence[Group], target: Path) -> ProductFile:

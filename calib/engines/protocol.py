@@ -31,6 +31,8 @@ class CalibrationRequest:
         Folder for the products; made where it does not exist.
     overrides
         Switches and parameters set by the user.
+    threads
+        How many threads the engine may use. The products do not depend on it.
     """
 
     dataset: str
@@ -38,6 +40,7 @@ class CalibrationRequest:
     references: References
     output: Path
     overrides: Overrides = field(default_factory=Overrides)
+    threads: int = 1
 
 
 @runtime_checkable

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from calib.engines.row_blocks import run_rows
 from calib.engines.trailer import Trailer
 from calib.errors import (
     ConfigError,
@@ -21,7 +22,8 @@ from calib.errors import (
     ReferenceUnavailable,
     UnsupportedMode,
 )
-from calib.instruments.recipe import Fusion, Recipe, Step
+from calib.instruments.recipe import Kind, Recipe, Step
+from calib.instruments.row_work import RowWork
 from calib.instruments.state import Combination, ExposureState
 from calib.switches import Switch
 
@@ -44,9 +46,14 @@ class Plan:
     hooks
         Called after the step of that name with the state; may return another one.
     fused
-        Whether several steps may be done in one pass. The bits are the same.
+        Whether several row-wise steps may be done in one pass. The bits are the same.
     phase
         Only the steps of this phase; None: all that an exposure alone goes through.
+    in_place
+        Whether pixels may be written over: nobody else looks at the exposure, and there are
+        no hooks.
+    threads
+        Image sets that are done at a time.
     """
 
     recipe: Recipe
@@ -56,6 +63,8 @@ class Plan:
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     fused: bool = True
     phase: str | None = None
+    in_place: bool = False
+    threads: int = 1
 
     def steps(self) -> tuple[Step, ...]:
         """Return the steps of the phase between start and stop.
@@ -111,9 +120,8 @@ def run_recipe(state: ExposureState, plan: Plan, trailer: Trailer) -> ExposureSt
                 state = _pass_over(step, status, state, trailer)
         check_references(state, due)
         while due:
-            fusion = _fusion(plan, due, state)
-            count = len(fusion.steps) if fusion else 1
-            state = _carry_out(due[:count], fusion, state, plan, trailer)
+            count = _count_together(plan, due)
+            state = _carry_out(due[:count], state, plan, trailer)
             due = due[count:]
     except HstflowError as error:
         error.dataset = error.dataset or state.dataset
@@ -214,33 +222,56 @@ def _pass_over(step: Step, status: Switch, state: ExposureState, trailer: Traile
     return state
 
 
-def _fusion(plan: Plan, due: Sequence[Step], state: ExposureState) -> Fusion | None:
-    """Return a pass that does the next steps, unless a hook wants to see a state in between."""
-    if not plan.fused:
-        return None
-    for fusion in plan.recipe.fusions:
-        names = tuple(step.name for step in due[: len(fusion.steps)])
-        seen = any(name in plan.hooks for name in names[:-1])
-        if names == fusion.steps and not seen and fusion.accepts(state):
-            return fusion
-    return None
+def _count_together(plan: Plan, due: Sequence[Step]) -> int:
+    """Return how many of the next steps share one pass over the pixels.
+
+    A step that takes whole images stands alone, one that measures begins a pass, a hook ends
+    it. A pass that has no row-wise step costs nothing.
+    """
+    if not plan.fused or due[0].kind is Kind.WHOLE:
+        return 1
+    for count, step in enumerate(due):
+        if step.kind is Kind.WHOLE or (count and step.kind is Kind.MEASURED_ROWS):
+            return count
+        if step.name in plan.hooks:
+            return count + 1
+    return len(due)
 
 
 def _carry_out(
-    steps: Sequence[Step], fusion: Fusion | None, state: ExposureState, plan: Plan, trailer: Trailer
+    steps: Sequence[Step], state: ExposureState, plan: Plan, trailer: Trailer
 ) -> ExposureState:
-    began = time.perf_counter()
-    made = fusion.compute(state, plan.parameters) if fusion else None
-    for place, step in enumerate(steps):
-        if fusion:
-            state = fusion.records[place](state, made)
+    works: list[RowWork] = []
+    for step in steps:
+        began = time.perf_counter()
+        parameters = plan.parameters[step.name]
+        if step.is_row_wise:
+            works.append(step.work(state, parameters))
+            state = works[-1].state
         else:
-            state = step.call(state, plan.parameters[step.name])
-        seconds, began = time.perf_counter() - began, time.perf_counter()
-        _say(step, state, seconds, trailer)
+            state = step.call(state, parameters)
+        _say(step, state, time.perf_counter() - began, trailer)
         state = _close(step, state)
+    state = _run_works(works, state, plan, trailer)
     hook = plan.hooks.get(steps[-1].name)
     return hook(state) if hook else state
+
+
+def _run_works(
+    works: Sequence[RowWork], state: ExposureState, plan: Plan, trailer: Trailer
+) -> ExposureState:
+    """Compute the pixels of row-wise steps; what they find out on the way is told here."""
+    if not works:
+        return state
+    began, told = time.perf_counter(), len(state.warnings)
+    in_place = plan.in_place and not plan.hooks
+    state = run_rows(state, works, in_place=in_place, threads=plan.threads)
+    seconds = time.perf_counter() - began
+    trailer.say(f"pixels of {len(works)} steps: done in {seconds:.3f} s", logging.DEBUG)
+    for warning in state.warnings[told:]:
+        trailer.say(warning, logging.WARNING)
+    history = state.notes
+    return dataclasses.replace(state, shapes=(), notes=()).with_history(*history)
 
 
 def _say(step: Step, state: ExposureState, seconds: float, trailer: Trailer) -> None:

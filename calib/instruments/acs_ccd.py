@@ -1,47 +1,40 @@
-"""Steps of ACS CCD exposures, one amplifier, with overscan: from the raw to the trimmed image.
+"""Steps of ACS CCD exposures with overscan: from the raw to the trimmed image.
 
-Each function finds what its array step needs (references, table rows, keywords), calls it,
-and writes the keywords and HISTORY lines that calacs (acsccd) writes. The array steps
-themselves are in :mod:`calib.steps`.
+Each function finds what its array step needs (references, table rows, keywords) and writes
+the keywords and HISTORY lines that calacs (acsccd) writes; row-wise steps return their work.
+The array steps themselves are in :mod:`calib.steps`, the bias level in
+:mod:`calib.instruments.acs_bias_level`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 from calib.errors import DataError, MissingReference, UnsupportedMode
 from calib.image import Image
-from calib.instruments.acs_tables import (
-    CcdParameters,
-    OverscanRow,
-    select_bad_runs,
-    select_ccd,
-    select_overscan,
+from calib.instruments.acs_tables import OverscanRow, select_bad_runs, select_ccd, select_overscan
+from calib.instruments.row_work import RowFunction, RowWork
+from calib.instruments.state import Chip, ExposureState, single
+from calib.steps.bad_pixels import (
+    flag_bad_pixels,
+    flag_no_table_row,
+    flag_saturated_samples,
+    place_runs,
 )
-from calib.instruments.state import ExposureState, single
-from calib.steps.bad_pixels import flag_bad_pixels, flag_no_table_row, flag_saturated_samples
 from calib.steps.bias import subtract_bias as subtract_bias_image
-from calib.steps.bias_level import (
-    BiasLevel,
-    BiasLevelParameters,
-    Overscan,
-    fit_bias_level,
-    subtract_default_level,
-)
-from calib.steps.bias_level import subtract_bias_level as subtract_level
 from calib.steps.dark_time import adjust_dark_time
 from calib.steps.full_well import FullWellParameters, flag_full_well, region_to_compare
-from calib.steps.gain import check_gain
 from calib.steps.gain import to_electrons as convert
-from calib.steps.noise import check_read_noise, initialise_error_of_bias
 from calib.steps.noise import initialise_error as initialise
-from calib.steps.section import Region, trim_overscan
+from calib.steps.noise import initialise_error_of_bias
+from calib.steps.readout import Readout
+from calib.steps.section import Region
+from calib.steps.sink_pixels import begin_trail, flag_sink_pixels, walks_down
 from calib.switches import Switch, caveats, read_keyword
 
 ERROR_INITIALISED = "Uncertainty array initialized."
-OVERSCAN_SUBTRACTED = "BLEVCORR complete; bias level from overscan was subtracted."
-DEFAULT_SUBTRACTED = "BLEVCORR complete, but default bias level was subtracted."
 
 
 def check_exposure(state: ExposureState) -> ExposureState:
@@ -65,43 +58,30 @@ def check_exposure(state: ExposureState) -> ExposureState:
     return state
 
 
-def select_amplifier(state: ExposureState) -> ExposureState:
-    """Read the CCD table: gain, read noise and default bias of the amplifier.
+def select_amplifiers(state: ExposureState) -> ExposureState:
+    """Read the CCD table: gain, read noise and default bias of the amplifiers of each chip.
 
     Raises
     ------
     MissingReference
         The table is a placeholder (fatal in calacs too), or has no row for the exposure.
     DataError
-        Gain or read noise of the row are not usable.
+        Gain or read noise of the row are not usable; an amplifier is unknown.
     """
     if state.references.pedigree("CCDTAB").is_dummy:
         raise MissingReference("the CCD table is a placeholder (PEDIGREE DUMMY)")
-    ccd = select_ccd(state.references.table("CCDTAB"), state.primary, state.chip)
-    _check_row(state, ccd)
-    state = dataclasses.replace(state, ccd=ccd)
-    state = state.with_primary({key: single(value) for key, value in ccd.keywords().items()})
+    table = state.references.table("CCDTAB")
+    ccds = tuple(select_ccd(table, state.primary, chip.number) for chip in state.chips)
+    state = dataclasses.replace(state, ccds=ccds)
+    keywords = ccds[0].keywords()
+    state = state.with_primary({key: single(value) for key, value in keywords.items()})
     return state.with_notes(*ccd_history(state))
-
-
-def _check_row(state: ExposureState, ccd: CcdParameters) -> None:
-    """Refuse a row with unusable numbers, naming the table and the amplifier."""
-    try:
-        check_gain(ccd.gain)
-        check_read_noise(ccd.read_noise)
-    except DataError as problem:
-        raise DataError(
-            f"{problem.message}: amplifier {state.primary.get('CCDAMP')} in CCDTAB",
-            path=state.references.uses["CCDTAB"].path,
-            expected=problem.expected,
-            found=problem.found,
-        ) from problem
 
 
 def ccd_history(state: ExposureState) -> tuple[str, ...]:
     """Return the HISTORY lines about the CCD table and its row."""
     lines = ("CCD parameters table:", *state.references.history("CCDTAB"))
-    description = state.ccd_row.description
+    description = state.chips[0].ccd.description
     return (*lines, f"    {description}") if description else lines
 
 
@@ -110,119 +90,105 @@ def repeat_ccd_history(state: ExposureState) -> ExposureState:
     return state.with_notes(*ccd_history(state))
 
 
+def readout(chip: Chip) -> Readout:
+    """Return which amplifier reads which columns of an image set."""
+    return chip.ccd.readout(chip.shape[1], chip.mapping.ltv[0])
+
+
 def select_overscan_region(state: ExposureState) -> ExposureState:
-    """Find the overscan of a raw image in OSCNTAB; none for a size that the table lacks."""
+    """Find the overscan of a raw image in OSCNTAB; none for a size that the table lacks.
+
+    Raises
+    ------
+    MissingReference
+        The table is a placeholder.
+    """
     if not state.references.is_named("OSCNTAB"):
         return state
     if state.references.pedigree("OSCNTAB").is_dummy:
         raise MissingReference("the overscan table is a placeholder (PEDIGREE DUMMY)")
     table = state.references.table("OSCNTAB")
-    row = select_overscan(table, state.ccd_row, state.chip, state.image.shape)
-    return dataclasses.replace(state, overscan=row)
+    rows = tuple(select_overscan(table, c.ccd, readout(c), c.shape) for c in state.chips)
+    return dataclasses.replace(state, overscans=rows)
 
 
-def flag_pixels(state: ExposureState) -> ExposureState:
+def flag_pixels(state: ExposureState) -> RowWork:
     """Flag saturated samples and bad pixels (DQICORR).
 
     Without a bad pixel table, or with a placeholder, saturation alone is flagged; a
     placeholder makes the switch SKIPPED (calacs dqiHistory).
     """
-    image = flag_saturated_samples(state.image, state.ccd_row.saturation)
+    rows = tuple(_flag_rows(chip) for chip in state.chips)
     state = state.with_notes("  values checked for saturation")
     if not state.references.is_named("BPIXTAB"):
-        return state.with_image(image)
+        return RowWork(state, rows)
     if not state.references.is_usable("BPIXTAB"):
-        return state.with_image(image).skip("dummy")
-    runs = select_bad_runs(state.references.table("BPIXTAB"), state.primary, state.chip)
-    mapping = state.pixel_mapping
+        return RowWork(state.skip("dummy"), rows)
+    return RowWork(state.with_notes("  DQ array initialized ..."), rows)
+
+
+def _flag_rows(chip: Chip) -> RowFunction:
+    limit, flag_table = chip.ccd.saturation, bad_pixel_rows(chip)
+
+    def flag(image: Image, first: int) -> Image:
+        return flag_table(flag_saturated_samples(image, limit), first)
+
+    return flag
+
+
+def bad_pixel_rows(chip: Chip) -> RowFunction:
+    """Return what flags rows of an image set as BPIXTAB says; nothing without a usable one."""
+    references, header = chip.state.references, chip.state.primary
+    if not references.is_usable("BPIXTAB"):
+        return lambda image, _first: image
+    runs = select_bad_runs(references.table("BPIXTAB"), header, chip.number)
+    if not runs:
+        return flag_no_table_row
+    mapping = chip.mapping
     offset = (mapping.ltv[0] + mapping.ltm[0] - 1, mapping.ltv[1] + mapping.ltm[1] - 1)
-    image = flag_bad_pixels(image, runs, offset) if runs else flag_no_table_row(image)
-    return state.with_image(image).with_notes("  DQ array initialized ...")
+    placed = place_runs(runs, offset)
+    return lambda image, first: flag_bad_pixels(image, placed, first)
 
 
-def subtract_bias(state: ExposureState) -> ExposureState:
+def subtract_bias(state: ExposureState) -> RowWork:
     """Subtract the superbias in DN (BIASCORR)."""
-    return state.with_image(subtract_bias_image(state.image, state.reference("BIASFILE").image))
+
+    def rows_of(chip: Chip) -> RowFunction:
+        bias = chip.reference("BIASFILE")
+        return lambda image, first: subtract_bias_image(
+            image, bias.rows(first, first + image.shape[0])
+        )
+
+    return RowWork(state, by_chip(state, rows_of))
 
 
-def to_electrons(state: ExposureState) -> ExposureState:
+def by_chip(
+    state: ExposureState, rows_of: Callable[[Chip], RowFunction]
+) -> tuple[RowFunction, ...]:
+    """Return the row function of each image set."""
+    return tuple(rows_of(chip) for chip in state.chips)
+
+
+def to_electrons(state: ExposureState) -> RowWork:
     """Convert DN to electrons, unless BUNIT says that it has been done."""
     if in_electrons(state):
-        return state
-    return mark_electrons(state.with_image(convert(state.image, state.ccd_row.gain)))
+        return RowWork(state)
+
+    def rows_of(chip: Chip) -> RowFunction:
+        gain = readout(chip).per_column("gain", chip.shape[1])
+        return lambda image, _first: convert(image, gain)
+
+    return RowWork(mark_electrons(state), by_chip(state, rows_of))
 
 
 def in_electrons(state: ExposureState) -> bool:
     """Whether the pixels are in electrons (calacs compares the first six letters)."""
-    return state.image.unit.startswith("ELECTR")
+    return str(state.imsets[0].sci.get("BUNIT", "")).strip().upper().startswith("ELECTR")
 
 
 def mark_electrons(state: ExposureState) -> ExposureState:
     """Write the unit into the headers of SCI and ERR."""
-    return state.with_headers(("sci", "err"), {"BUNIT": "ELECTRONS"})
-
-
-def subtract_bias_level(state: ExposureState, parameters: BiasLevelParameters) -> ExposureState:
-    """Subtract the bias level of the overscan (BLEVCORR), or that of the CCD table without one."""
-    if state.overscan is None:
-        level = state.ccd_row.default_level
-        image = subtract_default_level(state.image, level)
-        return record_default_level(state.with_image(image), level)
-    level_found = fit_level(state, parameters)
-    image = subtract_level(state.image, level_found, state.overscan.region)
-    return record_level(state.with_image(image), level_found)
-
-
-def overscan_row(state: ExposureState) -> OverscanRow:
-    """Return the overscan of the image.
-
-    Raises
-    ------
-    DataError
-        OSCNTAB has no row for it, or has not been read.
-    """
-    if state.overscan is None:
-        raise DataError("the image has no overscan that OSCNTAB knows", found=state.image.shape)
-    return state.overscan
-
-
-def fit_level(state: ExposureState, parameters: BiasLevelParameters) -> BiasLevel:
-    """Fit the level of an image with overscan."""
-    ccd, row = state.ccd_row, overscan_row(state)
-    return fit_bias_level(
-        state.image,
-        row.overscan,
-        row.region,
-        state.serious,
-        read_noise=ccd.read_noise,
-        default=ccd.default_level,
-        parameters=parameters,
-    )
-
-
-def record_level(state: ExposureState, level: BiasLevel) -> ExposureState:
-    """Write MEANBLEV, BIASLEVx and HISTORY about a fitted level."""
-    without = "includes" if level.has_drift else "does not include"
-    state = state.with_science(
-        {"MEANBLEV": single(level.mean)},
-        {"MEANBLEV": "mean of bias levels subtracted in electrons"},
-    )
-    state = state.with_primary({f"BIASLEV{state.ccd_row.amplifier}": single(level.mean)})
-    return state.with_notes(
-        OVERSCAN_SUBTRACTED,
-        f"BLEVCORR {without} correction for drift along lines.",
-        "  Overscan region table:",
-    )
-
-
-def record_default_level(state: ExposureState, level: float) -> ExposureState:
-    """Write BIASLEVx and HISTORY about the level of the CCD table."""
-    state = state.with_primary({f"BIASLEV{state.ccd_row.amplifier}": single(level)})
-    return state.with_notes(
-        DEFAULT_SUBTRACTED,
-        "BLEVCORR does not include correction for drift along lines.",
-        "  Overscan region table:",
-    )
+    return state.with_headers(("sci", "err"), [{"BUNIT": "ELECTRONS"}] * len(state.imsets))
 
 
 def update_dark_time(state: ExposureState) -> ExposureState:
@@ -232,19 +198,20 @@ def update_dark_time(state: ExposureState) -> ExposureState:
     """
     if is_trimmed(state):
         return state
+    aperture = str(state.value("APERTURE")) if state.value("SUBARRAY") else None
     seconds = adjust_dark_time(
         float(state.value("DARKTIME")),
         float(state.value("EXPSTART")),
-        state.ccd_row.overheads,
+        state.chips[0].ccd.overheads,
         flashed=float(state.value("FLASHDUR")) > 0 and state.value("FLASHSTA") == "SUCCESSFUL",
-        subarray=bool(state.value("SUBARRAY")),
+        aperture=aperture,
     )
     return state.with_primary(
         {"DARKTIME": single(seconds)}, {"DARKTIME": "seconds of dark current"}
     )
 
 
-def flag_saturated_pixels(state: ExposureState, parameters: FullWellParameters) -> ExposureState:
+def flag_saturated_pixels(state: ExposureState, parameters: FullWellParameters) -> RowWork:
     """Flag pixels above the full well, where BIASCORR and BLEVCORR have been done.
 
     SATUFILE came in 2020. calacs 10.3 and later stop where it is not named and BIASCORR is
@@ -253,23 +220,34 @@ def flag_saturated_pixels(state: ExposureState, parameters: FullWellParameters) 
     log and HISTORY say so. A file that is named must exist.
     """
     if not can_flag_full_well(state):
-        return state
+        return RowWork(state)
     if not state.references.is_named("SATUFILE"):
-        return state.warn("No SATUFILE: full-well saturation (256) is not flagged.")
-    limit, offset = state.reference("SATUFILE")
-    row = state.overscan or whole_image(state)
-    trims = row.overscan
-    region = region_to_compare(trims.trim_x, trims.trim_y, state.image.shape, offset)
+        return RowWork(state.warn("No SATUFILE: full-well saturation (256) is not flagged."))
+
+    def rows_of(chip: Chip) -> RowFunction:
+        limit, region = chip.reference("SATUFILE"), region_to_test(chip, parameters)
+
+        def flag(image: Image, first: int) -> Image:
+            here = region._replace(y0=region.y0 - first, y1=region.y1 - first)
+            return flag_full_well(image, limit.signal(first, first + image.shape[0]), here)
+
+        return flag
+
+    return RowWork(state.with_notes(*full_well_history(state)), by_chip(state, rows_of))
+
+
+def region_to_test(chip: Chip, parameters: FullWellParameters) -> Region:
+    """Return the pixels that are compared with the saturation image."""
+    row = overscan_or_none(chip)
     if parameters.whole_subarray:
-        region = row.region
-    image = flag_full_well(state.image, limit, region)
-    return state.with_image(image).with_notes(*full_well_history(state))
+        return row.science_region(chip.shape)
+    offset = chip.reference("SATUFILE").offset
+    return region_to_compare(row.trim_x, row.trim_y, chip.shape, offset)
 
 
-def whole_image(state: ExposureState) -> OverscanRow:
-    """Return an overscan of nothing: calacs trims no pixel where OSCNTAB has no row."""
-    ny, nx = state.image.shape
-    return OverscanRow(Overscan((0, 0), (0, 0), ()), Region(0, ny, 0, nx))
+def overscan_or_none(chip: Chip) -> OverscanRow:
+    """Return the overscan, of nothing where OSCNTAB has no row: calacs trims no pixel then."""
+    return chip.overscan or OverscanRow((0, 0), (0, 0), ())
 
 
 def can_flag_full_well(state: ExposureState) -> bool:
@@ -283,19 +261,22 @@ def full_well_history(state: ExposureState) -> tuple[str, ...]:
     return ("Full-well saturation flagged.", *state.references.history("SATUFILE"))
 
 
-def initialise_error(state: ExposureState) -> ExposureState:
+def initialise_error(state: ExposureState) -> RowWork:
     """Fill the errors, once: HISTORY tells whether it has been done.
 
     Targets whose name begins with BIAS get the read noise alone, as in calacs.
     """
     if error_is_initialised(state):
-        return state
-    noise = state.ccd_row.read_noise
+        return RowWork(state)
+    fill = initialise
     if str(state.value("TARGNAME")).startswith("BIAS"):
-        image = initialise_error_of_bias(state.image, noise)
-    else:
-        image = initialise(state.image, noise)
-    return state.with_image(image).with_notes(ERROR_INITIALISED)
+        fill = initialise_error_of_bias
+
+    def rows_of(chip: Chip) -> RowFunction:
+        noise = readout(chip).per_column("read_noise", chip.shape[1])
+        return lambda image, _first: fill(image, noise)
+
+    return RowWork(state.with_notes(ERROR_INITIALISED), by_chip(state, rows_of))
 
 
 def error_is_initialised(state: ExposureState) -> bool:
@@ -304,7 +285,28 @@ def error_is_initialised(state: ExposureState) -> bool:
     return ERROR_INITIALISED in (*map(str, before), *state.primary.history)
 
 
-def trim(state: ExposureState) -> ExposureState:
+def flag_sinks(state: ExposureState) -> RowWork:
+    """Flag sink pixels and the trails behind them with 1024 (SINKCORR)."""
+    downwards = tuple(
+        walks_down(state.references.image("SNKCFILE", chip.number).version) for chip in state.chips
+    )
+
+    def rows_of(chip: Chip) -> RowFunction:
+        sinks, trail = chip.reference("SNKCFILE"), begin_trail(chip.shape[1])
+        downward = downwards[chip.index]
+
+        def flag(image: Image, first: int) -> Image:
+            nonlocal trail
+            rows = sinks.signal(first, first + image.shape[0])
+            image, trail = flag_sink_pixels(image, rows, trail, downward=downward)
+            return image
+
+        return flag
+
+    return RowWork(state, by_chip(state, rows_of), downwards=downwards)
+
+
+def trim(state: ExposureState) -> RowWork:
     """Cut the overscan off and shift the coordinate keywords.
 
     Raises
@@ -319,36 +321,44 @@ def trim(state: ExposureState) -> ExposureState:
             expected="BLEVCORR PERFORM or COMPLETE",
             found=state.switch("BLEVCORR"),
         )
-    if state.overscan is not None:
-        trims = state.overscan.overscan
-        image = trim_overscan(state.image, trims.trim_x, trims.trim_y)
-        state = record_trim(state, image)
-    if max(state.pixel_mapping.ltv) > 0:
-        raise UnsupportedMode(
-            "the image still has overscan, and OSCNTAB has no row for its size",
-            found=f"LTV1, LTV2 = {state.pixel_mapping.ltv}",
-        )
-    return state
+    regions = tuple(overscan_or_none(chip).science_region(chip.shape) for chip in state.chips)
+    if state.overscans:
+        state = record_trim(state, regions)
+    for chip in state.chips:
+        if max(chip.mapping.ltv) > 0:
+            raise UnsupportedMode(
+                "the image still has overscan, and OSCNTAB has no row for its size",
+                expected="LTV1, LTV2 <= 0",
+                found=f"chip {chip.number}: {chip.mapping.ltv}",
+            )
+    return RowWork(state, regions)
 
 
-def record_trim(state: ExposureState, image: Image) -> ExposureState:
-    """Take the trimmed pixels, and write CRPIX, LTV and the size that belong to them."""
-    trims = overscan_row(state).overscan
-    x, y = trims.trim_x[0], trims.trim_y[0]
-    state = state.with_image(image)
-    imset = state.imset
-    ny, nx = imset.image.shape
+def record_trim(state: ExposureState, regions: tuple[Region, ...]) -> ExposureState:
+    """Write CRPIX, LTV and the size that belong to the trimmed pixels."""
     for name in ("sci", "err", "dq"):
-        header = getattr(imset, name)
-        moved = {
-            keyword: float(read_keyword(header, keyword)) - shift
-            for keyword, shift in (("CRPIX1", x), ("CRPIX2", y), ("LTV1", x), ("LTV2", y))
-            if keyword in header
-        }
+        moved = []
+        for imset, region in zip(state.imsets, regions, strict=True):
+            header = getattr(imset, name)
+            shifts = {
+                "CRPIX1": region.x0,
+                "CRPIX2": region.y0,
+                "LTV1": region.x0,
+                "LTV2": region.y0,
+            }
+            moved.append(
+                {
+                    keyword: float(read_keyword(header, keyword)) - shift
+                    for keyword, shift in shifts.items()
+                    if keyword in header
+                }
+            )
         state = state.with_headers((name,), moved)
-    return state.with_science({"SIZAXIS1": nx, "SIZAXIS2": ny})
+    shapes = tuple((region.y1 - region.y0, region.x1 - region.x0) for region in regions)
+    state = state.with_science([{"SIZAXIS1": nx, "SIZAXIS2": ny} for ny, nx in shapes])
+    return dataclasses.replace(state, shapes=shapes)
 
 
 def is_trimmed(state: ExposureState) -> bool:
     """Whether the errors exist and the overscan is gone: the state of a later start."""
-    return error_is_initialised(state) and state.overscan is None
+    return error_is_initialised(state) and not any(state.overscans)

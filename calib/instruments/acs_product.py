@@ -7,25 +7,38 @@ The keywords and HISTORY lines are those of calacs (acs2d). The array steps them
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from calib.errors import DataError, MissingReference, UnsupportedMode
-from calib.instruments.acs_ccd import mark_electrons
+from calib.image import Image
+from calib.instruments.acs_ccd import by_chip, mark_electrons
 from calib.instruments.acs_tables import photometry_rows
-from calib.instruments.state import ExposureState, single
+from calib.instruments.row_work import RowFunction, RowWork
+from calib.instruments.state import Chip, ExposureState, single
 from calib.steps.dark import subtract_dark as subtract_dark_image
+from calib.steps.flash import mean_by_rows
 from calib.steps.flash import subtract_flash as subtract_flash_image
 from calib.steps.flat import divide_flat as divide_flat_image
 from calib.steps.photometry import find_row, interpolate, parse_photmode
 from calib.steps.photometry import name_photmode as photmode_of
-from calib.steps.statistics import Range, measure
+from calib.steps.statistics import (
+    Range,
+    Statistics,
+    measure_rows,
+    new_row_statistics,
+    summarise,
+)
+from calib.steps.totals import Totals, new_totals
 
 PHOTOMETRY = {
     "PHOTFLAM": "inverse sensitivity",
     "PHOTPLAM": "pivot wavelength",
     "PHOTBW": "RMS bandwidth",
 }
+
+MEANDARK = {"MEANDARK": "mean of dark values subtracted"}
+MEANFLSH = {"MEANFLSH": "mean of post-flash values subtracted"}
 
 # Both WFC chips go by the name of chip 1 (calacs photmode).
 IN_PHOTMODE = {"WFC": "WFC1"}
@@ -34,12 +47,32 @@ IN_PHOTMODE = {"WFC": "WFC1"}
 NOT_COVERED = -9999.0
 
 
-def subtract_dark(state: ExposureState) -> ExposureState:
+def subtract_dark(state: ExposureState) -> RowWork:
     """Subtract the superdark times DARKTIME (DARKCORR)."""
     seconds = dark_seconds(state)
-    dark = state.reference("DARKFILE").image
-    image, mean = subtract_dark_image(state.image, dark, seconds, state.serious)
-    return record_dark(state.with_image(image), mean)
+    totals = totals_by_chip(state)
+
+    def rows_of(chip: Chip) -> RowFunction:
+        dark, serious = chip.reference("DARKFILE"), chip.serious
+
+        def subtract(image: Image, first: int) -> Image:
+            end = first + image.shape[0]
+            image, found = subtract_dark_image(image, dark.rows(first, end), seconds, serious)
+            totals[chip.index].put(first, found)
+            return image
+
+        return subtract
+
+    return RowWork(
+        state,
+        by_chip(state, rows_of),
+        lambda done: done.with_science([{"MEANDARK": single(t.mean)} for t in totals], MEANDARK),
+    )
+
+
+def totals_by_chip(state: ExposureState) -> tuple[Totals, ...]:
+    """Return totals to be filled for each image set."""
+    return tuple(new_totals(chip.shape[0]) for chip in state.chips)
 
 
 def dark_seconds(state: ExposureState) -> float:
@@ -56,29 +89,36 @@ def dark_seconds(state: ExposureState) -> float:
     return seconds
 
 
-def record_dark(state: ExposureState, mean: float) -> ExposureState:
-    """Write MEANDARK."""
-    return state.with_science(
-        {"MEANDARK": single(mean)}, {"MEANDARK": "mean of dark values subtracted"}
-    )
-
-
-def subtract_flash(state: ExposureState) -> ExposureState:
+def subtract_flash(state: ExposureState) -> RowWork:
     """Subtract the post-flash times FLASHDUR (FLSHCORR); skipped where FLASHDUR is not positive."""
     seconds = float(state.value("FLASHDUR"))
     if not seconds > 0:
         note = "Post-flash exposure was 0 seconds. FLSHCORR not performed."
-        return state.with_history(note).skip("FLASHDUR is not positive")
+        return RowWork(state.with_history(note).skip("FLASHDUR is not positive"))
     if state.value("FLASHSTA") == "ABORTED":
         state = state.with_history("Post-flash STATUS was ABORTED. Post-flash may be compromised.")
-    flash = state.reference("FLSHFILE").image
-    image, mean = subtract_flash_image(state.image, flash, seconds, state.serious)
-    return state.with_image(image).with_science(
-        {"MEANFLSH": single(mean)}, {"MEANFLSH": "mean of post-flash values subtracted"}
-    )
+    totals = totals_by_chip(state)
+    widths = [chip.shape[1] for chip in state.chips]
+
+    def rows_of(chip: Chip) -> RowFunction:
+        flash, serious = chip.reference("FLSHFILE"), chip.serious
+
+        def subtract(image: Image, first: int) -> Image:
+            end = first + image.shape[0]
+            image, found = subtract_flash_image(image, flash.rows(first, end), seconds, serious)
+            totals[chip.index].put(first, found)
+            return image
+
+        return subtract
+
+    def record(done: ExposureState) -> ExposureState:
+        means = (mean_by_rows(*pair) for pair in zip(totals, widths, strict=True))
+        return done.with_science([{"MEANFLSH": single(mean)} for mean in means], MEANFLSH)
+
+    return RowWork(state, by_chip(state, rows_of), record)
 
 
-def divide_flat(state: ExposureState) -> ExposureState:
+def divide_flat(state: ExposureState) -> RowWork:
     """Divide by the pixel-to-pixel flat, then by the delta flat where one is named (FLATCORR).
 
     Raises
@@ -91,10 +131,18 @@ def divide_flat(state: ExposureState) -> ExposureState:
         raise UnsupportedMode(
             "this recipe does not apply some flats that are named", found=" ".join(others)
         )
-    image = state.image
-    for keyword in flats(state):
-        image = divide_flat_image(image, state.reference(keyword).image)
-    return mark_electrons(state.with_image(image))
+
+    def rows_of(chip: Chip) -> RowFunction:
+        parts = [chip.reference(keyword) for keyword in flats(state)]
+
+        def divide(image: Image, first: int) -> Image:
+            for part in parts:
+                image = divide_flat_image(image, part.rows(first, first + image.shape[0]))
+            return image
+
+        return divide
+
+    return RowWork(mark_electrons(state), by_chip(state, rows_of))
 
 
 def flats(state: ExposureState) -> tuple[str, ...]:
@@ -117,7 +165,8 @@ def name_photmode(state: ExposureState) -> ExposureState:
         float(state.value("LRFWAVE")),
         float(state.value("EXPSTART")),
     )
-    return state.with_science({"PHOTMODE": photmode}, {"PHOTMODE": "list of components"})
+    values = [{"PHOTMODE": photmode}] * len(state.imsets)
+    return state.with_science(values, {"PHOTMODE": "list of components"})
 
 
 def add_photometry(state: ExposureState) -> ExposureState:
@@ -126,7 +175,7 @@ def add_photometry(state: ExposureState) -> ExposureState:
     Outside the grid of the table, without leave to extrapolate, PHOTCORR is SKIPPED and the
     keywords become -9999, as in calacs.
     """
-    mode, values = parse_photmode(str(state.imset.sci["PHOTMODE"]))
+    mode, values = parse_photmode(str(state.imsets[0].sci["PHOTMODE"]))
     found = {}
     for keyword in PHOTOMETRY:
         table = state.references.table("IMPHTTAB", keyword)
@@ -134,7 +183,8 @@ def add_photometry(state: ExposureState) -> ExposureState:
         result = interpolate(row, values, extrapolate=bool(table.primary.get("EXTRAP", False)))
         found[keyword] = single(NOT_COVERED if result is None else result)
         found["PHOTZPT"] = single(_zero_point(table.primary, table.path))
-    state = state.with_science(found, {**PHOTOMETRY, "PHOTZPT": "zero point"})
+    comments = {**PHOTOMETRY, "PHOTZPT": "zero point"}
+    state = state.with_science([found] * len(state.imsets), comments)
     if found["PHOTFLAM"] == single(NOT_COVERED):
         return state.skip("PHOTMODE lies outside the IMPHTTAB")
     return state
@@ -146,15 +196,36 @@ def _zero_point(header: Mapping[str, Any], path: str) -> float:
     return float(header["PHOTZPT"])
 
 
-def measure_statistics(state: ExposureState) -> ExposureState:
+def measure_statistics(state: ExposureState) -> RowWork:
     """Write the statistics of the good pixels into SCI and ERR."""
-    found = measure(state.image, state.serious)
-    state = state.with_science(
-        {**_range("GOOD", found.sci), **_range("SNR", found.snr), "NGOODPIX": found.good}
+    rows = tuple(new_row_statistics(chip.shape[0]) for chip in state.chips)
+
+    def rows_of(chip: Chip) -> RowFunction:
+        serious = chip.serious
+
+        def measure(image: Image, first: int) -> Image:
+            rows[chip.index].put(first, measure_rows(image, serious))
+            return image
+
+        return measure
+
+    return RowWork(
+        state,
+        by_chip(state, rows_of),
+        lambda done: record_statistics(done, [summarise(own) for own in rows]),
     )
-    if found.not_finite:
-        state = state.warn(f"{found.not_finite} unflagged pixels are NaN or infinite.")
-    return state.with_headers(("err",), {**_range("GOOD", found.err), "NGOODPIX": found.good})
+
+
+def record_statistics(state: ExposureState, found: Sequence[Statistics]) -> ExposureState:
+    """Write statistics, one per image set."""
+    state = state.with_science(
+        [{**_range("GOOD", f.sci), **_range("SNR", f.snr), "NGOODPIX": f.good} for f in found]
+    )
+    if not_finite := sum(f.not_finite for f in found):
+        state = state.warn(f"{not_finite} unflagged pixels are NaN or infinite.")
+    return state.with_headers(
+        ("err",), [{**_range("GOOD", f.err), "NGOODPIX": f.good} for f in found]
+    )
 
 
 def _range(prefix: str, found: Range) -> dict[str, float | None]:

@@ -94,12 +94,12 @@ def combine(states: Sequence[ExposureState], parameters: RejectionParameters) ->
     _check_flash(states)
     row = read_row(states[0], len(states), float(np.float32(np.mean(seconds))))
     bias_or_dark = str(states[0].primary.get("IMAGETYP", "")).strip().upper() in {"BIAS", "DARK"}
-    images = [state.image for state in states]
+    images = [state.images[0] for state in states]
     combined = combine_exposures(images, seconds, row.rejection, use_excluded=bias_or_dark)
     image = combined.image
     if not parameters.keep_first_error:
         image = dataclasses.replace(image, err=spoil_first_error(image.err))
-    product = record(states, combined, row).with_image(image)
+    product = record(states, combined, row).with_images([image])
     return Combination(product, _mark(states, combined, row, parameters))
 
 
@@ -204,7 +204,7 @@ def record(states: Sequence[ExposureState], combined: Combined, row: RejectionRo
     names = " ".join(state.dataset for state in states)
     product = dataclasses.replace(states[0], warnings=tuple(warnings))
     product = product.with_primary(values, COMMENTS).with_notes(f"  combined: {names}")
-    return product.with_science({"NCOMBINE": len(states)})
+    return product.with_science([{"NCOMBINE": len(states)}])
 
 
 def _times(states: Sequence[ExposureState], seconds: float) -> dict[str, Any]:
@@ -249,11 +249,15 @@ def _mark(
     """Return the exposures with 8192 where a cosmic ray was found, if CRMASK says so."""
     if not row.marks_exposures:
         return tuple(states)
-    width = states[0].image.shape[1]
+    width = states[0].images[0].shape[1]
     columns = width if parameters.whole_mask else masked_columns(width)
     return tuple(
-        state.with_image(
-            dataclasses.replace(state.image, dq=mark_rejected(state.image, rejected, columns))
+        state.with_images(
+            [
+                dataclasses.replace(
+                    state.images[0], dq=mark_rejected(state.images[0], rejected, columns)
+                )
+            ]
         )
         for state, rejected in zip(states, combined.rejected, strict=True)
     )

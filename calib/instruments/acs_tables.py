@@ -11,45 +11,50 @@ from typing import Any
 
 import numpy as np
 
-from calib.errors import MissingReference
+from calib.errors import DataError, MissingReference, UnsupportedMode
 from calib.fitsfile import Table
 from calib.steps.bad_pixels import BadRun
 from calib.steps.bias_level import Overscan
 from calib.steps.dark_time import Overheads
 from calib.steps.photometry import PhotometryRow
+from calib.steps.readout import Amplifier, Readout, find_boundary
 from calib.steps.section import Region
 from calib.switches import read_keyword
 
 AMPLIFIERS = "ABCD"
+WFC_SIDES = {1: "AB", 2: "CD"}  # chip: left and right amplifier (ACS Data Handbook figure 1.3)
+LEFT = "AC"
 ANY = -999  # a BPIXTAB row with this CCDGAIN or CCDCHIP fits every exposure
 
 
 @dataclass(frozen=True)
 class CcdParameters:
-    """What the CCD table says of an exposure read out through one amplifier.
+    """What the CCD table says of one chip of an exposure.
 
     Attributes
     ----------
-    amplifier
-        A, B, C or D.
-    gain, read_noise
-        Electrons per DN; electrons.
-    default_level
-        Bias level [electrons] where there is no overscan: CCDBIAS times gain, in 32 bits.
+    ccdamp
+        CCDAMP: letters of all amplifiers of the exposure.
+    chip
+        CCDCHIP.
+    amplifiers
+        Those of CCDAMP. The default bias level is CCDBIAS times gain, in 32 bits.
+    sides
+        Letters of the amplifiers that can read this chip, left to right.
     saturation
         ATODSAT [DN].
     amp_x, amp_y
-        First column and row of the second amplifier; 0 where there is none.
+        First column and row of the second amplifier, in science pixels; 0 where there is none.
     overheads
         To be added to DARKTIME [s].
     description
         DESCRIP of the row.
     """
 
-    amplifier: str
-    gain: float
-    read_noise: float
-    default_level: float
+    ccdamp: str
+    chip: int
+    amplifiers: tuple[Amplifier, ...]
+    sides: str
     saturation: int
     amp_x: int
     amp_y: int
@@ -58,28 +63,61 @@ class CcdParameters:
 
     def keywords(self) -> dict[str, float]:
         """Return ATODGNx and READNSEx: those of unused amplifiers are 0."""
-        values = {}
-        for keyword, value in (("ATODGN", self.gain), ("READNSE", self.read_noise)):
-            for amplifier in AMPLIFIERS:
-                values[keyword + amplifier] = value if amplifier == self.amplifier else 0.0
-        return values
+        used = {amplifier.name: amplifier for amplifier in self.amplifiers}
+        return {
+            keyword + letter: getattr(used[letter], attribute) if letter in used else 0.0
+            for keyword, attribute in (("ATODGN", "gain"), ("READNSE", "read_noise"))
+            for letter in AMPLIFIERS
+        }
+
+    def readout(self, nx: int, ltv1: float) -> Readout:
+        """Return which amplifier reads which columns of an image of this chip.
+
+        Parameters
+        ----------
+        nx
+            Columns of the image.
+        ltv1
+            Its LTV1: columns of leading overscan, below 0 in most subarrays.
+        """
+        readers = tuple(a for a in self.amplifiers if a.name in self.sides)
+        if len(readers) == 1:
+            return Readout(readers, nx if readers[0].name in LEFT else 0)
+        boundary = find_boundary(self.amp_x, ltv1, nx)
+        if boundary == nx:
+            return Readout(readers[:1], nx)
+        return Readout(readers[1:] if boundary == 0 else readers, boundary)
 
 
 @dataclass(frozen=True)
 class OverscanRow:
-    """Overscan of an image and its science pixels."""
+    """Overscan of an image: a row of OSCNTAB.
 
-    overscan: Overscan
-    region: Region
+    Attributes
+    ----------
+    trim_x, trim_y
+        Columns and rows to cut off at both sides.
+    amplifiers
+        For each amplifier of the chip, left to right.
+    """
+
+    trim_x: tuple[int, int]
+    trim_y: tuple[int, int]
+    amplifiers: tuple[Overscan, ...]
+
+    def science_region(self, shape: tuple[int, int]) -> Region:
+        """Return what is left of an image of this shape when it is trimmed."""
+        ny, nx = shape
+        return Region(self.trim_y[0], ny - self.trim_y[1], self.trim_x[0], nx - self.trim_x[1])
 
 
 def select_ccd(table: Table, header: Mapping[str, Any], chip: int) -> CcdParameters:
-    """Return the row for amplifier, gain, offsets and chip of an exposure; binning is ignored.
+    """Return the row for amplifiers, gain, offsets and chip of an exposure; binning is ignored.
 
     Parameters
     ----------
     header
-        Primary header: CCDAMP, CCDGAIN, CCDOFSTA..D.
+        Primary header: DETECTOR, CCDAMP, CCDGAIN, CCDOFSTA..D.
     chip
         CCDCHIP.
 
@@ -87,22 +125,26 @@ def select_ccd(table: Table, header: Mapping[str, Any], chip: int) -> CcdParamet
     ------
     MissingReference
         No row fits, or a column is absent.
+    DataError
+        CCDAMP names no amplifier of this chip, or something else than A to D; gain or read
+        noise of the row are not usable.
+    UnsupportedMode
+        Two or four amplifiers read an HRC image.
     """
+    ccdamp = str(read_keyword(header, "CCDAMP")).upper()
+    sides = _sides(str(read_keyword(header, "DETECTOR")).upper(), ccdamp, chip)
     wanted = {
-        "CCDAMP": str(read_keyword(header, "CCDAMP")).upper(),
+        "CCDAMP": ccdamp,
         "CCDGAIN": np.float32(read_keyword(header, "CCDGAIN")),
         "CCDCHIP": chip,
         **{f"CCDOFST{a}": int(read_keyword(header, f"CCDOFST{a}")) for a in AMPLIFIERS},
     }
     row = _first(table, wanted)
-    amplifier = str(wanted["CCDAMP"])
-    gain = np.float32(table.column("ATODGN" + amplifier)[row])
-    level = np.float32(table.column("CCDBIAS" + amplifier)[row])
     return CcdParameters(
-        amplifier=amplifier,
-        gain=float(gain),
-        read_noise=float(np.float32(table.column("READNSE" + amplifier)[row])),
-        default_level=float(level * gain),
+        ccdamp=ccdamp,
+        chip=chip,
+        amplifiers=tuple(_amplifier(table, row, letter) for letter in ccdamp),
+        sides=sides,
         saturation=int(table.column("ATODSAT")[row]),
         amp_x=int(table.column("AMPX")[row]),
         amp_y=int(table.column("AMPY")[row]),
@@ -111,13 +153,50 @@ def select_ccd(table: Table, header: Mapping[str, Any], chip: int) -> CcdParamet
     )
 
 
+def _sides(detector: str, ccdamp: str, chip: int) -> str:
+    """Return the letters of the amplifiers that can read a chip, left to right."""
+    if not ccdamp or "".join(a for a in AMPLIFIERS if a in ccdamp) != ccdamp:
+        raise DataError(
+            "CCDAMP is not a set of amplifiers", expected="letters of ABCD in order", found=ccdamp
+        )
+    if detector == "HRC":
+        if len(ccdamp) > 1:
+            raise UnsupportedMode("an HRC image of several amplifiers", found=f"CCDAMP {ccdamp}")
+        return ccdamp
+    sides = WFC_SIDES.get(chip, "")
+    if not set(sides) & set(ccdamp):
+        raise DataError(
+            f"no amplifier of CCDAMP {ccdamp} reads chip {chip}",
+            expected=sides or "chip 1 or 2",
+            found=ccdamp,
+        )
+    return sides
+
+
+def _amplifier(table: Table, row: int, letter: str) -> Amplifier:
+    gain, noise, level = (
+        np.float32(table.column(name + letter)[row]) for name in ("ATODGN", "READNSE", "CCDBIAS")
+    )
+    try:
+        return Amplifier(letter, float(gain), float(noise), float(level * gain))
+    except DataError as problem:
+        raise DataError(
+            f"{problem.message}, says the CCD table",
+            path=table.path,
+            expected=problem.expected,
+            found=problem.found,
+        ) from problem
+
+
 def select_overscan(
-    table: Table, ccd: CcdParameters, chip: int, shape: tuple[int, int]
+    table: Table, ccd: CcdParameters, readout: Readout, shape: tuple[int, int]
 ) -> OverscanRow | None:
-    """Return the overscan of an image of this amplifier, chip and raw size; None without a row.
+    """Return the overscan of an image of this chip and raw size; None without a row.
 
     Parameters
     ----------
+    readout
+        The amplifiers of the image (:meth:`CcdParameters.readout`).
     shape
         Raw rows and columns (ny, nx). Binned images are refused before.
 
@@ -127,7 +206,7 @@ def select_overscan(
         A column is absent.
     """
     ny, nx = shape
-    wanted = {"CCDAMP": ccd.amplifier, "CCDCHIP": chip, "BINX": 1, "BINY": 1, "NX": nx, "NY": ny}
+    wanted = {"CCDAMP": ccd.ccdamp, "CCDCHIP": ccd.chip, "BINX": 1, "BINY": 1, "NX": nx, "NY": ny}
     rows = np.flatnonzero(_fits(table, wanted))
     if rows.size == 0:
         return None
@@ -136,14 +215,18 @@ def select_overscan(
     def pair(name: str) -> tuple[int, int]:
         return int(table.column(name + "1")[row]), int(table.column(name + "2")[row])
 
-    overscan = Overscan(
-        trim_x=pair("TRIMX"),
-        trim_y=pair("TRIMY"),
-        bias_sections=_bias_sections(pair("BIASSECTA"), pair("BIASSECTB")),
-        virtual_x=_from_zero(pair("VX")),
-        virtual_y=_from_zero(pair("VY")),
+    trim_x, trim_y = pair("TRIMX"), pair("TRIMY")
+    regions = _amplifier_regions(trim_x, trim_y, ccd, readout, shape)
+    sections = _bias_sections(pair("BIASSECTA"), pair("BIASSECTB"), len(regions))
+    virtual = _from_zero(pair("VX")), _from_zero(pair("VY"))
+    return OverscanRow(
+        trim_x=trim_x,
+        trim_y=trim_y,
+        amplifiers=tuple(
+            Overscan(region, section, *virtual)
+            for region, section in zip(regions, sections, strict=True)
+        ),
     )
-    return OverscanRow(overscan, _science_region(overscan, ccd, shape))
 
 
 def select_bad_runs(table: Table, header: Mapping[str, Any], chip: int) -> tuple[BadRun, ...]:
@@ -197,19 +280,34 @@ def _grid(table: Table, parameter: int, row: int) -> tuple[float, ...]:
     return tuple(map(float, values[:count]))
 
 
-def _science_region(overscan: Overscan, ccd: CcdParameters, shape: tuple[int, int]) -> Region:
-    """Return the pixels of the amplifier, as calacs doblev bounds them."""
-    (x0, x_end), (y0, y_end) = overscan.trim_x, overscan.trim_y
+def _amplifier_regions(
+    trim_x: tuple[int, int],
+    trim_y: tuple[int, int],
+    ccd: CcdParameters,
+    readout: Readout,
+    shape: tuple[int, int],
+) -> tuple[Region, ...]:
+    """Return the science pixels of each amplifier, left to right, as calacs doblev bounds them."""
     ny, nx = shape
     amp_x = min(ccd.amp_x, nx)
-    x1 = min(amp_x + x0, nx) if amp_x else nx - x_end
-    y1 = min(ccd.amp_y + y0, ny) if ccd.amp_y else ny - y_end
-    return Region(y0, y1, x0, x1)
+    middle = min(amp_x + trim_x[0], nx)
+    y0, y1 = trim_y[0], min(ccd.amp_y + trim_y[0], ny) if ccd.amp_y else ny - trim_y[1]
+    if len(readout.amplifiers) == 1:
+        return (Region(y0, y1, trim_x[0], middle if amp_x else nx - trim_x[1]),)
+    return Region(y0, y1, trim_x[0], middle), Region(y0, y1, middle, nx - trim_x[1])
 
 
-def _bias_sections(left: tuple[int, int], right: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    """Return the sections that are given, left one first: for one amplifier both are used."""
-    return tuple(_from_zero(section) for section in (left, right) if section[1] > 0)
+def _bias_sections(
+    left: tuple[int, int], right: tuple[int, int], amplifiers: int
+) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """Return the bias sections of each amplifier: one uses all that are given, left one first.
+
+    A section that is not given is (-1, -1), which has no columns.
+    """
+    if amplifiers == 1:
+        given = tuple(_from_zero(section) for section in (left, right) if section[1] > 0)
+        return (given or (_from_zero(left),),)
+    return (_from_zero(left),), (_from_zero(right),)
 
 
 def _from_zero(pair: tuple[int, int]) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,33 @@ from typing import Any
 
 from calib.errors import ConfigError
 from calib.instruments.reference_set import NO_FILE
+from calib.instruments.row_work import RowWork
 from calib.instruments.state import Combination, ExposureState
 from calib.switches import Overrides, Switch, read_switch
 
 StepFunction = Callable[..., Any]
 Parameters = Mapping[str, Any]
+
+
+class Kind(enum.Enum):
+    """What a step has to do with pixels: decides which steps share a pass over them.
+
+    Attributes
+    ----------
+    WHOLE
+        It takes and gives whole images.
+    HEADERS
+        It neither reads nor changes pixels.
+    ROWS
+        It treats each row by itself, and has a :class:`RowWork`.
+    MEASURED_ROWS
+        The same, but its work is made from the pixels as all steps before it leave them.
+    """
+
+    WHOLE = "whole"
+    HEADERS = "headers"
+    ROWS = "rows"
+    MEASURED_ROWS = "measured rows"
 
 
 @dataclass(frozen=True)
@@ -27,7 +50,10 @@ class Step:
         Verb and object, such as ``subtract_dark``; unique in the recipe.
     function
         Takes the state (and the parameters, where there are any) and returns a new one. In
-        a phase that combines: takes all states and the parameters, returns a Combination.
+        a phase that combines: takes all states and the parameters, returns a Combination. Of
+        a row-wise step: returns its :class:`RowWork`.
+    kind
+        What the function has to do with pixels (:class:`Kind`).
     switch
         Keyword that must be PERFORM; None: always done.
     references
@@ -46,6 +72,7 @@ class Step:
 
     name: str
     function: StepFunction
+    kind: Kind = Kind.WHOLE
     switch: str | None = None
     references: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
@@ -60,12 +87,23 @@ class Step:
         """Name without its verb: ``bias_level`` of ``subtract_bias_level``."""
         return self.name.partition("_")[2] or self.name
 
+    @property
+    def is_row_wise(self) -> bool:
+        """Whether it treats each row by itself."""
+        return self.kind in {Kind.ROWS, Kind.MEASURED_ROWS}
+
     def call(self, state: ExposureState, parameters: Any) -> ExposureState:
-        """Carry out the step."""
-        made: ExposureState = (
-            self.function(state) if parameters is None else self.function(state, parameters)
-        )
+        """Carry out a step that is not row-wise."""
+        made: ExposureState = self._apply(state, parameters)
         return made
+
+    def work(self, state: ExposureState, parameters: Any) -> RowWork:
+        """Return the work of a row-wise step."""
+        made: RowWork = self._apply(state, parameters)
+        return made
+
+    def _apply(self, state: ExposureState, parameters: Any) -> Any:
+        return self.function(state) if parameters is None else self.function(state, parameters)
 
     def combine(self, states: Sequence[ExposureState], parameters: Any) -> Combination:
         """Carry out a step that combines exposures."""
@@ -91,29 +129,6 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Fusion:
-    """Consecutive steps whose pixels are made in one pass.
-
-    Attributes
-    ----------
-    steps
-        Names in the order of the recipe.
-    compute
-        Takes the state and the parameters by step name, returns what `records` need.
-    records
-        For each step: takes the state and that result, returns the state with the headers
-        (and, at the last step at the latest, the pixels) as the step itself leaves them.
-    accepts
-        Whether the pass can do this state; otherwise the steps are done one by one.
-    """
-
-    steps: tuple[str, ...]
-    compute: Callable[[ExposureState, Parameters], Any]
-    records: tuple[Callable[[ExposureState, Any], ExposureState], ...]
-    accepts: Callable[[ExposureState], bool]
-
-
-@dataclass(frozen=True)
 class Recipe:
     """Calibration of one detector.
 
@@ -127,8 +142,6 @@ class Recipe:
         Steps in order.
     refuses
         Says of a header why its mode is not covered; None where it is.
-    fusions
-        Faster ways to do some consecutive steps with the same bits.
     other_switches
         Switches of the detector's headers that no step of this recipe has, but that a user
         may set: ``refuses`` looks at them.
@@ -146,7 +159,6 @@ class Recipe:
     detector: str
     phases: tuple[Phase, ...]
     refuses: Callable[[Mapping[str, Any]], str | None]
-    fusions: tuple[Fusion, ...] = ()
     other_switches: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
 
@@ -223,7 +235,7 @@ class Recipe:
         return self._insert(name, step, 0)
 
     def replace(self, name: str, step: Step) -> Recipe:
-        """Return a recipe with another step in place of a named one; it is no longer fused."""
+        """Return a recipe with another step in place of a named one."""
         self.step(name)
         phases = tuple(
             dataclasses.replace(
@@ -231,8 +243,7 @@ class Recipe:
             )
             for phase in self.phases
         )
-        fusions = tuple(fusion for fusion in self.fusions if name not in fusion.steps)
-        return dataclasses.replace(self, phases=phases, fusions=fusions)
+        return dataclasses.replace(self, phases=phases)
 
     def required_references(
         self, header: Mapping[str, Any], *, combined: bool = False

@@ -9,7 +9,13 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from calib.errors import MissingReference, ReferenceUnavailable
-from calib.fitsfile import ReferenceFile, Table, primary_header, read_reference, read_table
+from calib.fitsfile import ReferenceImage, Table, primary_header
+from calib.instruments.reference_memory import (
+    MEMORY,
+    FileVersion,
+    read_remembered_table,
+    version_of,
+)
 from calib.records import ExposureReferences, ReferenceUse
 
 NO_FILE = ("", "N/A")  # a keyword that names no file (hstcal: any case)
@@ -86,13 +92,13 @@ class ReferenceSet:
         """Whether a file is named and is not a placeholder."""
         return self.is_named(keyword) and not self.pedigree(keyword).is_dummy
 
-    def image(self, keyword: str, chip: int) -> ReferenceFile:
-        """Read the image of a chip."""
-        return read_reference(self.path(keyword), chip)
+    def image(self, keyword: str, chip: int) -> ReferenceImage:
+        """Open the image of a chip; its rows are read when they are wanted."""
+        return MEMORY.image(self.path(keyword), chip)
 
     def table(self, keyword: str, extension: int | str = 1) -> Table:
         """Read a table."""
-        return read_table(self.path(keyword), extension)
+        return read_remembered_table(self.path(keyword), extension)
 
     def history(self, keyword: str) -> tuple[str, ...]:
         """Return the HISTORY lines about a file: name, PEDIGREE, DESCRIP (as calacs writes)."""
@@ -108,11 +114,11 @@ def reference_set(exposure: ExposureReferences) -> ReferenceSet:
 
 
 @functools.lru_cache(maxsize=256)
-def _read_pedigree(path: Path, _changed: int) -> Pedigree:
-    header = primary_header(path)
+def _read_pedigree(version: FileVersion) -> Pedigree:
+    header = primary_header(version.path)
     return Pedigree(*(str(header.get(keyword, "")).strip() for keyword in ("PEDIGREE", "DESCRIP")))
 
 
 def _pedigree(path: Path) -> Pedigree:
     """Return what the file says of itself; remembered until the file changes."""
-    return _read_pedigree(path, path.stat().st_mtime_ns)
+    return _read_pedigree(version_of(path))

@@ -4,27 +4,50 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from calib.errors import DataError, MissingReference, UnsupportedMode
-from calib.fitsfile import Exposure, read_exposure, write_exposure
-from calib.image import Header, Image, Imset
+from calib.errors import DataError, MissingReference
+from calib.fitsfile import Exposure, ReferenceImage, read_exposure, write_exposure
+from calib.image import Float, Header, Image, Imset
 from calib.instruments.acs_tables import CcdParameters, OverscanRow
 from calib.instruments.reference_set import ReferenceSet
-from calib.steps.section import Offset, PixelMapping, cut_reference, find_offset
+from calib.steps.section import Offset, PixelMapping, find_offset
 from calib.switches import Switch, read_keyword, read_switch
 
 
-class ReferencePart(NamedTuple):
-    """Part of a reference image, and where it lies in the whole."""
+@dataclass(frozen=True)
+class ReferencePart:
+    """Part of a reference image that belongs to an exposure; rows are read when wanted.
 
-    image: Image
+    Attributes
+    ----------
+    image, offset
+        The whole, and where the part lies in it.
+    width
+        Columns of the part.
+    """
+
+    image: ReferenceImage
     offset: Offset
+    width: int
+
+    def rows(self, first: int, end: int) -> Image:
+        """Return SCI, ERR and DQ of some rows of the part."""
+        whole = self.image.rows(first + self.offset.y, end + self.offset.y)
+        if whole.shape[1] == self.width:
+            return whole
+        return whole.cut(slice(None), slice(self.offset.x, self.offset.x + self.width))
+
+    def signal(self, first: int, end: int) -> Float:
+        """Return SCI alone of some rows of the part."""
+        whole = self.image.signal(first + self.offset.y, end + self.offset.y)
+        part = whole[:, self.offset.x : self.offset.x + self.width]
+        return np.ascontiguousarray(part)
 
 
 def single(value: float) -> float | None:
@@ -40,19 +63,22 @@ class ExposureState:
     """One exposure between two steps; never changed in place.
 
     The pixels and headers round-trip through FITS (:func:`save_state`, :func:`load_state`);
-    `ccd` and `overscan` are found again in the tables by the preparing steps.
+    `ccds` and `overscans` are found again in the tables by the preparing steps.
 
     Attributes
     ----------
     dataset, path
         Name of the exposure and file it was read from, for messages.
     primary, imsets
-        Headers and pixels.
+        Headers and pixels; the image sets in order of EXTVER (WFC: chip 2, chip 1).
     references
         Reference files by keyword.
-    ccd, overscan
-        Rows of the CCD and overscan tables; None before they are read, or where no overscan
-        row fits.
+    ccds, overscans
+        Rows of the CCD and overscan tables by image set; empty before they are read. None
+        where no overscan row fits.
+    shapes
+        Sizes by image set that the pixels will have when the pending row-wise steps are done;
+        empty where none changes them.
     notes
         HISTORY lines of the running step.
     warnings
@@ -66,63 +92,22 @@ class ExposureState:
     primary: Header
     imsets: tuple[Imset, ...]
     references: ReferenceSet
-    ccd: CcdParameters | None = None
-    overscan: OverscanRow | None = None
+    ccds: tuple[CcdParameters, ...] = ()
+    overscans: tuple[OverscanRow | None, ...] = ()
+    shapes: tuple[tuple[int, int], ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     skipped: str | None = None
 
     @property
-    def imset(self) -> Imset:
-        """The only image set.
-
-        Raises
-        ------
-        UnsupportedMode
-            There are several.
-        """
-        if len(self.imsets) != 1:
-            raise UnsupportedMode(
-                "this recipe takes exposures with one image set",
-                dataset=self.dataset,
-                path=self.path,
-                expected=1,
-                found=len(self.imsets),
-            )
-        return self.imsets[0]
+    def chips(self) -> tuple[Chip, ...]:
+        """The image sets, one by one."""
+        return tuple(Chip(self, index) for index in range(len(self.imsets)))
 
     @property
-    def image(self) -> Image:
-        """Pixels of the only image set."""
-        return self.imset.image
-
-    @property
-    def ccd_row(self) -> CcdParameters:
-        """Row of the CCD table.
-
-        Raises
-        ------
-        DataError
-            It has not been read.
-        """
-        if self.ccd is None:
-            raise DataError("the CCD table has not been read", dataset=self.dataset)
-        return self.ccd
-
-    @property
-    def serious(self) -> int:
-        """Mask of serious flags (SDQFLAGS)."""
-        return int(read_keyword(self.imset.sci, "SDQFLAGS"))
-
-    @property
-    def chip(self) -> int:
-        """CCDCHIP."""
-        return int(read_keyword(self.imset.sci, "CCDCHIP"))
-
-    @property
-    def pixel_mapping(self) -> PixelMapping:
-        """Mapping from detector to image pixels."""
-        return pixel_mapping(self.imset.sci)
+    def images(self) -> tuple[Image, ...]:
+        """Pixels of the image sets."""
+        return tuple(imset.image for imset in self.imsets)
 
     def value(self, keyword: str) -> Any:
         """Return a value of the primary header, or its default for old raws."""
@@ -132,27 +117,14 @@ class ExposureState:
         """Return a switch of the primary header."""
         return read_switch(self.primary, keyword)
 
-    def reference(self, keyword: str) -> ReferencePart:
-        """Return the part of a reference image that belongs to the exposure.
+    def with_imsets(self, imsets: Sequence[Imset]) -> ExposureState:
+        """Return the state with other image sets."""
+        return dataclasses.replace(self, imsets=tuple(imsets))
 
-        Raises
-        ------
-        MissingReference
-            No file is named, or it has another chip or binning, or is too small.
-        """
-        file = self.references.image(keyword, self.chip)
-        shape, whole = self.image.shape, file.image.shape
-        try:
-            offset = find_offset(self.pixel_mapping, pixel_mapping(file.header), shape, whole)
-        except MissingReference as error:
-            error.path = str(self.references.path(keyword))
-            error.message = f"{keyword}: {error.message}"
-            raise
-        return ReferencePart(cut_reference(file.image, offset, shape), offset)
-
-    def with_image(self, image: Image) -> ExposureState:
+    def with_images(self, images: Sequence[Image]) -> ExposureState:
         """Return the state with other pixels."""
-        return self._with_imset(dataclasses.replace(self.imset, image=image))
+        pairs = zip(self.imsets, images, strict=True)
+        return self.with_imsets([dataclasses.replace(imset, image=image) for imset, image in pairs])
 
     def with_primary(
         self, values: Mapping[str, Any], comments: Mapping[str, str] | None = None
@@ -161,19 +133,29 @@ class ExposureState:
         return dataclasses.replace(self, primary=self.primary.with_values(values, comments))
 
     def with_science(
-        self, values: Mapping[str, Any], comments: Mapping[str, str] | None = None
+        self,
+        values: Sequence[Mapping[str, Any]],
+        comments: Mapping[str, str] | None = None,
     ) -> ExposureState:
-        """Return the state with values in the SCI header."""
-        imset = self.imset
-        return self._with_imset(
-            dataclasses.replace(imset, sci=imset.sci.with_values(values, comments))
+        """Return the state with values in the SCI headers, one mapping per image set."""
+        return self.with_imsets(
+            [
+                dataclasses.replace(imset, sci=imset.sci.with_values(own, comments))
+                for imset, own in zip(self.imsets, values, strict=True)
+            ]
         )
 
-    def with_headers(self, names: tuple[str, ...], values: Mapping[str, Any]) -> ExposureState:
-        """Return the state with values in some of the headers ``sci err dq``."""
-        imset = self.imset
-        changed: dict[str, Any] = {name: getattr(imset, name).with_values(values) for name in names}
-        return self._with_imset(dataclasses.replace(imset, **changed))
+    def with_headers(
+        self, names: tuple[str, ...], values: Sequence[Mapping[str, Any]]
+    ) -> ExposureState:
+        """Return the state with values in some headers ``sci err dq``, one mapping per imset."""
+        imsets = []
+        for imset, own in zip(self.imsets, values, strict=True):
+            changed: dict[str, Any] = {
+                name: getattr(imset, name).with_values(own) for name in names
+            }
+            imsets.append(dataclasses.replace(imset, **changed))
+        return self.with_imsets(imsets)
 
     def with_history(self, *lines: str) -> ExposureState:
         """Return the state with HISTORY lines in the primary header."""
@@ -195,8 +177,84 @@ class ExposureState:
         """Return the state under another name."""
         return dataclasses.replace(self, dataset=dataset)
 
-    def _with_imset(self, imset: Imset) -> ExposureState:
-        return dataclasses.replace(self, imsets=(imset,))
+
+@dataclass(frozen=True)
+class Chip:
+    """One image set of an exposure, with what belongs to it.
+
+    Attributes
+    ----------
+    state, index
+        The exposure, and which of its image sets.
+    """
+
+    state: ExposureState
+    index: int
+
+    @property
+    def imset(self) -> Imset:
+        """Pixels and headers."""
+        return self.state.imsets[self.index]
+
+    @property
+    def image(self) -> Image:
+        """Pixels."""
+        return self.imset.image
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns, after the pending row-wise steps."""
+        return self.state.shapes[self.index] if self.state.shapes else self.image.shape
+
+    @property
+    def number(self) -> int:
+        """CCDCHIP."""
+        return int(read_keyword(self.imset.sci, "CCDCHIP"))
+
+    @property
+    def serious(self) -> int:
+        """Mask of serious flags (SDQFLAGS)."""
+        return int(read_keyword(self.imset.sci, "SDQFLAGS"))
+
+    @property
+    def mapping(self) -> PixelMapping:
+        """Mapping from detector to image pixels."""
+        return pixel_mapping(self.imset.sci)
+
+    @property
+    def ccd(self) -> CcdParameters:
+        """Row of the CCD table.
+
+        Raises
+        ------
+        DataError
+            It has not been read.
+        """
+        if not self.state.ccds:
+            raise DataError("the CCD table has not been read", dataset=self.state.dataset)
+        return self.state.ccds[self.index]
+
+    @property
+    def overscan(self) -> OverscanRow | None:
+        """Row of the overscan table; None where there is none, or it has not been read."""
+        return self.state.overscans[self.index] if self.state.overscans else None
+
+    def reference(self, keyword: str) -> ReferencePart:
+        """Find the part of a reference image that belongs to the image set.
+
+        Raises
+        ------
+        MissingReference
+            No file is named, or it has another chip or binning, or is too small.
+        """
+        image = self.state.references.image(keyword, self.number)
+        try:
+            offset = find_offset(self.mapping, pixel_mapping(image.header), self.shape, image.shape)
+        except MissingReference as error:
+            error.path = str(self.state.references.path(keyword))
+            error.message = f"{keyword}: {error.message}"
+            raise
+        return ReferencePart(image, offset, self.shape[1])
 
 
 class Combination(NamedTuple):

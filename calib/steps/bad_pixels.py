@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from calib.arithmetic.flags import flag_if
 from calib.compiled import Planes, compiled, planes
@@ -20,6 +21,8 @@ from calib.image import Flags, Image
 NO_ROW_FLAG = 64
 
 ALONG_X, ALONG_Y = 1, 2  # AXIS of a BPIXTAB row
+
+BadRuns = npt.NDArray[np.int64]
 
 
 class BadRun(NamedTuple):
@@ -65,54 +68,68 @@ def _flag_at_least(image: Planes, limit: int, bit: int, dq: Flags) -> None:
             dq[y, x] = flag_if(image.dq[y, x], image.sci[y, x] >= limit, bit)
 
 
-def flag_bad_pixels(image: Image, runs: Iterable[BadRun], offset: tuple[float, float]) -> Image:
-    """Add the flags of bad pixel runs; what lies outside the image is left out.
+def flag_bad_pixels(image: Image, runs: BadRuns, first_row: int = 0) -> Image:
+    """Add the flags of bad pixel runs; what lies outside the image is left out; row-wise.
+
+    Parameters
+    ----------
+    runs
+        Of :func:`place_runs`, in image coordinates.
+    first_row
+        Row of the whole image at which this part of it begins.
+    """
+    dq = np.array(image.dq, np.int16, order="C")
+    _flag_runs(runs, first_row, dq)
+    return Image(image.sci, image.err, dq, image.unit)
+
+
+def place_runs(runs: Iterable[BadRun], offset: tuple[float, float]) -> BadRuns:
+    """Return runs in image coordinates: shape (n, 5) of x, y, length, axis, flag.
 
     Parameters
     ----------
     runs
         Rows of the table that fit the exposure.
     offset
-        LTV1 and LTV2: image = detector + offset (overscan, subarray).
+        LTV1 and LTV2: image = detector + offset (overscan, subarray). The sum is cut towards
+        zero, as C converts.
 
     Raises
     ------
     DataError
         A run has no length, or an axis other than 1 and 2.
     """
-    dq = image.dq.copy()
-    for run in runs:
-        _check_run(run)
-        _flag_run(dq, run, offset)
-    return Image(image.sci, image.err, dq, image.unit)
+    placed = [_placed(run, offset) for run in runs]
+    return np.array(placed, np.int64).reshape(-1, len(BadRun._fields))
 
 
-def flag_no_table_row(image: Image) -> Image:
-    """Flag one pixel with 64, as calacs does where no row of the table fits the exposure.
-
-    The program does so because it could not go on without any bad pixel; we keep the pixel
-    (1, 1) counted from 0, so that the flags are equal.
-    """
-    dq = image.dq.copy()
-    dq[1, 1] |= NO_ROW_FLAG
-    return Image(image.sci, image.err, dq, image.unit)
-
-
-def _check_run(run: BadRun) -> None:
+def _placed(run: BadRun, offset: tuple[float, float]) -> tuple[int, ...]:
     if run.axis not in {ALONG_X, ALONG_Y} or run.length < 1:
         raise DataError(
             "the bad pixel table has an impossible row",
             expected="AXIS 1 or 2, LENGTH > 0",
             found=run,
         )
+    return int(run.x + offset[0]), int(run.y + offset[1]), run.length, run.axis, run.flag
 
 
-def _flag_run(dq: Flags, run: BadRun, offset: tuple[float, float]) -> None:
+def flag_no_table_row(image: Image, first_row: int = 0) -> Image:
+    """Flag one pixel with 64, as calacs does where no row of the table fits the exposure.
+
+    The program does so because it could not go on without any bad pixel; we keep the pixel
+    (1, 1) counted from 0, so that the flags are equal.
+    """
+    return flag_bad_pixels(image, np.array([[1, 1, 1, ALONG_X, NO_ROW_FLAG]]), first_row)
+
+
+@compiled("void", "i8[:,:]", "i8", "out i2[:,:]")
+def _flag_runs(runs: BadRuns, first_row: int, dq: Flags) -> None:
     ny, nx = dq.shape
-    x, y = int(run.x + offset[0]), int(run.y + offset[1])  # towards zero, as C converts
-    along, across, size, breadth = (x, y, nx, ny) if run.axis == ALONG_X else (y, x, ny, nx)
-    if not 0 <= across < breadth:
-        return
-    part = slice(max(along, 0), max(0, min(along + run.length, size)))
-    line = dq[across, part] if run.axis == ALONG_X else dq[part, across]
-    line |= np.int16(run.flag)
+    for k in range(runs.shape[0]):
+        x0, y0 = runs[k, 0], runs[k, 1] - first_row
+        along_x = runs[k, 3] == ALONG_X
+        x1 = x0 + (runs[k, 2] if along_x else 1)
+        y1 = y0 + (1 if along_x else runs[k, 2])
+        for y in range(max(y0, 0), min(y1, ny)):
+            for x in range(max(x0, 0), min(x1, nx)):
+                dq[y, x] |= runs[k, 4]

@@ -10,7 +10,7 @@ from calib.image import Image
 
 
 def subtract_bias(image: Image, bias: Image) -> Image:
-    """Subtract a bias image of the same shape and unit.
+    """Subtract a bias image of the same shape and unit; row-wise.
 
     Parameters
     ----------

@@ -1,14 +1,15 @@
 """Bias level: a line fitted to the overscan columns, and its drift along the rows (BLEVCORR).
 
-For one amplifier per image: HRC, and WFC subarrays without the later corrections. Each row
-of the overscan gives a median, a straight line is fitted to them; the virtual overscan
-above the image gives the slope along the rows. Sources: ACS Data Handbook 3.4.4; calacs
-doblev, blevfit, blevdrift.
+For HRC, WFC before Servicing Mission 4, and WFC subarrays without the later corrections. Each
+amplifier has its own columns and line: each row of its overscan gives a median, a straight
+line is fitted to them; the virtual overscan gives the slope along the rows. Sources: ACS Data
+Handbook 3.4.4; calacs doblev, blevfit, blevdrift.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,24 +21,26 @@ from calib.arithmetic.signal import subtract_level
 from calib.compiled import Planes, compiled, planes
 from calib.image import Float, Image
 from calib.steps.line import Doubles, fit_line
+from calib.steps.readout import Amplifier, of_columns
 from calib.steps.section import Region
 
 
 class Overscan(NamedTuple):
-    """Where the overscan of an image lies: a row of OSCNTAB, counted from 0, ends included.
+    """What one amplifier of an image has to do with the overscan, counted from 0.
 
     Attributes
     ----------
-    trim_x, trim_y
-        Columns and rows to cut off at both sides.
+    region
+        Its science pixels.
     bias_sections
-        First and last column of one or two bias sections; the first one anchors the drift.
+        First and last column of one or two bias sections, ends included; the first one
+        anchors the drift.
     virtual_x, virtual_y
-        Columns and rows of the virtual overscan; (0, 0) or less where there is none.
+        First and last column and row of the virtual overscan, ends included; (-1, -1) or
+        less where there is none.
     """
 
-    trim_x: tuple[int, int]
-    trim_y: tuple[int, int]
+    region: Region
     bias_sections: tuple[tuple[int, int], ...]
     virtual_x: tuple[int, int] = (-1, -1)
     virtual_y: tuple[int, int] = (-1, -1)
@@ -66,85 +69,94 @@ class BiasLevelParameters:
     match_rows: bool = False
 
 
-@dataclass(frozen=True)
-class BiasLevel:
-    """What was found in the overscan.
+class BiasLevel(NamedTuple):
+    """What was found in the overscan of one amplifier.
 
     Attributes
     ----------
+    region
+        Its science pixels, from which the level is to be subtracted.
     slope, intercept
         Level [electrons] at row y: intercept + slope * (y - middle_row).
     middle_row
         Row at which the line has the value of the intercept.
     drift, zero_column
         Change per column [electrons], and the column at which it is 0.
-    from_overscan
-        False where the default of the CCD table was used: no overscan, or no fit.
     has_drift
         Whether the virtual overscan gave a slope.
     mean
-        Mean level of the image [electrons] (MEANBLEV, BIASLEVx).
+        Mean level [electrons] (BIASLEVx).
     """
 
+    region: Region
     slope: float
     intercept: float
     middle_row: float
     drift: float = 0.0
     zero_column: float = 0.0
-    from_overscan: bool = True
     has_drift: bool = False
     mean: float = 0.0
 
 
-def fit_bias_level(
+def fit_bias_levels(
     image: Image,
-    overscan: Overscan,
-    region: Region,
+    overscans: Sequence[Overscan],
+    amplifiers: Sequence[Amplifier],
     serious: int,
-    *,
-    read_noise: float,
-    default: float,
     parameters: BiasLevelParameters = BiasLevelParameters(),
-) -> BiasLevel:
-    """Fit the bias level of an image read out by one amplifier.
+) -> tuple[BiasLevel, ...]:
+    """Fit the bias level of each amplifier of an image.
 
     Parameters
     ----------
     image
-        In electrons, with overscan. Pixels with a serious flag are left out of the medians.
-    overscan
-        Where the bias columns and the virtual overscan lie.
-    region
-        The science pixels: rows of the fit, columns of the mean drift.
+        In electrons, the whole image with overscan. Pixels with a serious flag are left out
+        of the medians.
+    overscans, amplifiers
+        Where their bias columns, virtual overscan and science pixels lie; their read noise,
+        and the level where no line can be fitted. Left to right.
     serious
         Mask of flags that make a pixel bad (SDQFLAGS).
-    read_noise, default
-        Read noise, and level where no line can be fitted (bias of the CCD table times gain),
-        both in electrons.
 
     Returns
     -------
-    BiasLevel
-        The line and the drift; :func:`subtract_bias_level` applies them.
+    tuple of BiasLevel
+        :func:`subtract_bias_levels` applies them.
     """
-    rows, good = row_medians(image, overscan, region, serious)
-    keep = reject_outliers(rows, good, read_noise, parameters)
+    return tuple(
+        _fit(image, overscan, amplifier, serious, parameters)
+        for overscan, amplifier in zip(overscans, amplifiers, strict=True)
+    )
+
+
+def _fit(
+    image: Image,
+    overscan: Overscan,
+    amplifier: Amplifier,
+    serious: int,
+    parameters: BiasLevelParameters,
+) -> BiasLevel:
+    rows, good = row_medians(image, overscan, serious)
+    keep = reject_outliers(rows, good, amplifier.read_noise, parameters)
     line = fit_line(np.arange(rows.size) - rows.size // 2, rows, keep)
-    slope, intercept = (0.0, default) if line is None else line
+    slope, intercept = (0.0, amplifier.default_level) if line is None else line
     drift, has_drift = fit_drift(image, overscan, serious)
     first = overscan.bias_sections[0]
-    zero = (first[0] + first[1]) / 2.0
-    middle = rows.size // 2 + row_shift(region, parameters)
-    return BiasLevel(
+    level = BiasLevel(
+        region=overscan.region,
         slope=slope,
         intercept=intercept,
-        middle_row=middle,
+        middle_row=rows.size // 2 + row_shift(overscan.region, parameters),
         drift=drift,
-        zero_column=zero,
-        from_overscan=True,
+        zero_column=(first[0] + first[1]) / 2.0,
         has_drift=has_drift,
-        mean=_mean_level(region, (slope, intercept, middle), drift, zero),
     )
+    return level._replace(mean=_mean_level(level))
+
+
+def mean_level(levels: Sequence[BiasLevel]) -> float:
+    """Return the mean of the amplifiers' mean levels [electrons] (MEANBLEV)."""
+    return sum(level.mean for level in levels) / len(levels)
 
 
 def row_shift(region: Region, parameters: BiasLevelParameters) -> int:
@@ -191,9 +203,10 @@ def reject_outliers(
 
 
 def row_medians(
-    image: Image, overscan: Overscan, region: Region, serious: int
+    image: Image, overscan: Overscan, serious: int
 ) -> tuple[Doubles, npt.NDArray[np.bool_]]:
-    """Return the median of the bias columns for each row of the region, and where it exists."""
+    """Return the median of the bias columns for each science row, and where it exists."""
+    region = overscan.region
     columns = _columns(overscan.bias_sections, image.shape[1])
     values = np.zeros(region.y1 - region.y0)
     good = np.zeros(values.size, np.bool_)
@@ -202,7 +215,11 @@ def row_medians(
 
 
 def fit_drift(image: Image, overscan: Overscan, serious: int) -> tuple[float, bool]:
-    """Return the slope along the rows from the virtual overscan, and whether there is one."""
+    """Return the slope along the rows from the virtual overscan, and whether there is one.
+
+    A trap: OSCNTAB has one virtual overscan for a chip. Where two amplifiers share it, both get
+    the same slope, and the step between their levels is part of it, as in calacs.
+    """
     (x0, x1), (y0, y1) = overscan.virtual_x, overscan.virtual_y
     if (y0 <= 0 and y1 <= 0) or x1 <= x0 or y1 <= y0:
         return 0.0, False
@@ -213,42 +230,43 @@ def fit_drift(image: Image, overscan: Overscan, serious: int) -> tuple[float, bo
     return (0.0, False) if line is None else (line[0], True)
 
 
-def subtract_bias_level(image: Image, level: BiasLevel, region: Region) -> Image:
-    """Subtract a fitted level from the science pixels; overscan, errors and flags are kept.
+def subtract_bias_levels(image: Image, levels: Sequence[BiasLevel], first_row: int = 0) -> Image:
+    """Subtract fitted levels from the science pixels; overscan, errors and flags are kept.
+
+    Each row by itself.
 
     Parameters
     ----------
     image
-        In electrons; NaN stays NaN, flagged pixels are corrected too.
-    level
-        Of :func:`fit_bias_level`.
-    region
-        Science pixels.
+        Whole rows, in electrons; NaN stays NaN, flagged pixels are corrected too.
+    levels
+        Of :func:`fit_bias_levels`.
+    first_row
+        Row of the whole image that comes first here.
     """
     sci = np.array(image.sci, np.float32, order="C")
-    _subtract(planes(image), *levels_and_drifts(level, region), region.y0, region.x0, sci)
+    for level in levels:
+        y0, y1 = (min(max(y - first_row, 0), image.shape[0]) for y in level.region[:2])
+        rows = np.arange(y0 + first_row, y1 + first_row, dtype=np.float64)
+        columns = np.arange(level.region.x0, level.region.x1, dtype=np.float64)
+        levels_of_rows = (rows - level.middle_row) * level.slope + level.intercept
+        drifts = (columns - level.zero_column) * level.drift
+        _subtract(planes(image), levels_of_rows, drifts, y0, level.region.x0, sci)
     return Image(sci, image.err, image.dq, image.unit)
 
 
-def subtract_default_level(image: Image, level: float) -> Image:
-    """Subtract one level from every pixel, in 32 bits: images without overscan.
+def subtract_default_level(image: Image, level: Float) -> Image:
+    """Subtract one level per column from every pixel, in 32 bits: images without overscan.
+
+    Each row by itself.
 
     Parameters
     ----------
     level
-        Bias of the CCD table times gain [electrons].
+        Bias of the CCD table times gain [electrons], shape (nx,)
+        (:meth:`calib.steps.readout.Readout.per_column`).
     """
-    return Image(image.sci - np.float32(level), image.err, image.dq, image.unit)
-
-
-def levels_and_drifts(level: BiasLevel, region: Region) -> tuple[Doubles, Doubles]:
-    """Return the level of each row and the drift of each column of a region, in 64 bits."""
-    rows = np.arange(region.y0, region.y1, dtype=np.float64)
-    columns = np.arange(region.x0, region.x1, dtype=np.float64)
-    return (
-        (rows - level.middle_row) * level.slope + level.intercept,
-        (columns - level.zero_column) * level.drift,
-    )
+    return Image(image.sci - of_columns(level, image), image.err, image.dq, image.unit)
 
 
 def _columns(sections: tuple[tuple[int, int], ...], nx: int) -> npt.NDArray[np.int64]:
@@ -271,18 +289,16 @@ def _ordered_sum(values: Doubles) -> float:
     return float(np.add.accumulate(values)[-1]) if values.size else 0.0
 
 
-def _mean_level(
-    region: Region, line: tuple[float, float, float], drift: float, zero: float
-) -> float:
-    """Return the mean over rows of level + drift at half the width of the image.
+def _mean_level(level: BiasLevel) -> float:
+    """Return the mean over rows of level + drift at half the width of the amplifier's region.
 
     The drift is that of column nx/2 of the trimmed image, although columns are counted in
     the raw one: as calacs (DriftMean) writes it into MEANBLEV.
     """
-    slope, intercept, middle = line
+    region = level.region
     rows = np.arange(region.y0, region.y1, dtype=np.float64)
-    average_drift = ((region.x1 - region.x0) / 2.0 - zero) * drift
-    levels = (rows - middle) * slope + intercept + average_drift
+    average_drift = ((region.x1 - region.x0) / 2.0 - level.zero_column) * level.drift
+    levels = (rows - level.middle_row) * level.slope + level.intercept + average_drift
     return _ordered_sum(levels) / rows.size
 
 

@@ -7,25 +7,23 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from calib.arithmetic.error import add_in_quadrature
-from calib.arithmetic.flags import is_good, merge
+from calib.arithmetic.flags import merge
 from calib.arithmetic.signal import scale, subtract
 from calib.compiled import Planes, compiled, new_planes, planes
 from calib.image import Image
-from calib.steps.line import Doubles
+from calib.steps.totals import Totals, sum_good
 
 
 class Subtracted(NamedTuple):
-    """An image after subtraction, and the mean of what was subtracted [electrons]."""
+    """An image after subtraction, and the sums of what was subtracted over good pixels."""
 
     image: Image
-    mean: float
+    totals: Totals
 
 
 def subtract_dark(image: Image, dark: Image, seconds: float, serious: int) -> Subtracted:
-    """Subtract a dark rate times a dark time.
+    """Subtract a dark rate times a dark time; row-wise.
 
     Parameters
     ----------
@@ -41,32 +39,21 @@ def subtract_dark(image: Image, dark: Image, seconds: float, serious: int) -> Su
     Returns
     -------
     Subtracted
-        The image, and the mean of the scaled dark over good dark pixels (MEANDARK; 0 where
-        there is none).
+        The image, and the sums of the scaled dark over good dark pixels; their mean is
+        MEANDARK.
     """
     out = new_planes(image.shape)
-    sums = np.zeros(2)
-    _subtract_scaled(planes(image), planes(dark), seconds, serious, out, sums)
-    return Subtracted(Image(*out, unit=image.unit), mean_of(sums))
+    _subtract_scaled(planes(image), planes(dark), seconds, out)
+    totals = sum_good(dark.sci, dark.dq, seconds, serious)
+    return Subtracted(Image(*out, unit=image.unit), totals)
 
 
-def mean_of(sums: Doubles) -> float:
-    """Return sum / count, 0 for none."""
-    return float(sums[0] / sums[1]) if sums[1] else 0.0
-
-
-@compiled("void", "planes", "planes", "f4", "i4", "out planes", "out f8[:]")
-def _subtract_scaled(
-    image: Planes, dark: Planes, seconds: float, serious: int, out: Planes, sums: Doubles
-) -> None:
+@compiled("void", "planes", "planes", "f4", "out planes")
+def _subtract_scaled(image: Planes, dark: Planes, seconds: float, out: Planes) -> None:
     ny, nx = image.sci.shape
     for y in range(ny):
         for x in range(nx):
-            level = scale(dark.sci[y, x], seconds)
             error = scale(dark.err[y, x], seconds)
-            out.sci[y, x] = subtract(image.sci[y, x], level)
+            out.sci[y, x] = subtract(image.sci[y, x], scale(dark.sci[y, x], seconds))
             out.err[y, x] = add_in_quadrature(image.err[y, x], error)
             out.dq[y, x] = merge(image.dq[y, x], dark.dq[y, x])
-            if is_good(dark.dq[y, x], serious):
-                sums[0] += level
-                sums[1] += 1.0

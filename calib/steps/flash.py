@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from calib.image import Flags, Float, Image
+from calib.image import Image
 from calib.steps.dark import Subtracted, subtract_dark
+from calib.steps.totals import Totals
 
 
 def subtract_flash(image: Image, flash: Image, seconds: float, serious: int) -> Subtracted:
-    """Subtract a flash rate times a flash duration.
+    """Subtract a flash rate times a flash duration; row-wise.
 
     Parameters
     ----------
@@ -28,24 +29,26 @@ def subtract_flash(image: Image, flash: Image, seconds: float, serious: int) -> 
     Returns
     -------
     Subtracted
-        The image, and the mean of the scaled flash as :func:`mean_by_rows` takes it.
+        The image, and the sums of the scaled flash over good pixels; MEANFLSH is their
+        :func:`mean_by_rows`.
     """
-    image = subtract_dark(image, flash, seconds, serious).image
-    scaled = flash.sci * np.float32(seconds)
-    return Subtracted(image, mean_by_rows(scaled, flash.dq, serious))
+    return subtract_dark(image, flash, seconds, serious)
 
 
-def mean_by_rows(values: Float, flags: Flags, serious: int) -> float:
+def mean_by_rows(totals: Totals, width: int) -> float:
     """Return the mean over good pixels the way calacs takes MEANFLSH.
 
     Row means weighted by the fraction of good pixels, summed in 32 bits; the plain mean
     would differ in the sixth digit. 0 where no pixel is good.
+
+    Parameters
+    ----------
+    width
+        Columns of the image.
     """
-    good = (flags & serious) == 0
-    counts = good.sum(axis=1)
-    sums = np.where(good, values, 0).astype(np.float64).sum(axis=1)
+    sums, counts = totals
     means = np.divide(sums, counts, out=np.zeros(len(counts)), where=counts > 0)
-    weights = counts.astype(np.float32) / np.float32(values.shape[1])
+    weights = counts.astype(np.float32) / np.float32(width)
     weighted = np.add.accumulate(means.astype(np.float32) * weights)
     weight = np.add.accumulate(weights)
     return float(weighted[-1] / weight[-1]) if weight[-1] > 0 else 0.0

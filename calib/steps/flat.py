@@ -13,7 +13,7 @@ from calib.image import Image
 
 
 def divide_flat(image: Image, flat: Image) -> Image:
-    """Divide by a flat field with its error.
+    """Divide by a flat field with its error; row-wise.
 
     Parameters
     ----------

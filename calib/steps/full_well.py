@@ -9,12 +9,15 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from calib.arithmetic.flags import flag_if
-from calib.compiled import Planes, compiled, planes
+from calib.compiled import Planes, compiled, planes, readonly
 from calib.dq import AcsDq
-from calib.image import Flags, Image
+from calib.image import Flags, Float, Image
 from calib.steps.section import Offset, Region
+
+Bounds = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ def region_to_compare(
     return Region(y0, y0 + height, x0, x0 + width)
 
 
-def flag_full_well(image: Image, limit: Image, region: Region) -> Image:
-    """Flag pixels above the full well with 256.
+def flag_full_well(image: Image, limit: Float, region: Region) -> Image:
+    """Flag pixels above the full well with 256; row-wise.
 
     Parameters
     ----------
@@ -55,21 +58,20 @@ def flag_full_well(image: Image, limit: Image, region: Region) -> Image:
     limit
         Saturation level [electrons], of the shape of the image.
     region
-        Pixels to test.
+        Pixels to test; rows and columns outside the image do not count.
     """
     dq = np.array(image.dq, np.int16, order="C")
-    _flag_above(planes(image), planes(limit), region, int(AcsDq.FULL_WELL), dq)
+    ny, nx = image.shape
+    bounds = np.array(
+        [max(region.y0, 0), min(region.y1, ny), max(region.x0, 0), min(region.x1, nx)], np.int64
+    )
+    _flag_above(planes(image), readonly(limit, np.float32), bounds, int(AcsDq.FULL_WELL), dq)
     return dataclasses.replace(image, dq=dq)
 
 
-def _flag_above(image: Planes, limit: Planes, region: Region, bit: int, dq: Flags) -> None:
-    bounds = np.array(region, np.int64)
-    _flag_above_in(image, limit, bounds, bit, dq)
-
-
-@compiled("void", "planes", "planes", "i8[:]", "i4", "out i2[:,:]")
-def _flag_above_in(image: Planes, limit: Planes, bounds: np.ndarray, bit: int, dq: Flags) -> None:
+@compiled("void", "planes", "f4[:,:]", "i8[:]", "i4", "out i2[:,:]")
+def _flag_above(image: Planes, limit: Float, bounds: Bounds, bit: int, dq: Flags) -> None:
     for y in range(bounds[0], bounds[1]):
         for x in range(bounds[2], bounds[3]):
-            above = image.sci[y, x] > limit.sci[y, x]
+            above = image.sci[y, x] > limit[y, x]
             dq[y, x] = flag_if(image.dq[y, x], above, bit)

@@ -82,13 +82,6 @@ def find_offset(
     return Offset(x, y, same_size=x == 0 and y == 0 and shape == whole)
 
 
-def cut_reference(reference: Image, offset: Offset, shape: tuple[int, int]) -> Image:
-    """Return the part of a reference that belongs to an image of this shape."""
-    if offset.same_size:
-        return reference
-    return reference.cut(slice(offset.y, offset.y + shape[0]), slice(offset.x, offset.x + shape[1]))
-
-
 def trim_overscan(image: Image, trim_x: tuple[int, int], trim_y: tuple[int, int]) -> Image:
     """Cut columns and rows off both sides."""
     ny, nx = image.shape

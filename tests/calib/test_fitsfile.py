@@ -12,9 +12,9 @@ from factories import CCD_ROW, frozen, make_raw, make_sky, write_image, write_ta
 from calib.errors import CorruptFile, MissingReference, NotFound
 from calib.fitsfile import (
     Exposure,
+    open_reference,
     primary_header,
     read_exposure,
-    read_reference,
     read_table,
     write_atomically,
     write_exposure,
@@ -117,11 +117,11 @@ def test_failed_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 def test_reference_of_a_chip(tmp_path: Path) -> None:
     """The image set with the CCDCHIP asked for; another chip is said with those there."""
     path = write_image(tmp_path / "ref.fits", np.ones((2, 2)), chip=2, pedigree="INFLIGHT")
-    found = read_reference(path, 2)
-    assert found.image.sci.tolist() == [[1, 1], [1, 1]]
+    found = open_reference(path, 2)
+    assert found.rows(0, 2).sci.tolist() == [[1, 1], [1, 1]]
     assert found.primary["PEDIGREE"] == "INFLIGHT"
     with pytest.raises(MissingReference, match=r"CCDCHIP 1.*CCDCHIP \[2\]"):
-        read_reference(path, 1)
+        open_reference(path, 1)
 
 
 def test_table_columns(tmp_path: Path) -> None:

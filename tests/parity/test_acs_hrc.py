@@ -18,7 +18,7 @@ from calib.engines.native import NativeEngine
 from calib.engines.protocol import CalibrationRequest
 from calib.fetch.local import read_association
 from calib.image import Image
-from calib.instruments.acs_hrc import RECIPE
+from calib.instruments.acs_recipes import HRC
 from calib.records import RawInputs
 from calib.steps.cosmic_rays import (
     Rejection,
@@ -100,7 +100,7 @@ def test_subarray_equals_calacs(golden: Path, shared: Path, tmp_path: Path) -> N
 
     The golden subarray is WFC's; but for sink pixels (1024) its steps are those of the HRC.
     """
-    recipe = dataclasses.replace(RECIPE, detector="WFC", refuses=lambda _header: None)
+    recipe = dataclasses.replace(HRC, detector="WFC", refuses=lambda _header: None)
     raw = golden / "acs_wfc_tiny_sub" / "in" / "jt0003aaq_raw.fits"
     made = calibrate(
         NativeEngine([recipe]), raw, golden / "ref_acs_wfc_tiny", tmp_path, "SINKCORR=OMIT"

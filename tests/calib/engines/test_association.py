@@ -26,7 +26,7 @@ from factories import BAD_ROW, calibrate_tiny, write_table
 from calib.engines.lookup import required_references
 from calib.engines.native import NativeEngine
 from calib.errors import DataError, EngineError, HstflowError, MissingReference, UnsupportedMode
-from calib.instruments.acs_hrc import RECIPE
+from calib.instruments.acs_recipes import HRC
 from calib.records import Products
 
 CR = 8192
@@ -41,7 +41,7 @@ def pair(tmp_path: Path) -> dict[str, Path | str | None]:
 
 def run(*arguments: Any, **options: Any) -> Products:
     """Calibrate a small association."""
-    return NativeEngine([RECIPE]).calibrate(associate(*arguments, **options))
+    return NativeEngine([HRC]).calibrate(associate(*arguments, **options))
 
 
 def names(products: Products) -> list[str]:
@@ -136,7 +136,7 @@ def test_the_table_is_renewed_in_a_copy(tmp_path: Path, pair: Any) -> None:
     """The product's row and ASN_PROD become true; the input stays byte for byte."""
     request = associate(tmp_path, pair)
     before = Path(request.inputs.files[0].path).read_bytes()
-    products = NativeEngine([RECIPE]).calibrate(request)
+    products = NativeEngine([HRC]).calibrate(request)
     with read(products, "j8zz01010_asn.fits") as table:
         assert table[0].header["ASN_PROD"] is True
         assert table[1].data["MEMPRSNT"].tolist() == [True, True, True]
@@ -275,16 +275,16 @@ def test_late_failure_leaves_nothing(tmp_path: Path, pair: Any) -> None:
     request = associate(tmp_path, pair)
     Path(request.inputs.files[0].path).write_bytes(b"SIMPLE  =                    T")
     with pytest.raises(HstflowError):
-        NativeEngine([RECIPE]).calibrate(request)
+        NativeEngine([HRC]).calibrate(request)
     assert not list((tmp_path / "out").glob("*.fits*"))
 
 
 def test_nothing_is_overwritten(tmp_path: Path, pair: Any) -> None:
     """A second run stops at once, and leaves the products of the first."""
     request = associate(tmp_path, pair)
-    products = NativeEngine([RECIPE]).calibrate(request)
+    products = NativeEngine([HRC]).calibrate(request)
     with pytest.raises(EngineError, match="exists already"):
-        NativeEngine([RECIPE]).calibrate(request)
+        NativeEngine([HRC]).calibrate(request)
     assert all(Path(file.path).is_file() for file in products.files)
 
 

@@ -23,7 +23,7 @@ from factories import (
 
 from calib.engines.native import CAL_VER, NativeEngine, installed_recipes
 from calib.engines.protocol import Engine
-from calib.instruments.acs_hrc import RECIPE
+from calib.instruments.acs_recipes import HRC
 from calib.instruments.recipe import Step
 from calib.instruments.state import ExposureState
 from calib.records import Products, from_json, to_json
@@ -98,7 +98,7 @@ def test_one_log_line_per_step(
     """INFO has each step once; HISTORY lines are DEBUG."""
     with caplog.at_level(logging.INFO, "calib.engines"):
         calibrate_tiny(tmp_path, files)
-    for step in RECIPE.steps:
+    for step in HRC.steps:
         assert sum(f" {step.name}:" in record.getMessage() for record in caplog.records) == 1
 
 
@@ -169,7 +169,7 @@ def test_complete_switches_are_not_redone(tmp_path: Path, files: dict[str, Path]
     again = tmp_path / "again"
     again.mkdir()
     raw = Path(first.files[0].path).rename(again / "j8zz01aaq_raw.fits")
-    second = NativeEngine([RECIPE]).calibrate(make_request(raw, files, again / "out"))
+    second = NativeEngine([HRC]).calibrate(make_request(raw, files, again / "out"))
     with fits.open(raw) as old, fits.open(second.files[0].path) as new:
         for name in ("SCI", "ERR", "DQ"):
             assert np.array_equal(old[name].data, new[name].data)
@@ -200,9 +200,7 @@ def test_no_overscan_row_uses_the_table_bias(tmp_path: Path) -> None:
     for name in ("SCI", "ERR", "DQ"):
         fits.setval(raw, "LTV1", value=0.0, extname=name)
     settings = ("FLATCORR=OMIT", "DARKCORR=OMIT")
-    products = NativeEngine([RECIPE]).calibrate(
-        make_request(raw, files, tmp_path / "out", settings)
-    )
+    products = NativeEngine([HRC]).calibrate(make_request(raw, files, tmp_path / "out", settings))
     sci, _, _, header = read_product(products)
     assert (sci == 50 * GAIN).all()
     assert "BLEVCORR complete, but default bias level was subtracted." in list(header["HISTORY"])
@@ -257,11 +255,11 @@ def test_step_of_ours_in_the_recipe(tmp_path: Path, files: dict[str, Path]) -> N
 
     def add_hundred(state: ExposureState) -> ExposureState:
         seen.append(state.switch("DARKCORR"))
-        image = dataclasses.replace(state.image, sci=state.image.sci + np.float32(100))
-        return state.with_image(image).with_notes("A hundred electrons were added.")
+        image = dataclasses.replace(state.images[0], sci=state.images[0].sci + np.float32(100))
+        return state.with_images([image]).with_notes("A hundred electrons were added.")
 
     step = Step("add_hundred", add_hundred, needs=("electrons",))
-    recipe = RECIPE.insert_after("subtract_dark", step)
+    recipe = HRC.insert_after("subtract_dark", step)
     plain = read_product(calibrate_tiny(tmp_path, files))[0]
     (tmp_path / "b").mkdir()
     sci, _, _, header = read_product(

@@ -25,7 +25,7 @@ from calib.errors import (
     ReferenceUnavailable,
     UnsupportedMode,
 )
-from calib.instruments.acs_hrc import RECIPE
+from calib.instruments.acs_recipes import HRC
 
 TO_DARK = ("FLATCORR=OMIT", "PHOTCORR=OMIT")
 
@@ -61,9 +61,9 @@ def test_settings_of_other_switches_count(tmp_path: Path, files: dict[str, Path]
 def test_bad_gain_noise_and_exposure_time(tmp_path: Path) -> None:
     """NaN or zero gain, zero read noise, no exposure time: each a clear error."""
     cases: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-        ({"CCDTAB": {"ATODGNC": np.nan}}, {}, "gain is not usable"),
-        ({"CCDTAB": {"ATODGNC": 0.0}}, {}, "gain is not usable"),
-        ({"CCDTAB": {"READNSEC": 0.0}}, {}, "read noise is not usable"),
+        ({"CCDTAB": {"ATODGNC": np.nan}}, {}, "gain of amplifier C is not usable"),
+        ({"CCDTAB": {"ATODGNC": 0.0}}, {}, "gain of amplifier C is not usable"),
+        ({"CCDTAB": {"READNSEC": 0.0}}, {}, "read noise of amplifier C is not usable"),
         ({}, {"EXPTIME": 0.0}, "EXPTIME is not usable"),
         ({}, {"EXPTIME": -1.0}, "EXPTIME is not usable"),
         ({}, {"DARKTIME": -1.0}, "DARKTIME is not usable"),
@@ -174,7 +174,7 @@ def test_no_exposure_among_the_inputs(tmp_path: Path, files: dict[str, Path]) ->
     request = make_request(make_raw(tmp_path), files, tmp_path / "out")
     empty = dataclasses.replace(request, inputs=dataclasses.replace(request.inputs, files=()))
     with pytest.raises(NotFound):
-        NativeEngine([RECIPE]).calibrate(empty)
+        NativeEngine([HRC]).calibrate(empty)
 
 
 def test_several_exposures_all_or_none(tmp_path: Path, files: dict[str, Path]) -> None:
@@ -195,9 +195,9 @@ def test_several_exposures_all_or_none(tmp_path: Path, files: dict[str, Path]) -
         return dataclasses.replace(parts[0], inputs=inputs, references=references)
 
     with pytest.raises(DataError, match="EXPTIME"):
-        NativeEngine([RECIPE]).calibrate(together(requests[0], requests[2]))
+        NativeEngine([HRC]).calibrate(together(requests[0], requests[2]))
     assert not list((tmp_path / "out").glob("*.fits"))
-    made = NativeEngine([RECIPE]).calibrate(together(*requests[:2]))
+    made = NativeEngine([HRC]).calibrate(together(*requests[:2]))
     assert [file.name for file in made.files] == ["j8zz01abq_flt.fits", "j8zz01acq_flt.fits"]
 
 
@@ -207,4 +207,4 @@ def test_exposure_without_chosen_references(tmp_path: Path, files: dict[str, Pat
     other = dataclasses.replace(request.references.exposures[0], file="other_raw.fits")
     references = dataclasses.replace(request.references, exposures=(other,))
     with pytest.raises(MissingReference, match="no references were chosen"):
-        NativeEngine([RECIPE]).calibrate(dataclasses.replace(request, references=references))
+        NativeEngine([HRC]).calibrate(dataclasses.replace(request, references=references))

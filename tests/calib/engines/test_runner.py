@@ -12,13 +12,13 @@ from factories import make_raw, make_references, make_request
 from calib.engines.runner import Plan, run_recipe
 from calib.engines.trailer import Trailer
 from calib.errors import ConfigError, DataError
-from calib.instruments.acs_hrc import RECIPE
+from calib.instruments.acs_recipes import HRC
 from calib.instruments.reference_set import reference_set
 from calib.instruments.state import ExposureState, load_state, save_state
 from calib.switches import Overrides
 
-PARAMETERS = RECIPE.resolve_parameters(Overrides())
-NAMES = [step.name for step in RECIPE.steps]
+PARAMETERS = HRC.resolve_parameters(Overrides())
+NAMES = [step.name for step in HRC.steps]
 
 
 @pytest.fixture
@@ -33,17 +33,19 @@ def raw_state(tmp_path: Path) -> ExposureState:
 
 def run(state: ExposureState, **options: Any) -> ExposureState:
     """Run the HRC recipe."""
-    return run_recipe(state, Plan(RECIPE, PARAMETERS, **options), Trailer(state.dataset))
+    return run_recipe(state, Plan(HRC, PARAMETERS, **options), Trailer(state.dataset))
 
 
 def same(one: ExposureState, two: ExposureState) -> bool:
     """Whether pixels, keywords and HISTORY are equal."""
     pixels = all(
-        np.array_equal(getattr(one.image, name), getattr(two.image, name))
+        np.array_equal(getattr(mine, name), getattr(other, name))
+        for mine, other in zip(one.images, two.images, strict=True)
         for name in ("sci", "err", "dq")
     )
     headers = [
-        (state.primary, state.imset.sci, state.imset.err, state.imset.dq) for state in (one, two)
+        (state.primary, *(h for imset in state.imsets for h in (imset.sci, imset.err, imset.dq)))
+        for state in (one, two)
     ]
     values = all(
         all(a.get(key) == b.get(key) for key in (*a, *b) if key not in {"HISTORY", ""})
@@ -88,9 +90,9 @@ def test_state_round_trips_through_fits(
     following = NAMES[NAMES.index(stop) + 1]
     resumed = run(again, start=following)
     for name in ("sci", "err", "dq"):
-        assert np.array_equal(getattr(resumed.image, name), getattr(whole.image, name))
+        assert np.array_equal(getattr(resumed.images[0], name), getattr(whole.images[0], name))
     for header in ("sci", "err"):
-        old, new = getattr(whole.imset, header), getattr(resumed.imset, header)
+        old, new = getattr(whole.imsets[0], header), getattr(resumed.imsets[0], header)
         for key in (*old.changes, *new.changes):
             assert old[key] == new[key], key
     for key in whole.primary.changes:
@@ -100,7 +102,7 @@ def test_state_round_trips_through_fits(
 def test_stop_does_no_more(raw_state: ExposureState) -> None:
     """After subtract_bias the image is in DN and the later switches are open."""
     state = run(raw_state, stop="subtract_bias")
-    assert state.image.unit == "COUNTS"
+    assert state.images[0].unit == "COUNTS"
     assert state.switch("BIASCORR") == "COMPLETE"
     assert state.switch("BLEVCORR") == "PERFORM"
 
@@ -110,14 +112,14 @@ def test_hooks_see_and_change_the_state(raw_state: ExposureState) -> None:
     seen = []
 
     def hook(state: ExposureState) -> ExposureState:
-        seen.append(state.image.unit)
+        seen.append(state.images[0].unit)
         return state.with_history("hooked")
 
     state = run(raw_state, hooks={"subtract_bias": hook, "subtract_bias_level": hook})
     assert seen == ["COUNTS", "ELECTRONS"]
     assert history(state).count("hooked") == 2
     plain = run(raw_state)
-    assert np.array_equal(state.image.sci, plain.image.sci)
+    assert np.array_equal(state.images[0].sci, plain.images[0].sci)
 
 
 @pytest.mark.parametrize(
@@ -137,12 +139,12 @@ def test_names_of_steps_are_checked(raw_state: ExposureState, options: dict[str,
 
 def test_arrays_of_the_caller_are_not_written(raw_state: ExposureState) -> None:
     """Read-only input goes through the whole recipe."""
-    for array in (raw_state.image.sci, raw_state.image.err, raw_state.image.dq):
+    for array in (raw_state.images[0].sci, raw_state.images[0].err, raw_state.images[0].dq):
         array.flags.writeable = False
-    before = raw_state.image.sci.copy()
+    before = raw_state.images[0].sci.copy()
     run(raw_state)
     run(raw_state, fused=False)
-    assert np.array_equal(raw_state.image.sci, before)
+    assert np.array_equal(raw_state.images[0].sci, before)
 
 
 def test_errors_name_dataset_and_file(raw_state: ExposureState) -> None:

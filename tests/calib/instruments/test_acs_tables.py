@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from factories import (
     BAD_ROW,
@@ -17,7 +18,7 @@ from factories import (
     write_table,
 )
 
-from calib.errors import MissingReference
+from calib.errors import DataError, MissingReference, UnsupportedMode
 from calib.fitsfile import Table, read_table
 from calib.instruments.acs_tables import (
     photometry_rows,
@@ -26,6 +27,7 @@ from calib.instruments.acs_tables import (
     select_overscan,
 )
 from calib.steps.bad_pixels import BadRun
+from calib.steps.readout import Amplifier
 from calib.steps.section import Region
 
 
@@ -39,7 +41,7 @@ def test_ccd_row_of_the_exposure(tmp_path: Path) -> None:
     wrong = {**CCD_ROW, "CCDOFSTC": 4, "ATODGNC": 9.0}
     later = {**CCD_ROW, "ATODGNC": 8.0}
     found = select_ccd(table(tmp_path, wrong, CCD_ROW, later), PRIMARY, 1)
-    assert (found.gain, found.read_noise, found.default_level) == (2, 4, 2000)
+    assert found.amplifiers == (Amplifier("C", 2, 4, 2000),)
     assert found.saturation == 65534
     assert found.overheads == (3.5, 0.5)
     assert found.description == "row of a tiny HRC"
@@ -51,7 +53,7 @@ def test_ccd_row_of_the_exposure(tmp_path: Path) -> None:
 def test_gain_column_may_be_whole_or_not(tmp_path: Path, gain: float) -> None:
     """Tables from before Servicing Mission 4 have integers, later ones floats."""
     row = {**CCD_ROW, "CCDGAIN": gain}
-    assert select_ccd(table(tmp_path, row), {**PRIMARY, "CCDGAIN": 2.0}, 1).gain == 2
+    assert select_ccd(table(tmp_path, row), {**PRIMARY, "CCDGAIN": 2.0}, 1).amplifiers[0].gain == 2
 
 
 def test_no_ccd_row_says_what_was_wanted(tmp_path: Path) -> None:
@@ -70,12 +72,14 @@ def test_old_ccd_table_without_a_column(tmp_path: Path) -> None:
 def test_overscan_row_counts_from_zero(tmp_path: Path) -> None:
     """Columns 3..9 become 2..8; both bias sections are used, the left one first."""
     ccd = select_ccd(table(tmp_path, CCD_ROW), PRIMARY, 1)
-    found = select_overscan(table(tmp_path, OSCN_ROW), ccd, 1, (NY, NX))
+    readout = ccd.readout(NX, 9)
+    found = select_overscan(table(tmp_path, OSCN_ROW), ccd, readout, (NY, NX))
     assert found
-    assert found.overscan.bias_sections == ((2, 8), (53, 59))
-    assert (found.overscan.virtual_x, found.overscan.virtual_y) == ((12, 49), (33, 42))
-    assert found.region == Region(0, 32, 9, 53)
-    assert select_overscan(table(tmp_path, OSCN_ROW), ccd, 1, (NY, NX + 1)) is None
+    (only,) = found.amplifiers
+    assert only.bias_sections == ((2, 8), (53, 59))
+    assert (only.virtual_x, only.virtual_y) == ((12, 49), (33, 42))
+    assert only.region == Region(0, 32, 9, 53) == found.science_region((NY, NX))
+    assert select_overscan(table(tmp_path, OSCN_ROW), ccd, readout, (NY, NX + 1)) is None
 
 
 @pytest.mark.parametrize(
@@ -83,6 +87,7 @@ def test_overscan_row_counts_from_zero(tmp_path: Path) -> None:
     [
         ({"BIASSECTB1": 0, "BIASSECTB2": 0}, ((2, 8),)),
         ({"BIASSECTA1": 0, "BIASSECTA2": 0}, ((53, 59),)),
+        (dict.fromkeys(("BIASSECTA1", "BIASSECTA2", "BIASSECTB1", "BIASSECTB2"), 0), ((-1, -1),)),
     ],
 )
 def test_one_bias_section(
@@ -90,17 +95,108 @@ def test_one_bias_section(
 ) -> None:
     """The section that is given."""
     ccd = select_ccd(table(tmp_path, CCD_ROW), PRIMARY, 1)
-    found = select_overscan(table(tmp_path, {**OSCN_ROW, **changes}), ccd, 1, (NY, NX))
+    osc = table(tmp_path, {**OSCN_ROW, **changes})
+    found = select_overscan(osc, ccd, ccd.readout(NX, 9), (NY, NX))
     assert found
-    assert found.overscan.bias_sections == sections
+    assert found.amplifiers[0].bias_sections == sections
 
 
 def test_amplifier_boundary_wider_than_the_image(tmp_path: Path) -> None:
     """AMPX and AMPY of a WFC subarray: the region ends at the edges."""
     ccd = select_ccd(table(tmp_path, {**CCD_ROW, "AMPX": 4144, "AMPY": 2048}), PRIMARY, 1)
-    found = select_overscan(table(tmp_path, OSCN_ROW), ccd, 1, (NY, NX))
+    found = select_overscan(table(tmp_path, OSCN_ROW), ccd, ccd.readout(NX, 9), (NY, NX))
     assert found
-    assert found.region == Region(0, NY, 9, NX)
+    assert found.amplifiers[0].region == Region(0, NY, 9, NX)
+
+
+WFC = {**PRIMARY, "DETECTOR": "WFC", "CCDAMP": "ABCD"}
+WFC_ROW = {
+    **CCD_ROW,
+    "CCDAMP": "ABCD",
+    "AMPX": 20,
+    "AMPY": 32,
+    **{f"ATODGN{amp}": gain for amp, gain in zip("ABCD", (2.02, 1.886, 2.017, 2.011), strict=True)},
+}
+
+
+@pytest.mark.parametrize(("chip", "names"), [(1, ("A", "B")), (2, ("C", "D"))])
+def test_wfc_chip_read_by_two_amplifiers(tmp_path: Path, chip: int, names: tuple[str, ...]) -> None:
+    """Chip 1 by A and B, chip 2 by C and D; keywords are of all four, in 32 bits."""
+    found = select_ccd(table(tmp_path, {**WFC_ROW, "CCDCHIP": chip}), WFC, chip)
+    readout = found.readout(NX, 9)
+    assert readout.names == names
+    assert readout.boundary == 29
+    assert found.keywords()["ATODGNB"] == np.float32(1.886)
+    assert "".join(a.name for a in found.amplifiers) == "ABCD"
+    assert found.readout(29, 9).names == names[:1]
+
+
+@pytest.mark.parametrize(
+    ("ccdamp", "chip", "name", "boundary"),
+    [
+        ("AD", 1, "A", NX),
+        ("AD", 2, "D", 0),
+        ("BC", 1, "B", 0),
+        ("BC", 2, "C", NX),
+        ("B", 1, "B", 0),
+    ],
+)
+def test_wfc_chip_read_by_one_amplifier(
+    tmp_path: Path, ccdamp: str, chip: int, name: str, boundary: int
+) -> None:
+    """The amplifier of the chip has all columns; those of the other chip are in the keywords."""
+    row = {**WFC_ROW, "CCDAMP": ccdamp, "CCDCHIP": chip}
+    found = select_ccd(table(tmp_path, row), {**WFC, "CCDAMP": ccdamp}, chip)
+    readout = found.readout(NX, 9)
+    assert (readout.names, readout.boundary) == ((name,), boundary)
+    used = {key for key, value in found.keywords().items() if value}
+    assert used == {f"{key}{amp}" for key in ("ATODGN", "READNSE") for amp in ccdamp}
+
+
+def test_right_amplifier_alone_where_the_boundary_is_zero(tmp_path: Path) -> None:
+    """AMPX 0 in a row of four amplifiers: all columns are the right one's."""
+    found = select_ccd(table(tmp_path, {**WFC_ROW, "AMPX": 0}), WFC, 1)
+    assert found.readout(NX, -5).names == ("B",)
+
+
+def test_overscan_of_two_amplifiers(tmp_path: Path) -> None:
+    """Left: section A and columns up to AMPX + TRIMX1; right: section B and the rest."""
+    ccd = select_ccd(table(tmp_path, WFC_ROW), WFC, 1)
+    osc = table(tmp_path, {**OSCN_ROW, "CCDAMP": "ABCD"})
+    found = select_overscan(osc, ccd, ccd.readout(NX, 9), (NY, NX))
+    assert found
+    left, right = found.amplifiers
+    assert (left.bias_sections, left.region) == (((2, 8),), Region(0, 32, 9, 29))
+    assert (right.bias_sections, right.region) == (((53, 59),), Region(0, 32, 29, 53))
+    assert left.virtual_x == right.virtual_x == (12, 49)
+
+
+@pytest.mark.parametrize("ccdamp", ["", "E", "BA", "AA", "C D"])
+def test_unknown_amplifiers_are_refused(tmp_path: Path, ccdamp: str) -> None:
+    """CCDAMP is some of A B C D, in order."""
+    with pytest.raises(DataError, match="not a set of amplifiers"):
+        select_ccd(table(tmp_path, WFC_ROW), {**WFC, "CCDAMP": ccdamp}, 1)
+
+
+def test_amplifiers_of_the_other_chip_are_refused(tmp_path: Path) -> None:
+    """C cannot read chip 1, and there is no chip 3."""
+    with pytest.raises(DataError, match="no amplifier of CCDAMP C reads chip 1"):
+        select_ccd(table(tmp_path, WFC_ROW), {**WFC, "CCDAMP": "C"}, 1)
+    with pytest.raises(DataError, match="reads chip 3"):
+        select_ccd(table(tmp_path, WFC_ROW), WFC, 3)
+
+
+def test_hrc_of_several_amplifiers_is_refused(tmp_path: Path) -> None:
+    """Its quadrants share columns, which steps by columns cannot tell apart."""
+    with pytest.raises(UnsupportedMode, match="several amplifiers"):
+        select_ccd(table(tmp_path, CCD_ROW), {**PRIMARY, "CCDAMP": "ABCD"}, 1)
+
+
+def test_unusable_gain_names_the_table(tmp_path: Path) -> None:
+    """Which amplifier, which file."""
+    bad = {**WFC_ROW, "ATODGND": 0.0}
+    with pytest.raises(DataError, match=r"gain of amplifier D .* CCD table \(file .*table.fits"):
+        select_ccd(table(tmp_path, bad), WFC, 1)
 
 
 @pytest.mark.parametrize(

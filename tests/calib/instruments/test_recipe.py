@@ -9,7 +9,7 @@ import pytest
 from factories import PRIMARY
 
 from calib.errors import ConfigError
-from calib.instruments.acs_hrc import RECIPE
+from calib.instruments.acs_recipes import HRC
 from calib.instruments.recipe import Phase, Recipe, Step, shown_parameters
 from calib.instruments.state import ExposureState
 from calib.switches import parse_overrides
@@ -42,37 +42,37 @@ def test_a_step_must_come_after_what_it_needs() -> None:
     with pytest.raises(ConfigError, match=r"b.*too early.*x"):
         make(needs, gives)
     with pytest.raises(ConfigError, match="too early"):
-        RECIPE.insert_before("select_amplifier", Step("b", nothing, needs=("ccd",)))
+        HRC.insert_before("select_amplifiers", Step("b", nothing, needs=("ccd",)))
 
 
 def test_names_are_unique() -> None:
     """Two steps of one name cannot be told apart in log and settings."""
     with pytest.raises(ConfigError, match="twice"):
-        RECIPE.insert_after("subtract_dark", Step("subtract_dark", nothing))
+        HRC.insert_after("subtract_dark", Step("subtract_dark", nothing))
 
 
 def test_insertion_keeps_the_order_and_the_original() -> None:
     """A new recipe with one more step; the old one stays."""
-    after = RECIPE.insert_after("subtract_dark", Step("mine", nothing))
-    before = RECIPE.insert_before("subtract_dark", Step("mine", nothing))
+    after = HRC.insert_after("subtract_dark", Step("mine", nothing))
+    before = HRC.insert_before("subtract_dark", Step("mine", nothing))
     names = [step.name for step in after.steps]
     assert names[names.index("subtract_dark") + 1] == "mine"
     names = [step.name for step in before.steps]
     assert names[names.index("subtract_dark") - 1] == "mine"
-    assert "mine" not in [step.name for step in RECIPE.steps]
+    assert "mine" not in [step.name for step in HRC.steps]
     assert [phase.name for phase in after.phases] == ["exposure", "combine", "product"]
 
 
-def test_a_replaced_step_is_not_fused() -> None:
-    """Else the replacement would never run."""
+def test_a_replaced_step_takes_the_place_of_the_old_one() -> None:
+    """Same place, another function; a name that is not there is refused."""
     mine = Step("my_dark", nothing, switch="DARKCORR", needs=("trimmed",))
-    recipe = RECIPE.replace("subtract_dark", mine)
-    assert not any("subtract_dark" in fusion.steps for fusion in recipe.fusions)
-    assert len(recipe.fusions) == 2
+    names = [step.name for step in HRC.replace("subtract_dark", mine).steps]
+    assert names.index("my_dark") == [s.name for s in HRC.steps].index("subtract_dark")
+    assert "subtract_dark" not in names
     with pytest.raises(ConfigError, match="no such step"):
-        RECIPE.replace("nonsense", mine)
+        HRC.replace("nonsense", mine)
     with pytest.raises(ConfigError, match="no such step"):
-        RECIPE.insert_after("nonsense", mine)
+        HRC.insert_after("nonsense", mine)
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,6 @@ def test_values_of_another_type_are_refused(setting: str) -> None:
 
 def test_recipe_applies_to_its_detector() -> None:
     """Blanks and case of the header do not matter."""
-    assert RECIPE.applies_to({**PRIMARY, "DETECTOR": "hrc  "})
-    assert not RECIPE.applies_to({**PRIMARY, "DETECTOR": "WFC"})
-    assert not RECIPE.applies_to({})
-
-
-def test_fusions_name_steps_of_the_recipe() -> None:
-    """Each has one record per step."""
-    names = [step.name for step in RECIPE.steps]
-    for fusion in RECIPE.fusions:
-        assert set(fusion.steps) <= set(names)
-        assert len(fusion.records) == len(fusion.steps)
+    assert HRC.applies_to({**PRIMARY, "DETECTOR": "hrc  "})
+    assert not HRC.applies_to({**PRIMARY, "DETECTOR": "WFC"})
+    assert not HRC.applies_to({})

@@ -13,18 +13,22 @@ from calib.steps.bias_level import (
     BiasLevel,
     BiasLevelParameters,
     Overscan,
-    fit_bias_level,
-    levels_and_drifts,
+    fit_bias_levels,
+    mean_level,
     row_medians,
-    subtract_bias_level,
+    subtract_bias_levels,
     subtract_default_level,
     whole_threshold,
 )
 from calib.steps.line import fit_line
+from calib.steps.readout import Amplifier
 from calib.steps.section import Region
 
-OVERSCAN = Overscan((4, 4), (2, 6), ((0, 2), (16, 18)), (5, 14), (16, 19))
 REGION = Region(2, 14, 4, 16)
+OVERSCAN = Overscan(REGION, ((0, 2), (16, 18)), (5, 14), (16, 19))
+LEFT = Overscan(Region(2, 14, 4, 10), ((0, 2),), (5, 14), (16, 19))
+RIGHT = Overscan(Region(2, 14, 10, 16), ((16, 18),), (5, 14), (16, 19))
+AMPLIFIER = Amplifier("C", 2.0, 4.0, 900.0)
 SHAPE = (20, 20)
 
 
@@ -34,12 +38,11 @@ def ramp(slope: float = 0.0, drift: float = 0.0, level: float = 1000.0) -> np.nd
     return (level + slope * y + drift * (x - 1)).astype(np.float32)
 
 
-def fit(image: Image, **parameters: object) -> BiasLevel:
+def fit(image: Image, overscan: Overscan = OVERSCAN, **parameters: object) -> BiasLevel:
     """Fit with a read noise of 4 and a default of 900."""
-    return fit_bias_level(
-        image, OVERSCAN, REGION, 31743, read_noise=4.0, default=900.0,
-        parameters=BiasLevelParameters(**parameters),
-    )  # fmt: skip
+    chosen = BiasLevelParameters(**parameters)
+    (level,) = fit_bias_levels(image, (overscan,), (AMPLIFIER,), 31743, chosen)
+    return level
 
 
 def test_constant_level_is_found_and_removed() -> None:
@@ -47,9 +50,8 @@ def test_constant_level_is_found_and_removed() -> None:
     image = frozen(ramp())
     level = fit(image)
     assert (level.slope, level.intercept, level.drift, level.mean) == (0, 1000, 0, 1000)
-    assert level.from_overscan
     assert level.has_drift
-    made = subtract_bias_level(image, level, REGION)
+    made = subtract_bias_levels(image, (level,))
     assert not made.sci[2:14, 4:16].any()
     assert (made.sci[:2] == 1000).all()
     assert (made.sci[:, :4] == 1000).all()
@@ -58,8 +60,8 @@ def test_constant_level_is_found_and_removed() -> None:
 def test_line_is_evaluated_at_raw_rows() -> None:
     """The kept trap: two trimmed rows at the bottom put a slope of 1 per row 2 too low or high."""
     image = frozen(ramp(slope=1.0))
-    kept = subtract_bias_level(image, fit(image), REGION)
-    right = subtract_bias_level(image, fit(image, match_rows=True), REGION)
+    kept = subtract_bias_levels(image, (fit(image),))
+    right = subtract_bias_levels(image, (fit(image, match_rows=True),))
     assert np.allclose(right.sci[2:14, 4:16], 0, atol=1e-3)
     assert np.allclose(kept.sci[2:14, 4:16], -2, atol=1e-3)
 
@@ -71,10 +73,10 @@ def test_drift_is_zero_in_the_middle_of_the_first_bias_section() -> None:
     """
     overscan = OVERSCAN._replace(bias_sections=((0, 2),))
     image = frozen(ramp(drift=0.25))
-    level = fit_bias_level(image, overscan, REGION, 0, read_noise=4.0, default=900.0)
+    level = fit(image, overscan)
     assert level.drift == pytest.approx(0.25, abs=1e-6)
     assert level.zero_column == 1.0
-    made = subtract_bias_level(image, level, REGION)
+    made = subtract_bias_levels(image, (level,))
     assert np.allclose(made.sci[2:14, 4:16], 0, atol=1e-3)
 
 
@@ -82,7 +84,7 @@ def test_mean_level_takes_the_drift_at_half_width() -> None:
     """MEANBLEV is level + drift * (12 / 2 - 1): calacs counts columns of two frames."""
     overscan = OVERSCAN._replace(bias_sections=((0, 2),))
     image = frozen(ramp(drift=0.25))
-    level = fit_bias_level(image, overscan, REGION, 0, read_noise=4.0, default=900.0)
+    level = fit(image, overscan)
     assert level.mean == pytest.approx(1000 + 0.25 * 5, abs=1e-3)
 
 
@@ -94,7 +96,7 @@ def test_mean_level_takes_the_drift_at_half_width() -> None:
 def test_no_virtual_overscan_no_drift(overscan: Overscan) -> None:
     """Without rows above the image there is no slope along the rows."""
     image = frozen(ramp(drift=0.25))
-    level = fit_bias_level(image, overscan, REGION, 0, read_noise=4.0, default=900.0)
+    level = fit(image, overscan)
     assert (level.drift, level.has_drift) == (0, False)
 
 
@@ -113,7 +115,7 @@ def test_flagged_pixels_do_not_enter_the_medians() -> None:
     flags = np.zeros(SHAPE, np.int16)
     pixels[4, 0:3], flags[4, 0:3] = 9999, 4
     flags[6] = 4
-    values, good = row_medians(frozen(pixels, 0, flags), OVERSCAN, REGION, 4)
+    values, good = row_medians(frozen(pixels, 0, flags), OVERSCAN, 4)
     assert values[2] == 1000
     assert not good[4]
     assert good.sum() == 11
@@ -123,7 +125,7 @@ def test_median_of_an_even_number_is_the_mean_of_the_middle() -> None:
     """Six bias columns 1 2 3 | 4 50 60: median 3.5."""
     pixels = np.zeros(SHAPE, np.float32)
     pixels[:, 0:3], pixels[:, 16:19] = (3, 1, 2), (60, 4, 50)
-    values, _ = row_medians(frozen(pixels), OVERSCAN, REGION, 0)
+    values, _ = row_medians(frozen(pixels), OVERSCAN, 0)
     assert (values == 3.5).all()
 
 
@@ -188,17 +190,60 @@ def test_fit_follows_the_level(level: float) -> None:
     image = frozen(ramp(slope=0.01, level=level))
     found = fit(image, truncate_thresholds=False, match_rows=True)
     assert found.intercept == pytest.approx(level + 0.08, abs=1e-3)
-    assert np.allclose(subtract_bias_level(image, found, REGION).sci[2:14, 4:16], 0, atol=2e-3)
+    assert np.allclose(subtract_bias_levels(image, (found,)).sci[2:14, 4:16], 0, atol=2e-3)
 
 
-def test_levels_and_drifts_are_those_of_the_region() -> None:
-    """Row 2 of slope 1 about row 8: -6; column 4 of drift 0.5 about column 1: 1.5."""
-    level = BiasLevel(1.0, 0.0, 8, 0.5, 1.0)
-    rows, columns = levels_and_drifts(level, REGION)
-    assert (rows[0], columns[0]) == (-6, 1.5)
-    assert (rows.size, columns.size) == (12, 12)
+def test_two_amplifiers_have_their_own_lines() -> None:
+    """Left half at 1000, right half at 3000 + y: each by its own bias columns, mean of both.
+
+    Right: rows 2..13 are fitted as -6..5 and evaluated as -4..7, so 2 too much is taken off.
+    """
+    pixels = ramp()
+    pixels[:, 10:] = 3000 + np.arange(20)[:, None]
+    parts = [overscan._replace(virtual_y=(-1, -1)) for overscan in (LEFT, RIGHT)]
+    levels = fit_bias_levels(frozen(pixels), parts, (AMPLIFIER, AMPLIFIER), 0)
+    made = subtract_bias_levels(frozen(pixels), levels)
+    assert not made.sci[2:14, 4:10].any()
+    assert np.allclose(made.sci[2:14, 10:16], -2, atol=1e-3)
+    assert np.array_equal(made.sci[:, 16:], pixels[:, 16:])
+    assert mean_level(levels) == pytest.approx((1000 + 3009.5) / 2, abs=1e-3)
+
+
+def test_drift_of_two_amplifiers_includes_the_step_between_them() -> None:
+    """The kept trap: one virtual section over columns 5..14 with a step of 100 at column 10.
+
+    The line through five columns at 0 and five at 100: slope 100 * 125 / 825.
+    """
+    pixels = ramp()
+    pixels[:, 10:] += 100
+    for level in fit_bias_levels(frozen(pixels), (LEFT, RIGHT), (AMPLIFIER, AMPLIFIER), 0):
+        assert level.drift == pytest.approx(12500 / 825)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 32])
+def test_blocks_of_rows_give_the_same_bits(rows: int) -> None:
+    """Each row knows its number: any blocks of rows give what the whole image gives."""
+    noise = np.random.default_rng(1).normal(0, 3, SHAPE)
+    image = frozen((ramp(0.3, 0.2) + noise).astype(np.float32))
+    levels = fit_bias_levels(image, (LEFT, RIGHT), (AMPLIFIER, AMPLIFIER), 0)
+    parts = [
+        subtract_bias_levels(image.cut(slice(y, y + rows), slice(0, 20)), levels, y).sci
+        for y in range(0, 20, rows)
+    ]
+    assert np.array_equal(np.concatenate(parts), subtract_bias_levels(image, levels).sci)
+
+
+def test_sections_beyond_the_edge_are_cut_and_absent_ones_have_no_columns() -> None:
+    """Columns 18..25 of 20 are 18 and 19; section (-1, -1) leaves the default level."""
+    image = frozen(ramp())
+    assert fit(image, OVERSCAN._replace(bias_sections=((18, 25),))).intercept == 1000
+    assert fit(image, OVERSCAN._replace(bias_sections=((-1, -1),))).intercept == 900
 
 
 def test_default_level_of_all_pixels() -> None:
-    """Without overscan one number is subtracted everywhere."""
-    assert not subtract_default_level(frozen(ramp()), 1000.0).sci.any()
+    """Without overscan one number per column is subtracted everywhere."""
+    level = np.full(20, 1000, np.float32)
+    level[5] = 900
+    made = subtract_default_level(frozen(ramp()), level).sci
+    assert not np.delete(made, 5, axis=1).any()
+    assert (made[:, 5] == 100).all()

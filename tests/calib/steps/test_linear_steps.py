@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calib.image import Image
-from calib.steps.bad_pixels import BadRun, flag_bad_pixels, flag_saturated_samples
+from calib.steps.bad_pixels import BadRun, flag_bad_pixels, flag_saturated_samples, place_runs
 from calib.steps.bias import subtract_bias
-from calib.steps.bias_level import BiasLevel, subtract_bias_level, subtract_default_level
+from calib.steps.bias_level import BiasLevel, subtract_bias_levels, subtract_default_level
 from calib.steps.dark import subtract_dark
 from calib.steps.flash import subtract_flash
 from calib.steps.flat import divide_flat
@@ -26,22 +26,24 @@ Pair = Callable[[Image, Image], Image]
 
 SHAPE = (4, 5)
 ALL = Region(0, 4, 0, 5)
-LEVEL = BiasLevel(slope=0.01, intercept=3.0, middle_row=2, drift=0.001, zero_column=1.0)
+RUNS = place_runs([BadRun(1, 1, 2, 1, 4)], (0.0, 0.0))
+LEVEL = BiasLevel(ALL, slope=0.01, intercept=3.0, middle_row=2, drift=0.001, zero_column=1.0)
+GAIN, NOISE, DEFAULT = (np.linspace(low, low + 1, 5, dtype=np.float32) for low in (2, 3, 7))
 
 WITH_REFERENCE: dict[str, Pair] = {
     "bias": subtract_bias,
     "dark": lambda image, other: subtract_dark(image, other, 12.5, 31743).image,
     "flash": lambda image, other: subtract_flash(image, other, 1.5, 31743).image,
     "flat": divide_flat,
-    "full well": lambda image, other: flag_full_well(image, other, ALL),
+    "full well": lambda image, other: flag_full_well(image, other.sci, ALL),
 }
 ALONE: dict[str, Pair] = {
-    "gain": lambda image, _: to_electrons(image, 2.5),
-    "bias level": lambda image, _: subtract_bias_level(image, LEVEL, ALL),
-    "default level": lambda image, _: subtract_default_level(image, 7.0),
+    "gain": lambda image, _: to_electrons(image, GAIN),
+    "bias level": lambda image, _: subtract_bias_levels(image, (LEVEL,)),
+    "default level": lambda image, _: subtract_default_level(image, DEFAULT),
     "saturated": lambda image, _: flag_saturated_samples(image, 65534),
-    "bad pixels": lambda image, _: flag_bad_pixels(image, [BadRun(1, 1, 2, 1, 4)], (0.0, 0.0)),
-    "error": lambda image, _: initialise_error(image, 3.0),
+    "bad pixels": lambda image, _: flag_bad_pixels(image, RUNS),
+    "error": lambda image, _: initialise_error(image, NOISE),
 }
 EVERY = {**WITH_REFERENCE, **ALONE}
 
@@ -113,11 +115,11 @@ def test_nan_is_never_called_saturated() -> None:
     """A NaN is neither above the converter's limit nor above the full well."""
     image = frozen(np.full(SHAPE, np.nan))
     assert not flag_saturated_samples(image, 10).dq.any()
-    assert not flag_full_well(image, frozen(np.ones(SHAPE)), ALL).dq.any()
+    assert not flag_full_well(image, frozen(np.ones(SHAPE)).sci, ALL).dq.any()
 
 
 def test_big_endian_and_sliced_arrays_are_taken() -> None:
     """Arrays as FITS files and slices give them are converted at the edge."""
     odd = np.arange(40, dtype=">f4").reshape(4, 10)[:, ::2]
     image = Image(odd, odd, np.zeros(SHAPE, ">i2"))
-    assert np.array_equal(to_electrons(image, 2.0).sci, odd * 2)
+    assert np.array_equal(to_electrons(image, np.full(5, 2, np.float32)).sci, odd * 2)

@@ -1,0 +1,92 @@
+"""Writing FITS files: under a temporary name, flushed to disk, renamed into place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from astropy.io import fits
+
+from calib.errors import CorruptFile
+from calib.fitsfile.opening import opened
+
+
+def write_atomically(hdus: fits.HDUList, path: Path) -> None:
+    """Write a file under a temporary name, flush it to disk, rename it into place."""
+    with replacing(path) as stream:
+        hdus.writeto(stream, output_verify="silentfix")
+
+
+def update_primary_header(path: Path, cards: Mapping[str, Any]) -> None:
+    """Set cards of the primary header; every byte behind it stays as it is.
+
+    Parameters
+    ----------
+    cards
+        Values, or (value, comment), by keyword. New keywords are appended. A CHECKSUM of
+        the primary header is renewed.
+
+    Raises
+    ------
+    NotFound, CorruptFile
+        As :func:`opened`.
+    """
+    with opened(path) as hdus:
+        primary = hdus[0]
+        start = primary.fileinfo()["datLoc"]
+        for keyword, value in cards.items():
+            primary.header[keyword] = value
+        if "CHECKSUM" in primary.header:
+            primary.add_checksum(when="CHECKSUM renewed with the header")
+        text = primary.header.tostring()
+    with path.open("rb") as old, replacing(path) as stream:
+        stream.write(text.encode("ascii"))
+        old.seek(start)
+        shutil.copyfileobj(old, stream)
+
+
+def mark_present(source: Path, target: Path, names: Collection[str]) -> None:
+    """Copy an association table with MEMPRSNT true for some members, and ASN_PROD true.
+
+    Parameters
+    ----------
+    source, target
+        The table, which stays as it is, and its copy.
+    names
+        Members, lower case.
+
+    Raises
+    ------
+    NotFound, CorruptFile
+        As :func:`opened`; also where the first extension is no association table.
+    """
+    with opened(source) as hdus:
+        try:
+            rows = hdus[1].data
+            members = [str(name).strip().lower() for name in rows["MEMNAME"]]
+            rows["MEMPRSNT"][[name in names for name in members]] = True
+        except (IndexError, KeyError, TypeError) as error:
+            raise CorruptFile("no association table", path=source) from error
+        hdus[0].header["ASN_PROD"] = (True, "products have been made")
+        for hdu in hdus:
+            for keyword in ("CHECKSUM", "DATASUM"):
+                hdu.header.remove(keyword, ignore_missing=True)
+        write_atomically(hdus, target)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file that takes the place of `path` if all goes well."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
