@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from calib.simulate.observatory import Observatory
 
 # The same few examples in every run, so that a red build can be repeated; many new ones in the
-# weekly run (`make PYTEST_OPTIONS=--hypothesis-profile=thorough test`), which is where a rare
-# counterexample is to be found.
+# weekly run (`make PYTEST_OPTIONS='-q --hypothesis-profile=thorough' test`), which is where a
+# rare counterexample is to be found.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", _PATIENT, derandomize=True, max_examples=30)
 settings.register_profile("thorough", _PATIENT, max_examples=300, print_blob=True)
