@@ -16,7 +16,7 @@ import psutil
 import pytest
 from PIL import Image
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 ROOT = Path(__file__).parents[2]
 BROKEN = "jsky04aaq"
