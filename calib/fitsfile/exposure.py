@@ -13,11 +13,16 @@ from astropy.io import fits
 
 from calib.errors import CorruptFile
 from calib.fitsfile.header_text import LENGTH, HeaderText, finished_cards
-from calib.fitsfile.opening import BLOCK, named, opened, pixels_as
+from calib.fitsfile.opening import BLOCK, named, opened
+from calib.fitsfile.plane import StoredBytes, find_plane, read_whole
 from calib.fitsfile.writing import HashedStream, Written, replacing
 from calib.image import Header, Image, Imset
 
-KINDS = ("SCI", "ERR", "DQ")
+KINDS: dict[str, np.dtype[Any]] = {
+    "SCI": np.dtype(np.float32),
+    "ERR": np.dtype(np.float32),
+    "DQ": np.dtype(np.int16),
+}
 BITPIX = {"i2": 16, "f4": -32}  # FITS standard 4.0, table 8
 CHUNK = 1 << 20  # bytes written at a time: they stay in the cache
 
@@ -60,20 +65,20 @@ def read_exposure(path: str | Path) -> Exposure:
         versions = sorted(hdu.ver for hdu in hdus[1:] if hdu.name == "SCI")
         if not versions:
             raise CorruptFile("no SCI extension", path=path, found=[hdu.name for hdu in hdus])
-        imsets = tuple(_read_imset(hdus, version, stream) for version in versions)
+        file = StoredBytes(Path(path))
+        imsets = tuple(_read_imset(hdus, version, stream, file) for version in versions)
         return Exposure(_read_header(hdus[0], stream), imsets)
 
 
-def _read_imset(hdus: fits.HDUList, version: int, stream: BinaryIO) -> Imset:
+def _read_imset(hdus: fits.HDUList, version: int, stream: BinaryIO, file: StoredBytes) -> Imset:
     found = [_extension(hdus, name, version) for name in KINDS]
     sci, err, dq = (_read_header(hdu, stream) for hdu in found)
-    image = Image(
-        pixels_as(found[0], np.float32),
-        pixels_as(found[1], np.float32),
-        pixels_as(found[2], np.int16),
-        unit=str(sci.get("BUNIT", "COUNTS")).strip().upper(),
-    )
-    return Imset(image, sci, err, dq, version)
+    arrays = [
+        read_whole(find_plane(file, hdu, kind), kind)
+        for hdu, kind in zip(found, KINDS.values(), strict=True)
+    ]
+    unit = str(sci.get("BUNIT", "COUNTS")).strip().upper()
+    return Imset(Image(arrays[0], arrays[1], arrays[2], unit), sci, err, dq, version)
 
 
 def _extension(hdus: fits.HDUList, name: str, version: int) -> Any:
