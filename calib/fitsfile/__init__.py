@@ -10,7 +10,7 @@ from calib.fitsfile.opening import BLOCK, opened, pixels, pixels_as, primary_hea
 from calib.fitsfile.plane import ConstantPlane, HeldPlane, Plane, StoredBytes, StoredPlane
 from calib.fitsfile.reference import ReferenceImage, open_reference
 from calib.fitsfile.table import Table, read_table
-from calib.fitsfile.writing import mark_present, update_primary_header, write_atomically
+from calib.fitsfile.writing import Written, mark_present, update_primary_header, write_atomically
 
 __all__ = [
     "BLOCK",
@@ -22,6 +22,7 @@ __all__ = [
     "StoredBytes",
     "StoredPlane",
     "Table",
+    "Written",
     "mark_present",
     "open_reference",
     "opened",

@@ -18,21 +18,28 @@ Random = np.random.Generator
 # Half the side of the box that holds a star's light.
 _STAMP = 7
 
-BRIGHTEST = 3e5  # electrons; three stars of each scene have it, and saturate
+BRIGHTEST = 3e5  # electrons; three stars of a CCD's scene have it, and saturate
 FULL_WELL = 84000.0  # electrons
 HOT_SHARE = 2e-3  # of all pixels of a dark
 
 
-def scene(rng: Random, shape: tuple[int, int], *, stars: int, sky: float) -> Pixels:
+def scene(
+    rng: Random,
+    shape: tuple[int, int],
+    *,
+    stars: int,
+    sky: float,
+    brightest: float = BRIGHTEST,
+) -> Pixels:
     """Return the mean electrons of each pixel: Gaussian stars on an even sky.
 
-    Fluxes follow a power law and stop at :data:`BRIGHTEST`.
+    Fluxes follow a power law up to the brightest, which three stars have.
     """
     ny, nx = shape
     out = np.full(shape, sky, np.float64)
     count = max(8, stars)
-    fluxes = np.minimum(300.0 * (1 - rng.random(count)) ** -1.0, BRIGHTEST)
-    fluxes[:3] = BRIGHTEST
+    fluxes = np.minimum(300.0 * (1 - rng.random(count)) ** -1.0, brightest)
+    fluxes[:3] = brightest
     xs, ys = rng.random(count) * nx, rng.random(count) * ny
     for x, y, flux in zip(xs, ys, fluxes, strict=True):
         _add_star(out, (x, y), flux, sigma=1.1 + 0.2 * rng.random())

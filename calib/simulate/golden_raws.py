@@ -22,7 +22,11 @@ DARK_RATE = 0.004  # electrons/s
 # Readout overhead that raw headers count into DARKTIME (s).
 OVERHEAD = {"WFC": 2.5, "HRC": 2.0}
 
-_LIGHT = {"WFC": ("F606W", "CLEAR2L"), "HRC": ("F606W", "CLEAR2S")}
+_LIGHT = {
+    "WFC": ("F606W", "CLEAR2L"),
+    "HRC": ("F606W", "CLEAR2S"),
+    "SBC": ("F125LP", "N/A"),
+}
 
 # Switches and reference keywords in the order of the header.
 _SWITCHES = (
@@ -49,6 +53,10 @@ REFERENCE_NAMES = {
     "SNKCFILE": "snk",
     "CRREJTAB": "crr",
     "IMPHTTAB": "imp",
+}
+SBC_REFERENCE_NAMES = {
+    "MLINTAB": "lin",
+    **{key: REFERENCE_NAMES[key] for key in ("BPIXTAB", "DARKFILE", "PFLTFILE", "IMPHTTAB")},
 }
 
 # Of an exposure without post-flash in September 2017, before it is calibrated.

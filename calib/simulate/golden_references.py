@@ -31,6 +31,7 @@ from calib.simulate.golden_pixels import (
 from calib.simulate.golden_tables import (
     BAD_PIXEL_COLUMNS,
     CCD_COLUMNS,
+    LINEARITY_COLUMNS,
     OVERSCAN_COLUMNS,
     REJECTION_COLUMNS,
     charge_transfer_hdus,
@@ -83,13 +84,13 @@ class ReferenceSet:
     Attributes
     ----------
     detector
-        ``WFC`` or ``HRC``.
+        ``WFC``, ``HRC`` or ``SBC``.
     chips
         Geometry.
     seed
         Decides all pixels and bad columns.
     amplifiers
-        Readout modes of CCDTAB, as CCDAMP says them.
+        Readout modes of CCDTAB, as CCDAMP says them; none for the SBC.
     filter
         FILTER1 of the images.
     overscans
@@ -110,8 +111,10 @@ class ReferenceSet:
 def write_references(folder: Path, wanted: ReferenceSet, *, seed_offset: int = 0) -> None:
     """Write the references of a set; the same set and offset give the same bytes."""
     rng = np.random.default_rng(wanted.seed + seed_offset)
-    _write_tables(folder, wanted, rng)
+    write_tables(folder, wanted, rng)
     for name, filetype, draw, is_raw in _IMAGES:
+        if name == "bia" and wanted.detector == "SBC":
+            continue
         cards = {
             **_cards(wanted.detector, filetype),
             "NEXTEND": 3 * len(wanted.chips.numbers),
@@ -121,6 +124,10 @@ def write_references(folder: Path, wanted: ReferenceSet, *, seed_offset: int = 0
         }
         hdus = [primary(cards), *_image_hdus(wanted, rng, draw, is_raw=is_raw)]
         write_hdus(folder / f"{name}.fits", hdus)
+    if wanted.detector == "SBC":
+        linearity = table([{}], LINEARITY_COLUMNS)
+        cards = _cards(wanted.detector, "MAMA LINEARITY")
+        write_hdus(folder / "lin.fits", [primary(cards), linearity])
     if wanted.trailed_charge:
         write_hdus(folder / "cte.fits", charge_transfer_hdus(wanted.detector))
 
@@ -129,7 +136,8 @@ def _cards(detector: str, filetype: str) -> dict[str, Any]:
     return {**REFERENCE_CARDS, "INSTRUME": "ACS", "DETECTOR": detector, "FILETYPE": filetype}
 
 
-def _write_tables(folder: Path, wanted: ReferenceSet, rng: Random) -> None:
+def write_tables(folder: Path, wanted: ReferenceSet, rng: Random) -> None:
+    """Write the tables of a set, which come before its images."""
     ny, nx = wanted.chips.shape
     overscans = [*(_overscan(wanted, c) for c in wanted.chips.numbers), *wanted.overscans]
     bad = table(bad_pixel_rows(rng, (ny, nx), wanted.chips.numbers), BAD_PIXEL_COLUMNS)
@@ -180,7 +188,7 @@ def _overscan(wanted: ReferenceSet, chip: int) -> Row:
     chips = wanted.chips
     nx, ny, side, far = chips.nx, chips.ny, chips.trim_x, chips.trim_y
     row = {
-        "CCDAMP": "ABCD" if wanted.detector == "WFC" else wanted.amplifiers[0],
+        "CCDAMP": wanted.amplifiers[0] if wanted.amplifiers else "N/A",
         "CCDCHIP": chip,
         "NX": nx,
         "NY": ny,

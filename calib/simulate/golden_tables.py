@@ -72,6 +72,18 @@ REJECTION_COLUMNS: Columns = (
     ("CRMASK", "L", True),
 )
 
+# One row: the limits (counts/s) of the whole SBC and of one pixel, the dead time (s), the radius
+# in pixels that a saturated one spoils.
+LINEARITY_COLUMNS: Columns = (
+    ("DETECTOR", "8A", "SBC"),
+    ("GLOBAL_LIMIT", "D", 2e5),
+    ("LOCAL_LIMIT", "D", 20.0),
+    ("TAU", "D", 3e-7),
+    ("EXPAND", "E", 2.0),
+    ("PEDIGREE", "12A", "GROUND"),
+    ("DESCRIP", "12A", "synthetic"),
+)
+
 # PHOTFLAM, PHOTPLAM (Angstrom) and PHOTBW (Angstrom) by mode, near the true ones.
 _PHOTOMETRY = {
     "acs,wfc1,f606w": (7.8e-20, 5921.0, 672.0),

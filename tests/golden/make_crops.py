@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent
 PROGRAM = "calacs 10.5.0 (16-Mar-2026)"
 CASES = (
     *("acs_hrc_asn", "acs_wfc_tiny", "acs_wfc_tiny_presm4"),
-    *("acs_wfc_tiny_sub", "acs_wfc_tiny_asn"),
+    *("acs_wfc_tiny_sub", "acs_wfc_tiny_asn", "acs_sbc"),
 )
 SIDE = 64
 
