@@ -90,6 +90,8 @@ def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.startswith(("CRDS_", "XDG_", "CALDP_")) or name in {
             "HSTFLOW_PROFILE",
+            "HSTFLOW_ENGINE",
+            "HSTFLOW_REFERENCE_MEMORY",
             "HSTFLOW_DOWNLOADS",
             "HSTFLOW_DOWNLOADS_LIMIT",
             "HSTFLOW_FETCH_SPT",
