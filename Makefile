@@ -7,15 +7,24 @@ VENV ?= .venv
 PIP_OPTIONS ?= -c constraints.txt
 # Test processes; 0 runs the tests in one process, which debuggers like.
 JOBS ?= 2
+# Weekly CI adds --hypothesis-profile=thorough: more examples, and new ones.
 PYTEST_OPTIONS ?= -q
 DEMO ?= demo
 
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# Coverage is added up over the groups and judged once, in the group of that name.
+# Where the marked tests lie: reading all the others takes as long as some of the groups.
+PARITY_TESTS = tests/parity
+PREFECT_TESTS = tests/flows tests/deployments tests/test_tutorial.py
+# Coverage is added up over the groups and judged once, in the group of that name. The flows run
+# in processes of their own, which it does not see: measuring there would only slow them down.
+# Tests of one file stay together; tests/conftest.py keeps those of the Prefect server together.
 COVER = --cov --cov-append --cov-report= --cov-fail-under=0
 SPREAD = -n $(JOBS) --dist loadfile
 TEST_GROUPS = check unit parity flows coverage
+
+# Without bytecode every test process would rewrite every test module's assertions again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
@@ -58,10 +67,10 @@ unit: $(VENV)/.test ## tests without a server and without golden products
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m "not parity and not prefect" $(SPREAD) $(COVER)
 
 parity: $(VENV)/.test ## our pixels beside those of the reference programs
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m "parity and not prefect" $(SPREAD) $(COVER)
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "parity and not prefect" $(SPREAD) $(COVER) $(PARITY_TESTS)
 
 flows: $(VENV)/.test ## tests that start a Prefect server
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m prefect $(SPREAD) $(COVER)
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m prefect $(SPREAD) $(PREFECT_TESTS)
 
 coverage: $(VENV)/.test ## lines and branches reached by the groups so far
 	$(BIN)/coverage report

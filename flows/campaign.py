@@ -14,6 +14,7 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 
 from calib.campaigns.manifest import FINISHED, left_to_do, read_manifest, read_names
+from calib.compiled import warm_up
 from calib.errors import CONTAINER_MEMORY, HstflowError
 from calib.ledger.ledger import Ledger
 from calib.ledger.reports import states_in
@@ -24,6 +25,7 @@ from calib.stages.recording import ledger_of
 from flows.dataset import DatasetFailed, process_job
 from flows.interrupts import interruptible
 from flows.runners import make_runner
+from tasks.settings import limit_reference_memory, load_settings
 
 # Jobs submitted to the runner and not finished, per worker: enough to keep each busy, few
 # enough that a campaign of a hundred thousand is not held in memory.
@@ -92,7 +94,10 @@ def start_campaign(
     ConfigError, ContextError
         Something cannot work: nothing was started.
     """
+    limit_reference_memory(load_settings())  # of this process; local workers set their own
     request = plan_campaign(name, datasets, request)
+    if runner == "local":
+        warm_up()  # once, instead of in each worker
     task_runner = make_runner(runner, workers, Path(request.work) / "dask")
     try:
         state: State[Any] = run_campaign.with_options(task_runner=task_runner)(

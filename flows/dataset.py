@@ -15,6 +15,7 @@ from tasks.bestrefs import bestrefs
 from tasks.calibrate import calibrate
 from tasks.fetch import fetch
 from tasks.preview import preview
+from tasks.settings import limit_reference_memory, load_settings
 from tasks.state_message import state_message
 
 TASKS = sequence.Stages(
@@ -81,6 +82,7 @@ def process_dataset(
     DatasetFailed
         The dataset ended in an error or is blocked; the ledger says the same.
     """
+    limit_reference_memory(load_settings())
     request = build_request(
         input_uri, output_uri, profile, context, run, options or ProcessOptions()
     )

@@ -35,6 +35,7 @@ class ProcessOptions(BaseModel):
         None, description="whether a preview that fails is an error"
     )
     keep_scratch: bool = Field(default=False, description="keep the work folder afterwards")
+    threads: int = Field(default=1, ge=1, description="threads per dataset")
 
 
 def build_request(
@@ -74,6 +75,7 @@ def _options(options: ProcessOptions, settings: Settings) -> Options:
         thumb=settings.thumb,
         messages=options.messages or settings.messages,
         keep_scratch=options.keep_scratch,
+        threads=options.threads,
     )
 
 

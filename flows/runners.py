@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from distributed.system import MEMORY_LIMIT
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect_dask.task_runners import DaskTaskRunner
 
+from calib.compiled import cache_folder
 from calib.errors import ConfigError
 
 Runner = TaskRunner[Any]
@@ -48,15 +50,24 @@ def make_runner(name: str, workers: int, scratch: Path) -> Runner:
         raise ConfigError("not a runner", expected="local, threads or tcp://HOST:PORT", found=name)
     for variable in ONE_THREAD:
         os.environ.setdefault(variable, "1")
+    _share_compiled_code()
     os.environ.setdefault("PYTHONWARNINGS", NO_TRACKER_WARNING)
     return DaskTaskRunner(
         cluster_kwargs={
             "n_workers": workers,
             "threads_per_worker": 1,
             "processes": True,
+            # Dask's own share goes by cores: two workers on 64 cores would get a 64th each.
+            "memory_limit": MEMORY_LIMIT // workers,
             "dashboard_address": None,
             "local_directory": str(scratch),
             "preload": ["flows.worker_setup"],
             "silence_logs": "CRITICAL",
         }
     )
+
+
+def _share_compiled_code() -> None:
+    """Let the workers load what this process compiled, also from a folder of last resort."""
+    if folder := cache_folder():
+        os.environ.setdefault("HSTFLOW_CACHE", str(folder.parent))

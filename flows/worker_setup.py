@@ -10,13 +10,38 @@ from __future__ import annotations
 import gc
 import logging
 import signal
+from typing import TYPE_CHECKING
+
+from tasks.settings import limit_reference_memory, load_settings
+
+if TYPE_CHECKING:
+    from distributed import Worker
+
+# A Dask worker that holds more than this share of its memory takes no more tasks (distributed,
+# configuration worker.memory.pause): references that stay would stop it for good.
+PAUSE = 0.8
+
+# What a worker needs beside references, bytes: 0.78 GB was the peak of a pair of full WFC frames.
+NEEDED = 1 << 30
 
 
-def dask_setup(_worker: object) -> None:
+def dask_setup(worker: Worker) -> None:
     """Prepare a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     import flows.dataset  # noqa: F401 - imported before the first dataset, for all of them
 
+    limit_reference_memory(load_settings(), room_for_references(worker.memory_manager.memory_limit))
     gc.collect()
     gc.freeze()
+
+
+def room_for_references(limit: int | None) -> int | None:
+    """Return how many bytes of references a worker can keep and still work.
+
+    Parameters
+    ----------
+    limit
+        Memory of the worker, bytes; None: Dask does not watch over it.
+    """
+    return None if limit is None else max(0, int(PAUSE * limit) - NEEDED)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_cache_path
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from calib.errors import ConfigError
@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     messages: Literal["none", "flat", "folders"] = Field(
         default="none", description="message files to write beside the products"
     )
+    reference_memory: ByteSize | None = Field(
+        default=None,
+        description="bytes of references that a process keeps decoded, such as 2GiB; 0: none",
+    )
 
 
 def load_settings() -> Settings:
@@ -64,3 +68,27 @@ def load_settings() -> Settings:
             expected=f"a usable value of HSTFLOW_{name.removeprefix('HSTFLOW_')}",
             found=repr(first["input"]),
         ) from error
+
+
+def limit_reference_memory(settings: Settings, most: int | None = None) -> int:
+    """Set how many bytes of references this process keeps decoded.
+
+    Parameters
+    ----------
+    settings
+        Those of the operator; where they say nothing, the default of
+        :mod:`calib.instruments.reference_memory` holds.
+    most
+        What there is room for, bytes; None: not known.
+
+    Returns
+    -------
+    int
+        The limit in force, bytes.
+    """
+    from calib.instruments.reference_memory import MEMORY, default_limit
+
+    asked = settings.reference_memory
+    limit = default_limit() if asked is None else int(asked)
+    MEMORY.limit = limit if most is None else max(0, min(limit, most))
+    return MEMORY.limit

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,9 +16,12 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from calib.simulate.observatory import Observatory
 
-settings.register_profile(
-    "ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+# The same few examples in every run, so that a red build can be repeated; many new ones in the
+# weekly run (`make PYTEST_OPTIONS='-q --hypothesis-profile=thorough' test`), which is where a
+# rare counterexample is to be found.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", _PATIENT, derandomize=True, max_examples=30)
+settings.register_profile("thorough", _PATIENT, max_examples=300, print_blob=True)
 settings.load_profile("ci")
 
 # A shell without job control starts background jobs with the interrupt ignored, and children
@@ -27,6 +32,25 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Compiled kernels are kept where the next test finds them, although each has its own home.
 os.environ.setdefault("HSTFLOW_CACHE", str(Path("~/.cache/hstflow").expanduser()))
 SHARED = Path(os.environ.get("HSTFLOW_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give one process all tests that share the Prefect server, beside those of each file.
+
+    The mark `xdist_group` would say so too, but pytest-xdist 3.8 loses it under pytest 9.1.
+    """
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class KeepServer(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            shares = "flows/" in file and not file.endswith("test_private_server.py")
+            return "tests/flows" if shares else file
+
+    return KeepServer(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +70,18 @@ def crds_pack(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "pack"
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return paths of new homes; `mktemp` would look through all earlier ones each time."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep every test away from the user's home, ledger, caches and CRDS settings."""
-    home = tmp_path_factory.mktemp("home")
+    home = next(homes)
+    home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("HSTFLOW_WORK", str(home / "work"))
     monkeypatch.setenv("HSTFLOW_LEDGER", f"sqlite:///{home / 'ledger.db'}")
@@ -58,6 +90,8 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     for name in list(os.environ):
         if name.startswith(("CRDS_", "XDG_", "CALDP_")) or name in {
             "HSTFLOW_PROFILE",
+            "HSTFLOW_ENGINE",
+            "HSTFLOW_REFERENCE_MEMORY",
             "HSTFLOW_DOWNLOADS",
             "HSTFLOW_DOWNLOADS_LIMIT",
             "HSTFLOW_FETCH_SPT",

@@ -6,7 +6,9 @@ A tiny HRC: 62 x 44 raw pixels, overscan of 9 columns on both sides and 12 rows 
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,11 @@ BAD_ROW = {
     "AXIS": 2,
     "VALUE": 16,
 }
+REFERENCE_ROWS: Mapping[str, Mapping[str, Any]] = {
+    "CCDTAB": CCD_ROW,
+    "OSCNTAB": OSCN_ROW,
+    "BPIXTAB": BAD_ROW,
+}
 SWITCHES = {
     **dict.fromkeys(("DQICORR", "BIASCORR", "BLEVCORR", "DARKCORR", "FLATCORR"), "PERFORM"),
     **dict.fromkeys(("PHOTCORR", "EXPSCORR"), "PERFORM"),
@@ -149,9 +156,39 @@ def make_references(folder: Path, **changes: Mapping[str, Any]) -> dict[str, Pat
     Keywords of `changes` are reference keywords: for tables the values of their row, for
     images ``sci``, ``err``, ``dq``, ``chip``, ``ltv``; for both ``pedigree``.
     """
+    for keyword, content in _unchanged_references().items():
+        path = folder / f"{keyword.lower()}.fits"
+        if keyword in changes:
+            _write_reference(path, keyword, changes[keyword])
+        else:
+            path.write_bytes(content)
+    return {keyword: folder / f"{keyword.lower()}.fits" for keyword in _unchanged_references()}
+
+
+@functools.cache
+def _unchanged_references() -> Mapping[str, bytes]:
+    """Return the files of all references: astropy takes 80 ms to write them, a copy takes none."""
+    keywords = (*_reference_pixels(), *REFERENCE_ROWS, "IMPHTTAB")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "reference.fits"
+        return {keyword: _write_reference(path, keyword, {}).read_bytes() for keyword in keywords}
+
+
+def _write_reference(path: Path, keyword: str, changes: Mapping[str, Any]) -> Path:
+    if keyword == "IMPHTTAB":
+        return write_photometry(path, **changes)
+    if keyword in REFERENCE_ROWS:
+        values = {**REFERENCE_ROWS[keyword], **changes}
+        return write_table(path, [values], pedigree=values.pop("pedigree", "GROUND"))
+    sci, err, dq = _reference_pixels()[keyword]
+    ltv = 9.0 if keyword in {"BIASFILE", "SATUFILE"} else 0.0  # those have the overscan
+    return write_image(path, **{"sci": sci, "err": err, "dq": dq, "ltv": ltv, **changes})
+
+
+def _reference_pixels() -> dict[str, tuple[Any, Any, Any]]:
     rng = np.random.default_rng(5)
     science, raw = SHAPE, (NY, NX)
-    pixels = {
+    return {
         "BIASFILE": (rng.normal(0, 0.5, raw), 0.2, rng.choice([0, 0, 0, 128], raw)),
         "DARKFILE": (rng.normal(0.01, 0.002, science), 0.001, rng.choice([0, 0, 16], science)),
         "FLSHFILE": (rng.normal(10, 0.1, science), 0.02, 0),
@@ -159,17 +196,6 @@ def make_references(folder: Path, **changes: Mapping[str, Any]) -> dict[str, Pat
         "DFLTFILE": (np.full(science, 1.01), 0, 0),
         "SATUFILE": (np.full(raw, 60000.0), 0, 0),
     }
-    tables = {"CCDTAB": CCD_ROW, "OSCNTAB": OSCN_ROW, "BPIXTAB": BAD_ROW}
-    paths = {keyword: folder / f"{keyword.lower()}.fits" for keyword in (*pixels, *tables)}
-    for keyword, (sci, err, dq) in pixels.items():
-        raw_like = keyword in {"BIASFILE", "SATUFILE"}
-        made = {"sci": sci, "err": err, "dq": dq, "ltv": 9.0 if raw_like else 0.0}
-        write_image(paths[keyword], **{**made, **changes.get(keyword, {})})
-    for keyword, row in tables.items():
-        values = {**row, **changes.get(keyword, {})}
-        write_table(paths[keyword], [values], pedigree=values.pop("pedigree", "GROUND"))
-    paths["IMPHTTAB"] = write_photometry(folder / "imphttab.fits", **changes.get("IMPHTTAB", {}))
-    return paths
 
 
 def _flat(rng: np.random.Generator) -> np.ndarray:

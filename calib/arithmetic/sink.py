@@ -27,9 +27,11 @@ def is_affected(reference: float, sink: float, trailing: bool) -> bool:
     Notes
     -----
     In the trail a pixel is affected while its limit is above the signal of the sink: the
-    emptier the sink, the longer its trail.
+    emptier the sink, the longer its trail. A limit of 0 ends it, also where noise has left the
+    sink with a negative signal.
     """
-    return bool(reference < np.float32(0.0)) | (trailing & (reference > sink))
+    in_trail = trailing & bool(reference > np.float32(0.0)) & bool(reference > sink)
+    return bool(reference < np.float32(0.0)) | in_trail
 
 
 @compiled("f4", "f4", "f4", "f4")

@@ -15,7 +15,6 @@ from calib.engines.product import (
     merge,
     name_combination,
     new_target,
-    product_file,
     read_switches,
     write_association,
     write_product,
@@ -247,10 +246,10 @@ class NativeEngine:
     ) -> Products:
         """Write a product; its record shows the parameters of the steps, of one alone if None."""
         target = request.output / name
-        state = write_product(ready.state, ready.references, request, target, CAL_VER)
+        state, file = write_product(ready.state, ready.references, request, target, CAL_VER)
         ready.trailer.say(f"wrote {name}", logging.INFO)
         return Products(
-            files=(product_file(target),),
+            files=(file,),
             engine=self.name,
             engine_version=self.numbers_version,
             switches=read_switches(state),

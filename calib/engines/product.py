@@ -38,8 +38,8 @@ def write_product(
     request: CalibrationRequest,
     target: Path,
     software: str,
-) -> ExposureState:
-    """Write a finished exposure and return it with its provenance.
+) -> tuple[ExposureState, ProductFile]:
+    """Write a finished exposure and return it with its provenance, and the record of the file.
 
     Provenance is: software, references, context, and what the user changed.
     """
@@ -59,8 +59,8 @@ def write_product(
         "CUSTOM": "switches or parameters were set by hand",
     }
     state = state.with_primary(values, comments).with_history(*_custom(request.overrides))
-    write_exposure(target, Exposure(state.primary, state.imsets))
-    return state
+    written = write_exposure(target, Exposure(state.primary, state.imsets))
+    return state, ProductFile(target.name, str(target), written.sha256, written.size)
 
 
 def name_combination(state: ExposureState, name: str, member_type: str) -> ExposureState:

@@ -6,6 +6,7 @@ that is made without arguments.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,13 @@ class CalibrationRequest:
     output: Path
     overrides: Overrides = field(default_factory=Overrides)
     threads: int = 1
+
+
+def available_cpus() -> int:
+    """Return how many CPUs this process may use: taskset and batch systems may allow fewer."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @runtime_checkable

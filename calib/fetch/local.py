@@ -201,7 +201,7 @@ def _take_all(dataset: DatasetId, holdings: Holdings) -> tuple[Association | Non
             taken[table] = holdings.take(table)
             association = read_association(taken[table].path)
             holdings.look_for(association.required)
-            names = association_files(dataset, association, holdings.names)
+            names = association_files(association, dataset.instrument, holdings.names)
         else:
             names = exposure_files(dataset, holdings.names)
         taken |= {name: holdings.take(name) for name in names if name not in taken}

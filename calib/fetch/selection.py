@@ -55,7 +55,7 @@ def exposure_files(dataset: DatasetId, names: Collection[str]) -> tuple[str, ...
             "no exposure file of this dataset",
             dataset=dataset.name,
             expected=f"{dataset.name}_{suffix}.fits or {tarball_name(dataset.name)}",
-            found=nearby(dataset, names),
+            found=nearby(dataset.name, names),
         )
     return tuple(n for n in own if suffix_of(n) != "asn")
 
@@ -74,18 +74,18 @@ def table_name(dataset: DatasetId, names: Collection[str]) -> str | None:
     if name in names:
         return name
     own = inputs_of(dataset.name, dataset.instrument, names)
-    if _holds_exposures_itself(dataset, own):
+    if _holds_exposures_itself(dataset.instrument, own):
         return None
     raise NotFound(
         "no association table of this dataset",
         dataset=dataset.name,
         expected=f"{name} or {tarball_name(dataset.name)}",
-        found=nearby(dataset, names),
+        found=nearby(dataset.name, names),
     )
 
 
 def association_files(
-    dataset: DatasetId, association: Association, names: Collection[str]
+    association: Association, instrument: str, names: Collection[str]
 ) -> tuple[str, ...]:
     """Return the files of an association: its own and those of the exposures it requires.
 
@@ -95,28 +95,26 @@ def association_files(
         An exposure that the table marks as present has no exposure file. Every missing
         member is listed, and what was found instead.
     """
-    own = inputs_of(dataset.name, dataset.instrument, names)
-    files = {m: inputs_of(m, dataset.instrument, names) for m in association.required}
+    own = inputs_of(association.name, instrument, names)
+    files = {m: inputs_of(m, instrument, names) for m in association.required}
     missing = [
-        member
-        for member, its in files.items()
-        if not any(is_exposure(n, dataset.instrument) for n in its)
+        member for member, its in files.items() if not any(is_exposure(n, instrument) for n in its)
     ]
-    if missing and not _holds_exposures_itself(dataset, own):
+    if missing and not _holds_exposures_itself(instrument, own):
         raise MissingMember(
             f"{len(missing)} of {len(files)} exposures of the association are missing: "
             + " ".join(missing),
-            dataset=dataset.name,
+            dataset=association.name,
             expected=" ".join(files),
-            found=nearby(dataset, names),
+            found=nearby(missing[0], names),
         )
     members = (n for its in files.values() for n in its if suffix_of(n) != "asn")
     return tuple(sorted({*own, *members}))
 
 
-def nearby(dataset: DatasetId, names: Collection[str]) -> str:
+def nearby(dataset: str, names: Collection[str]) -> str:
     """List for a message the files that look related: same program first, then any FITS."""
-    related = sorted(n for n in names if n.startswith(dataset.name[:4]))
+    related = sorted(n for n in names if n.startswith(dataset[:4]))
     shown = related or sorted(n for n in names if n.endswith((".fits", ".gz", ".tar")))
     if not shown:
         return f"no FITS file among {len(names)} files" if names else "nothing"
@@ -124,7 +122,7 @@ def nearby(dataset: DatasetId, names: Collection[str]) -> str:
     return " ".join(shown[:_SHOWN]) + more
 
 
-def _holds_exposures_itself(dataset: DatasetId, own: Collection[str]) -> bool:
-    return dataset.instrument in EXPOSURES_UNDER_ASSOCIATION_NAME and any(
-        is_exposure(n, dataset.instrument) for n in own
+def _holds_exposures_itself(instrument: str, own: Collection[str]) -> bool:
+    return instrument in EXPOSURES_UNDER_ASSOCIATION_NAME and any(
+        is_exposure(n, instrument) for n in own
     )

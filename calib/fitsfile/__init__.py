@@ -11,6 +11,7 @@ from calib.fitsfile.plane import ConstantPlane, HeldPlane, Plane, StoredBytes, S
 from calib.fitsfile.reference import ReferenceImage, open_reference
 from calib.fitsfile.table import Table, read_table
 from calib.fitsfile.writing import (
+    Written,
     mark_present,
     replacing,
     update_primary_header,
@@ -28,6 +29,7 @@ __all__ = [
     "StoredBytes",
     "StoredPlane",
     "Table",
+    "Written",
     "mark_present",
     "open_reference",
     "opened",

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 from astropy.io import fits
 
 from calib.errors import CorruptFile
-from calib.fitsfile.opening import named, opened, pixels_as
-from calib.fitsfile.writing import write_atomically
+from calib.fitsfile.header_text import LENGTH, HeaderText, finished_cards
+from calib.fitsfile.opening import BLOCK, named, opened
+from calib.fitsfile.plane import StoredBytes, find_plane, read_whole
+from calib.fitsfile.writing import HashedStream, Written, replacing
 from calib.image import Header, Image, Imset
 
+KINDS: dict[str, np.dtype[Any]] = {
+    "SCI": np.dtype(np.float32),
+    "ERR": np.dtype(np.float32),
+    "DQ": np.dtype(np.int16),
+}
+BITPIX = {"i2": 16, "f4": -32}  # FITS standard 4.0, table 8
+CHUNK = 1 << 20  # bytes written at a time: they stay in the cache
+
+# How a file without primary pixels begins. The programs write BITPIX 16, which means nothing
+# here, but comparisons of headers look at it.
+PRIMARY = {"SIMPLE": True, "BITPIX": 16, "NAXIS": 0, "EXTEND": True}
+
 # Cards that describe the pixels as they were stored in the raw, not in the product.
-_OF_RAW_PIXELS = (
+OF_RAW_PIXELS = (
     "GROUPS", "DATE", "BSCALE", "BZERO", "DATAMIN", "DATAMAX", "NPIX1", "NPIX2", "PIXVALUE",
     "CHECKSUM", "DATASUM",
 )  # fmt: skip
@@ -47,7 +63,7 @@ def read_exposure(path: str | Path) -> Exposure:
         are fewer extensions than NEXTEND says (a file that ends between two of them is sound
         otherwise).
     """
-    with opened(path) as hdus, named(path):
+    with opened(path) as hdus, named(path), Path(path).open("rb") as stream:
         versions = sorted(hdu.ver for hdu in hdus[1:] if hdu.name == "SCI")
         if not versions:
             raise CorruptFile("no SCI extension", path=path, found=[hdu.name for hdu in hdus])
@@ -59,67 +75,88 @@ def read_exposure(path: str | Path) -> Exposure:
                 expected=f"NEXTEND {announced}",
                 found=[f"{hdu.name},{hdu.ver}" for hdu in hdus[1:]],
             )
-        imsets = tuple(_read_imset(hdus, version, path) for version in versions)
-        return Exposure(Header(hdus[0].header.copy()), imsets)
+        file = StoredBytes(Path(path))
+        imsets = tuple(_read_imset(hdus, version, stream, file) for version in versions)
+        return Exposure(_read_header(hdus[0], stream), imsets)
 
 
-def write_exposure(path: Path, exposure: Exposure) -> None:
-    """Write an exposure atomically, with the changes of its headers.
-
-    Cards keep their order and comments; what describes the old pixels (scaling, constant
-    arrays, data range) goes. HISTORY lines are added at the end.
-    """
-    hdus = [_primary(exposure.primary)]
-    for imset in exposure.imsets:
-        for name, pixel_array, header in (
-            ("SCI", imset.image.sci, imset.sci),
-            ("ERR", imset.image.err, imset.err),
-            ("DQ", imset.image.dq, imset.dq),
-        ):
-            hdu = fits.ImageHDU(pixel_array, header=_finished(header), name=name)
-            hdu.ver = imset.version
-            hdus.append(hdu)
-    write_atomically(fits.HDUList(hdus), path)
+def _read_imset(hdus: fits.HDUList, version: int, stream: BinaryIO, file: StoredBytes) -> Imset:
+    found = [_extension(hdus, name, version) for name in KINDS]
+    sci, err, dq = (_read_header(hdu, stream) for hdu in found)
+    arrays = [
+        read_whole(find_plane(file, hdu, kind), kind)
+        for hdu, kind in zip(found, KINDS.values(), strict=True)
+    ]
+    unit = str(sci.get("BUNIT", "COUNTS")).strip().upper()
+    return Imset(Image(arrays[0], arrays[1], arrays[2], unit), sci, err, dq, version)
 
 
-def _primary(header: Header) -> fits.PrimaryHDU:
-    """Return a primary HDU without pixels whose cards are written as they are.
-
-    Built from text, because a new HDU would get another BITPIX: the programs write 16 (which
-    means nothing here, but comparisons of headers look at it).
-    """
-    cards = _finished(header)
-    cards["BITPIX"] = 16
-    return fits.PrimaryHDU.fromstring(cards.tostring().encode("ascii"))
-
-
-def _read_imset(hdus: fits.HDUList, version: int, path: str | Path) -> Imset:
-    sci = _extension(hdus, "SCI", version, path)
-    image = Image(
-        pixels_as(sci, np.float32),
-        pixels_as(_extension(hdus, "ERR", version, path), np.float32),
-        pixels_as(_extension(hdus, "DQ", version, path), np.int16),
-        unit=str(sci.header.get("BUNIT", "COUNTS")).strip().upper(),
-    )
-    sci_header, err_header, dq_header = (
-        Header(hdus[name, version].header.copy()) for name in ("SCI", "ERR", "DQ")
-    )
-    return Imset(image, sci_header, err_header, dq_header, version)
-
-
-def _extension(hdus: fits.HDUList, name: str, version: int, path: str | Path) -> Any:
+def _extension(hdus: fits.HDUList, name: str, version: int) -> Any:
     if (name, version) not in hdus:
-        raise CorruptFile("an extension is absent", path=path, expected=f"{name},{version}")
+        raise CorruptFile("an extension is absent", expected=f"{name},{version}")
     return hdus[name, version]
 
 
-def _finished(header: Header) -> fits.Header:
-    cards = fits.Header(header.cards, copy=True)
-    for keyword in _OF_RAW_PIXELS:
-        cards.remove(keyword, ignore_missing=True, remove_all=True)
-    for keyword, value in header.changes.items():
-        comment = header.comments.get(keyword)
-        cards[keyword] = value if keyword in cards or comment is None else (value, comment)
-    for line in header.history:
-        cards.add_history(line)
-    return cards
+def _read_header(hdu: Any, stream: BinaryIO) -> Header:
+    """Read the cards of an extension as the file has them, up to END."""
+    place = hdu.fileinfo()
+    stream.seek(place["hdrLoc"])
+    text = stream.read(place["datLoc"] - place["hdrLoc"]).decode("ascii")
+    for start in range(0, len(text), LENGTH):
+        if text[start : start + LENGTH].rstrip() == "END":
+            return Header(HeaderText(text[:start]))
+    raise CorruptFile("a header has no END", found=hdu.name)
+
+
+def write_exposure(path: Path, exposure: Exposure) -> Written:
+    """Write an exposure atomically, with the changes of its headers.
+
+    Cards keep their order and comments, those that are not changed their bytes; what describes
+    the old pixels (scaling, constant arrays, data range) goes. HISTORY lines are added at the
+    end.
+
+    Returns
+    -------
+    Written
+        Checksum and size of the file.
+    """
+    with replacing(path) as stream:
+        file = HashedStream(stream)
+        file.write(_header_block(exposure.primary, PRIMARY))
+        for imset in exposure.imsets:
+            for name, header in zip(KINDS, (imset.sci, imset.err, imset.dq), strict=True):
+                array = getattr(imset.image, name.lower())
+                file.write(_header_block(header, _structure(array, name, imset.version)))
+                _write_pixels(file, array)
+        return Written(file.digest.hexdigest(), file.size)
+
+
+def _structure(array: npt.NDArray[Any], name: str, version: int) -> dict[str, Any]:
+    """Return the cards that an image extension begins with (FITS standard 4.0, 7.1.1)."""
+    ny, nx = array.shape
+    return {
+        "XTENSION": "IMAGE",
+        "BITPIX": BITPIX[array.dtype.str[1:]],
+        "NAXIS": 2,
+        "NAXIS1": nx,
+        "NAXIS2": ny,
+        "PCOUNT": 0,
+        "GCOUNT": 1,
+        "EXTNAME": name,
+        "EXTVER": version,
+    }
+
+
+def _header_block(header: Header, structure: Mapping[str, Any]) -> bytes:
+    cards = [*finished_cards(header, structure, OF_RAW_PIXELS), "END".ljust(LENGTH)]
+    text = "".join(cards)
+    return text.ljust(-(-len(text) // BLOCK) * BLOCK).encode("ascii")
+
+
+def _write_pixels(file: HashedStream, array: npt.NDArray[Any]) -> None:
+    """Write big-endian numbers, some rows at a time, and fill the last block with zeros."""
+    rows = max(1, CHUNK // max(array.strides[0], 1))
+    for first in range(0, array.shape[0], rows):
+        part = array[first : first + rows]
+        file.write(part.astype(part.dtype.newbyteorder(">"), order="C").data.cast("B"))
+    file.write(bytes(-array.nbytes % BLOCK))

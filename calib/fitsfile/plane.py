@@ -11,10 +11,14 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from astropy.io import fits
 
 from calib.errors import CorruptFile, NotFound
+from calib.fitsfile.opening import pixels_as
 
 Array = npt.NDArray[Any]
+
+_AT_ONCE = 1 << 18  # pixels: what is converted together stays in the cache
 
 
 class Plane(Protocol):
@@ -113,6 +117,8 @@ class StoredPlane:
         Rows and columns.
     stored, kind
         Number types in the file and in memory.
+    zero
+        BZERO: what a stored 0 means. 32768 in raws, whose samples have no sign.
     """
 
     file: StoredBytes
@@ -120,6 +126,7 @@ class StoredPlane:
     shape: tuple[int, int]
     stored: np.dtype[Any]
     kind: np.dtype[Any]
+    zero: int = 0
 
     @property
     def nbytes(self) -> int:
@@ -136,6 +143,64 @@ class StoredPlane:
         """
         rows: Array = np.empty((end - first, self.shape[1]), self.stored)
         self.file.fill(rows.data.cast("B"), self.offset + first * rows.strides[0])
-        rows.byteswap(inplace=True)
-        native = rows.view(self.stored.newbyteorder("="))
-        return native.astype(self.kind, copy=False)
+        native = rows.astype(self.kind)  # six times as fast as swapping bytes in place
+        if self.zero:
+            native += self.kind.type(self.zero)
+        return native
+
+
+# Number types of BITPIX (FITS standard 4.0, table 8) that are read straight from the file.
+_STORED: dict[int, np.dtype[Any]] = {
+    16: np.dtype(">i2"),
+    -32: np.dtype(">f4"),
+    -64: np.dtype(">f8"),
+}
+_UNSIGNED = 32768  # BZERO of 16-bit numbers without sign (FITS standard 4.0, table 11)
+
+
+def find_plane(file: StoredBytes, hdu: Any, kind: np.dtype[Any]) -> Plane:
+    """Return the plane of an extension: from the file where it is plain, else decoded now.
+
+    Parameters
+    ----------
+    file
+        The file of the extension.
+    hdu
+        An image extension, open.
+    kind
+        float32, or int16 for flags.
+
+    Raises
+    ------
+    CorruptFile
+        The extension has no pixels, or the file ends inside them.
+    """
+    header = hdu.header
+    if header.get("NAXIS") == 0 and "NPIX1" in header:
+        shape = (int(header["NPIX2"]), int(header["NPIX1"]))
+        return ConstantPlane(kind.type(header.get("PIXVALUE", 0)), shape)
+    stored = _STORED.get(int(header.get("BITPIX", 0)))
+    zero = header.get("BZERO", 0)
+    plain = zero == 0 or (zero == _UNSIGNED and kind.kind == "f" and header["BITPIX"] > 0)
+    two_axes = header.get("NAXIS") == 2  # noqa: PLR2004 - an image
+    scaled = header.get("BSCALE", 1) != 1 or "BLANK" in header or not plain
+    if stored is None or scaled or not two_axes or type(hdu) is not fits.ImageHDU:
+        return HeldPlane(np.ascontiguousarray(pixels_as(hdu, kind.type)))
+    shape = (int(header["NAXIS2"]), int(header["NAXIS1"]))
+    offset = int(hdu.fileinfo()["datLoc"])
+    if file.path.stat().st_size < offset + shape[0] * shape[1] * stored.itemsize:
+        raise CorruptFile("the file ends inside its pixels", path=file.path, found=hdu.name)
+    return StoredPlane(file, offset, shape, stored, kind, int(zero))
+
+
+def read_whole(plane: Plane, kind: np.dtype[Any]) -> Array:
+    """Return all rows; a constant plane is one number in memory, shown as an array."""
+    if isinstance(plane, ConstantPlane):
+        return np.broadcast_to(plane.value, plane.shape)
+    ny, nx = plane.shape
+    whole: Array = np.empty(plane.shape, kind)
+    count = max(1, _AT_ONCE // max(nx, 1))
+    for first in range(0, ny, count):
+        end = min(first + count, ny)
+        whole[first:end] = plane.read(first, end)
+    return whole

@@ -9,24 +9,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from astropy.io import fits
 
 from calib.errors import CorruptFile, MissingReference
-from calib.fitsfile.opening import named, opened, pixels_as
-from calib.fitsfile.plane import ConstantPlane, HeldPlane, Plane, StoredBytes, StoredPlane
+from calib.fitsfile.opening import named, opened
+from calib.fitsfile.plane import Plane, StoredBytes, find_plane
 from calib.image import Image
 
 _KINDS: dict[str, np.dtype[Any]] = {
     "SCI": np.dtype(np.float32),
     "ERR": np.dtype(np.float32),
     "DQ": np.dtype(np.int16),
-}
-
-# Number types of BITPIX (FITS standard 4.0, table 8) that are read straight from the file.
-_STORED: dict[int, np.dtype[Any]] = {
-    16: np.dtype(">i2"),
-    -32: np.dtype(">f4"),
-    -64: np.dtype(">f8"),
 }
 
 
@@ -107,7 +99,7 @@ def open_reference(path: Path, chip: int) -> ReferenceImage:
         version = chips[chip]
         file = StoredBytes(path)
         planes = {
-            name: _plane(file, hdus[name, version], kind)
+            name: find_plane(file, hdus[name, version], kind)
             for name, kind in _KINDS.items()
             if (name, version) in hdus
         }
@@ -120,21 +112,3 @@ def _check_shapes(path: Path, planes: Mapping[str, Plane]) -> None:
     shapes = {name: plane.shape for name, plane in planes.items()}
     if len(set(shapes.values())) > 1:
         raise CorruptFile("extensions of one image set differ in shape", path=path, found=shapes)
-
-
-def _plane(file: StoredBytes, hdu: Any, kind: np.dtype[Any]) -> Plane:
-    """Return the plane of an extension: from the file where it is plain, else decoded now."""
-    header = hdu.header
-    if header.get("NAXIS") == 0 and "NPIX1" in header:
-        shape = (int(header["NPIX2"]), int(header["NPIX1"]))
-        return ConstantPlane(kind.type(header.get("PIXVALUE", 0)), shape)
-    stored = _STORED.get(int(header.get("BITPIX", 0)))
-    scaled = header.get("BSCALE", 1) != 1 or header.get("BZERO", 0) != 0
-    two_axes = header.get("NAXIS") == 2  # noqa: PLR2004 - an image
-    if stored is None or scaled or not two_axes or type(hdu) is not fits.ImageHDU:
-        return HeldPlane(np.ascontiguousarray(pixels_as(hdu, kind.type)))
-    shape = (int(header["NAXIS2"]), int(header["NAXIS1"]))
-    offset = int(hdu.fileinfo()["datLoc"])
-    if file.path.stat().st_size < offset + shape[0] * shape[1] * stored.itemsize:
-        raise CorruptFile("the file ends inside its pixels", path=file.path, found=hdu.name)
-    return StoredPlane(file, offset, shape, stored, kind)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from astropy.io import fits
 
@@ -76,6 +77,34 @@ def mark_present(source: Path, target: Path, names: Collection[str]) -> None:
             for keyword in ("CHECKSUM", "DATASUM"):
                 hdu.header.remove(keyword, ignore_missing=True)
         write_atomically(hdus, target)
+
+
+class Written(NamedTuple):
+    """Checksum (hexadecimal) and size of a file, known from writing it."""
+
+    sha256: str
+    size: int
+
+
+class HashedStream:
+    """Bytes on their way into a file, with their checksum.
+
+    Attributes
+    ----------
+    digest, size
+        Of what has been written so far.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Write bytes."""
+        self._stream.write(data)
+        self.digest.update(data)
+        self.size += len(data)
 
 
 @contextmanager

@@ -181,7 +181,7 @@ def _amplifier(table: Table, row: int, letter: str) -> Amplifier:
         return Amplifier(letter, float(gain), float(noise), float(level * gain))
     except DataError as problem:
         raise DataError(
-            f"{problem.message}, says the CCD table",
+            f"{problem.message}, says CCDTAB",
             path=table.path,
             expected=problem.expected,
             found=problem.found,

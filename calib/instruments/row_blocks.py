@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from calib.compiled import new_planes
 from calib.image import Image
@@ -18,9 +21,11 @@ from calib.instruments.row_work import RowFunction, RowWork
 from calib.instruments.state import ExposureState
 from calib.steps.section import Region
 
-# 10 bytes a pixel in the image and as many in each reference: a few of them fill a cache of
-# 1 MB (measured: 16 to 128 rows of a WFC frame are equally fast, fewer and more are slower).
-BLOCK_PIXELS = 1 << 17
+Number = TypeVar("Number", bound=np.generic)
+
+# 63 rows of a WFC frame. Measured: half and twice as many are equally fast; with fewer the
+# calls cost more than the pixels, with more the cache is too small.
+BLOCK_PIXELS = 1 << 18
 
 
 class Block(NamedTuple):
@@ -70,7 +75,8 @@ def run_rows(
 def _run_imset(
     image: Image, functions: Sequence[RowFunction | Region], *, in_place: bool, downwards: bool
 ) -> Image:
-    out = _new_image(image, functions, in_place=in_place)
+    shape = _shape_of(image, functions)
+    out = _reuse(image, shape, downwards=downwards) if in_place else Image(*new_planes(shape))
     blocks = list(blocks_of(image))
     unit = image.unit
     for block in reversed(blocks) if downwards else blocks:
@@ -111,18 +117,33 @@ def _run_block(block: Block, functions: Sequence[RowFunction | Region]) -> Block
     return Block(image, first)
 
 
-def _new_image(image: Image, functions: Sequence[RowFunction | Region], *, in_place: bool) -> Image:
-    """Return where the result goes: the image itself where that is allowed and fits."""
-    regions = [function for function in functions if isinstance(function, Region)]
+def _shape_of(image: Image, functions: Sequence[RowFunction | Region]) -> tuple[int, int]:
+    """Return rows and columns of the result."""
     shape = image.shape
-    for region in regions:
-        shape = (region.y1 - region.y0, region.x1 - region.x0)
-    if regions or not in_place:
-        return Image(*new_planes(shape), unit=image.unit)
-    fresh = new_planes(shape)
+    for region in functions:
+        if isinstance(region, Region):
+            shape = (region.y1 - region.y0, region.x1 - region.x0)
+    return shape
+
+
+def _reuse(image: Image, shape: tuple[int, int], *, downwards: bool) -> Image:
+    """Return an image of a shape, at most as large, in the memory of another one.
+
+    Rows that are trimmed close up to the first one, or to the last one where blocks come from
+    there: so each block is written to where blocks that have been read lay.
+    """
     return Image(
-        image.sci if image.sci.flags.writeable else fresh.sci,
-        image.err if image.err.flags.writeable else fresh.err,
-        image.dq if image.dq.flags.writeable else fresh.dq,
-        image.unit,
+        _room(image.sci, shape, downwards=downwards),
+        _room(image.err, shape, downwards=downwards),
+        _room(image.dq, shape, downwards=downwards),
     )
+
+
+def _room(
+    array: npt.NDArray[Number], shape: tuple[int, int], *, downwards: bool
+) -> npt.NDArray[Number]:
+    if not (array.flags.writeable and array.flags.c_contiguous):
+        return np.empty(shape, array.dtype)
+    flat, size = array.reshape(-1), shape[0] * shape[1]
+    part = flat[flat.size - size :] if downwards else flat[:size]
+    return part.reshape(shape)

@@ -2,14 +2,14 @@
 
 ``hst_9001.pmap`` is a first delivery of all references; ``hst_9002.pmap`` adds one dark.
 Numbers from 9000 up keep clear of real rules. Relevance rules and match parameters are those
-of the real ACS rules in hst_0729.pmap.
+of the real ACS rules in hst_0729.pmap (SATUFILE came later). A type without a file has no rules.
 """
 
 from __future__ import annotations
 
 import pprint
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,11 @@ from calib.errors import ConfigError
 from calib.references import library
 from calib.references.files import sha1_of
 from calib.references.profile import CrdsProfile
-from calib.simulate.detector import FULL_FRAME, SMALL_FRAME, Detector
-from calib.simulate.reference_files import (
-    Reference,
-    write_first_references,
-    write_later_dark,
-)
+from calib.simulate.detector import FULL_FRAME, SMALL_FRAME, Detectors, make_detectors
+from calib.simulate.reference_files import write_first_references, write_later_dark
+from calib.simulate.reference_writer import Reference
+from calib.simulate.sbc_references import write_sbc_references
+from calib.simulate.wfc_references import write_wfc_references
 
 CONTEXTS = ("hst_9001.pmap", "hst_9002.pmap")
 
@@ -31,6 +30,7 @@ SERVER = "https://hst-serverless.stsci.edu"
 
 _EMPTY = 9000
 _DATES = ("DATE-OBS", "TIME-OBS")
+_HAS_AMPLIFIERS = '(DETECTOR != "SBC")'
 _BIAS_EXTRA = ("XCORNER", "YCORNER", "CCDCHIP")
 
 # For each type: match parameters, format, switch, relevance, and what else its header has.
@@ -66,9 +66,23 @@ RULES: dict[str, tuple[tuple[str, ...], str, str, str, dict[str, Any]]] = {
         "IMAGE",
         "DARKCORR",
         '(DARKCORR != "OMIT")',
+        {"parkey_relevance": dict.fromkeys(("ccdamp", "ccdgain"), _HAS_AMPLIFIERS)},
+    ),
+    "flshfile": (
+        ("DETECTOR", "CCDAMP", "CCDGAIN", "FLASHCUR", "SHUTRPOS"),
+        "IMAGE",
+        "FLSHCORR",
+        '((DETECTOR != "SBC" and FLASHCUR != "OFF") and (FLSHCORR != "OMIT"))',
         {},
     ),
     "imphttab": (("DETECTOR",), "TABLE", "PHOTCORR", '(PHOTCORR != "OMIT")', {}),
+    "mlintab": (
+        ("DETECTOR",),
+        "TABLE",
+        "GLINCORR",
+        '((DETECTOR == "SBC") and (GLINCORR != "OMIT"))',
+        {},
+    ),
     "oscntab": (("DETECTOR",), "TABLE", "NONE", '(DETECTOR != "SBC")', {}),
     "pfltfile": (
         (
@@ -79,7 +93,8 @@ RULES: dict[str, tuple[tuple[str, ...], str, str, str, dict[str, Any]]] = {
         "FLATCORR",
         '((OBSTYPE != "INTERNAL") and (FLATCORR != "OMIT"))',
         {
-            "parkey_relevance": {
+            "parkey_relevance": {"ccdamp": _HAS_AMPLIFIERS}
+            | {
                 key.lower(): f'({key} == "-1.0" or {key} == "1.0")'
                 for key in ("FW1OFFST", "FW2OFFST", "FWSOFFST")
             }
@@ -92,12 +107,19 @@ RULES: dict[str, tuple[tuple[str, ...], str, str, str, dict[str, Any]]] = {
         '((DETECTOR != "SBC") and (BIASCORR != "OMIT"))',
         {},
     ),
+    "snkcfile": (
+        ("DETECTOR",),
+        "IMAGE",
+        "SINKCORR",
+        '((SINKCORR != "OMIT") and (DETECTOR == "WFC"))',
+        {},
+    ),
 }
 
-# Types that the HRC could have but that no reference is made for.
+# Types that ACS has but that no reference is made for.
 NOT_APPLICABLE = (
-    *("atodtab", "cfltfile", "d2imfile", "dgeofile", "drkcfile", "flshfile", "idctab"),
-    *("mdriztab", "mlintab", "npolfile", "pctetab", "shadfile", "snkcfile", "spottab"),
+    *("atodtab", "cfltfile", "d2imfile", "dgeofile", "drkcfile", "idctab", "mdriztab"),
+    *("npolfile", "pctetab", "shadfile", "spottab"),
 )
 
 
@@ -125,11 +147,18 @@ def build_context(cache: Path, *, seed: int = 1, small: bool = False) -> tuple[s
     ConfigError
         There is something in the folder already.
     """
-    return build_cache(cache, Detector(SMALL_FRAME if small else FULL_FRAME, seed))
+    return build_cache(cache, make_detectors(SMALL_FRAME if small else FULL_FRAME, seed))
 
 
-def build_cache(cache: Path, detector: Detector) -> tuple[str, str]:
-    """Make a CRDS cache of a detector's references, as :func:`build_context` does.
+def build_cache(cache: Path, detectors: Detectors) -> tuple[str, str]:
+    """Make a CRDS cache of some cameras' references, as :func:`build_context` does.
+
+    Parameters
+    ----------
+    cache
+        Folder to make; it must be new or empty.
+    detectors
+        The chips of each camera; the HRC, whose later dark is in the second context, is one.
 
     Raises
     ------
@@ -142,8 +171,8 @@ def build_cache(cache: Path, detector: Detector) -> tuple[str, str]:
     profile = offline_profile(cache)
     for folder in (profile.mappings, profile.references, profile.server_config.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    first = write_first_references(profile.references, detector)
-    later = write_later_dark(profile.references, detector)
+    first = _write_references(profile.references, detectors)
+    later = write_later_dark(profile.references, detectors["HRC"][0])
     (profile.server_config.parent / "ref_cache_subdir_mode").write_text("flat\n")
     set_operational_context(cache, CONTEXTS[0], [*first, later])
     _make_rules(profile, first, later)
@@ -191,13 +220,23 @@ def set_operational_context(
     part.replace(profile.server_config)
 
 
+def _write_references(folder: Path, detectors: Detectors) -> list[Reference]:
+    """Write what the first context names."""
+    references = write_first_references(folder, detectors["HRC"][0])
+    if "WFC" in detectors:
+        references += write_wfc_references(folder, detectors["WFC"])
+    if "SBC" in detectors:
+        references += write_sbc_references(folder, detectors["SBC"])
+    return references
+
+
 def _make_rules(profile: CrdsProfile, first: Sequence[Reference], later: Reference) -> None:
     library.forget()
     with library.session(profile):
-        _write_empty_rules(profile.mappings)
         by_type: dict[str, list[Path]] = defaultdict(list)
         for reference in first:
             by_type[reference.type].append(reference.path)
+        _write_empty_rules(profile.mappings, by_type)
         delivered = [
             _insert(profile.mappings, kind, 9000, paths) for kind, paths in by_type.items()
         ]
@@ -207,8 +246,10 @@ def _make_rules(profile: CrdsProfile, first: Sequence[Reference], later: Referen
     library.forget()
 
 
-def _write_empty_rules(folder: Path) -> None:
-    for kind, (parameters, form, switch, relevance, extra) in RULES.items():
+def _write_empty_rules(folder: Path, kinds: Collection[str]) -> None:
+    """Write rules of these types without files, and an empty context."""
+    for kind in sorted(kinds):
+        parameters, form, switch, relevance, extra = RULES[kind]
         header = {
             "mapping": "REFERENCE",
             "instrument": "ACS",
@@ -221,8 +262,8 @@ def _write_empty_rules(folder: Path) -> None:
             **extra,
         }
         _write_mapping(folder, f"hst_acs_{kind}_{_EMPTY}.rmap", header, "Match({\n})")
-    types = {kind: f"hst_acs_{kind}_{_EMPTY}.rmap" for kind in RULES}
-    types |= dict.fromkeys(NOT_APPLICABLE, "N/A")
+    types = dict.fromkeys((*RULES, *NOT_APPLICABLE), "N/A")
+    types |= {kind: f"hst_acs_{kind}_{_EMPTY}.rmap" for kind in kinds}
     header = {"mapping": "INSTRUMENT", "instrument": "ACS", "parkey": ("REFTYPE",)}
     _write_mapping(folder, f"hst_acs_{_EMPTY}.imap", header, repr(types))
     header = {"mapping": "PIPELINE", "parkey": ("INSTRUME",)}

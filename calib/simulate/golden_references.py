@@ -111,7 +111,7 @@ class ReferenceSet:
 def write_references(folder: Path, wanted: ReferenceSet, *, seed_offset: int = 0) -> None:
     """Write the references of a set; the same set and offset give the same bytes."""
     rng = np.random.default_rng(wanted.seed + seed_offset)
-    _write_tables(folder, wanted, rng)
+    write_tables(folder, wanted, rng)
     for name, filetype, draw, is_raw in _IMAGES:
         if name == "bia" and wanted.detector == "SBC":
             continue
@@ -136,7 +136,8 @@ def _cards(detector: str, filetype: str) -> dict[str, Any]:
     return {**REFERENCE_CARDS, "INSTRUME": "ACS", "DETECTOR": detector, "FILETYPE": filetype}
 
 
-def _write_tables(folder: Path, wanted: ReferenceSet, rng: Random) -> None:
+def write_tables(folder: Path, wanted: ReferenceSet, rng: Random) -> None:
+    """Write the tables of a set, which come before its images."""
     ny, nx = wanted.chips.shape
     overscans = [*(_overscan(wanted, c) for c in wanted.chips.numbers), *wanted.overscans]
     bad = table(bad_pixel_rows(rng, (ny, nx), wanted.chips.numbers), BAD_PIXEL_COLUMNS)

@@ -13,9 +13,9 @@ from calib.association import Association
 from calib.errors import ConfigError
 from calib.references.profile import CrdsProfile
 from calib.simulate.context import CONTEXTS, SERVER, build_cache, offline_profile
-from calib.simulate.detector import FULL_FRAME, SMALL_FRAME, Detector, Geometry
-from calib.simulate.hrc import write_association, write_raw
+from calib.simulate.detector import FULL_FRAME, SMALL_FRAME, Geometry, make_detectors
 from calib.simulate.pointing import Pointing, Visit, plan_pointings, plan_visits
+from calib.simulate.raws import write_association, write_raw
 
 # Kept in the folder: what the observatory was built with.
 RECORD = "observatory.json"
@@ -58,14 +58,14 @@ class Observatory:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to build: a detector, single exposures and associations of more.
+    """What to build: cameras, single exposures and associations of more.
 
     Attributes
     ----------
     geometry
-        Size of the chip.
+        Size of the HRC, which the others follow.
     seed
-        Of the detector.
+        Of the cameras.
     pointings
         All exposures, those of associations too.
     tables
@@ -89,6 +89,11 @@ class Plan:
     def associations(self) -> dict[str, tuple[str, ...]]:
         """Names of the exposures of each association."""
         return {table.name: table.required for table in self.tables}
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras in use; the HRC is always there."""
+        return tuple(dict.fromkeys(("HRC", *(p.camera for p in self.pointings))))
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -163,12 +168,13 @@ def build(
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     (part / "raw").mkdir(parents=True)
-    detector = Detector(plan.geometry, plan.seed)
-    build_cache(part / "crds", detector)
+    detectors = make_detectors(plan.geometry, plan.seed, plan.cameras)
+    build_cache(part / "crds", detectors)
+    camera_of = {p.membership.association: p.camera for p in plan.pointings if p.membership}
     for pointing in plan.pointings:
-        write_raw(part / "raw", pointing, detector)
+        write_raw(part / "raw", pointing, detectors[pointing.camera])
     for table in plan.tables:
-        write_association(part / "raw", table)
+        write_association(part / "raw", table, camera_of[table.name])
     if damage:
         damage(part / "raw")
     (part / RECORD).write_text(json.dumps(asked) + "\n")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from calib.association import Association
 from calib.records import Member
-from calib.simulate.detector import FILTERS
+from calib.simulate.detector import CAMERAS, HRC
 
 # Exposures of one visit share their field.
 PER_VISIT = 4
@@ -19,8 +19,8 @@ LATER_DARK_FROM = datetime(2002, 4, 13, 18, 0)  # noqa: DTZ001 - HST headers are
 
 FIRST_START = LATER_DARK_FROM + timedelta(minutes=30)
 
-# The dark current also counts while the shutter closes and the chip waits for its readout.
-OVERHEAD = 2.0
+# The fourth servicing mission: from then on WFC frames are destriped (MJD 54962).
+SERVICED = datetime(2009, 5, 11)  # noqa: DTZ001 - as above
 
 Pattern = Literal["CR", "RP", "DTH"]
 
@@ -56,7 +56,7 @@ class Pointing:
     rootname
         Name of the exposure, lower case.
     filter
-        One of :data:`calib.simulate.detector.FILTERS`.
+        One of the camera's.
     start
         Universal time at which the shutter opens.
     seconds
@@ -71,6 +71,12 @@ class Pointing:
         Role in an association, if any.
     offset
         By how many pixels in x and y the telescope was moved off the target.
+    camera
+        One of :data:`calib.simulate.detector.CAMERAS`.
+    quadrant
+        The amplifier that alone was read, with its quarter of the WFC; else nothing.
+    flash
+        Length of the post-flash (s).
     """
 
     rootname: str
@@ -82,16 +88,19 @@ class Pointing:
     target: str | None = None
     membership: Membership | None = None
     offset: tuple[int, int] = (0, 0)
+    camera: str = "HRC"
+    quadrant: str = ""
+    flash: float = 0.0
 
     @property
     def dark_seconds(self) -> float:
-        """Time during which dark current counts."""
-        return self.seconds + OVERHEAD
+        """Time during which dark current counts, as the raw header says it."""
+        return self.seconds + CAMERAS[self.camera].overhead
 
     @property
     def blueness(self) -> int:
         """Number of filter steps to the blue."""
-        return list(FILTERS).index(self.filter)
+        return list(CAMERAS[self.camera].filters).index(self.filter)
 
     @property
     def combines(self) -> Pattern | None:
@@ -118,6 +127,8 @@ class Visit:
         When the first exposure starts; others follow without a pause but the readout.
     points, repeats
         ``CR`` with two points is a dithered CR-split.
+    camera
+        As in :class:`Pointing`.
     """
 
     program: str
@@ -130,6 +141,7 @@ class Visit:
     target: str | None = None
     points: int = 1
     repeats: int = 2
+    camera: str = "HRC"
 
     @property
     def association(self) -> Association:
@@ -152,6 +164,7 @@ class Visit:
                 target=self.target,
                 membership=self._membership(point),
                 offset=(DITHER_STEP[0] * point, DITHER_STEP[1] * point),
+                camera=self.camera,
             )
             for number, point in enumerate(self._points())
         ]
@@ -189,7 +202,7 @@ def plan_pointings(count: int, seed: int) -> list[Pointing]:
 
     So a dark delivered for use after 18:00 of 13 April 2002 changes three out of four.
     """
-    names = list(FILTERS)
+    names = list(HRC.filters)
     pointings = []
     for number in range(count):
         early = timedelta(days=1) if number % PER_VISIT == PER_VISIT - 1 else timedelta()

@@ -1,14 +1,15 @@
-"""An observing programme to try a campaign on: four targets, ten datasets, one of them broken."""
+"""An observing programme to try a campaign on: all three cameras of ACS, one dataset broken."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from calib.fitsfile import BLOCK, opened, write_atomically
 from calib.simulate.context import CONTEXTS
-from calib.simulate.detector import FULL_FRAME, MIDDLE_FRAME
+from calib.simulate.detector import FULL_FRAME, MIDDLE_FRAME, SBC
 from calib.simulate.observatory import Observatory, Plan, build, is_built
 from calib.simulate.pointing import FIRST_START, Pointing, Visit, letter_of
 
@@ -21,6 +22,11 @@ _SINGLE = (
     ("03", "SIM-GROUP", ("F606W",), 240.0),
     ("04", "SIM-NEBULA", ("F555W",), 180.0),
 )
+
+# With post-flash, from the time after SM4, and from before; one quadrant of chip 1 alone.
+_SINCE_SM4 = datetime(2017, 9, 4, 3, 0)  # noqa: DTZ001 - HST headers are UT, unmarked
+_BEFORE_SM4 = datetime(2006, 10, 15, 8, 0)  # noqa: DTZ001 - as above; gain 2 was usual by then
+_FAR_UV = datetime(2013, 10, 9, 21, 0)  # noqa: DTZ001 - as above
 
 # The exposure of visit 04 reached the archive with flipped bits.
 BROKEN = f"j{PROGRAM}04aaq"
@@ -45,9 +51,10 @@ class Programme(Observatory):
 def build_programme(folder: Path, *, seed: int = 1, small: bool = True) -> Programme:
     """Make raws, references and contexts of a programme, or return the one that is there.
 
-    Four targets (a globular cluster, a nebula, a spiral, a group of galaxies), seven single
+    HRC: four targets (a globular cluster, a nebula, a spiral, a group of galaxies), seven single
     exposures in three filters, a CR-split pair, a repeated pair and a dithered pair. One of
-    the single exposures is damaged.
+    the single exposures is damaged. WFC: a frame since SM4 with post-flash, one from before, a
+    quadrant, and a CR-split of three. SBC: an aurora in two filters.
 
     Parameters
     ----------
@@ -57,7 +64,7 @@ def build_programme(folder: Path, *, seed: int = 1, small: bool = True) -> Progr
     seed
         Equal seeds give the same bytes.
     small
-        A chip of 512 x 512 pixels instead of 1024 x 1024.
+        Chips of half the size: 512 x 512 pixels of HRC and SBC, twice 768 x 384 of the WFC.
 
     Raises
     ------
@@ -66,7 +73,8 @@ def build_programme(folder: Path, *, seed: int = 1, small: bool = True) -> Progr
     """
     asked = {"programme": PROGRAM, "seed": seed, "small": small}
     geometry = MIDDLE_FRAME if small else FULL_FRAME
-    plan = Plan.of(geometry, seed, plan_single(seed), plan_programme_visits(seed))
+    single = [*plan_single(seed), *plan_wfc(seed), *plan_sbc(seed)]
+    plan = Plan.of(geometry, seed, single, plan_programme_visits(seed))
     if not is_built(folder, asked):
         build(folder, plan, asked, damage=lambda raws: flip_bits(raws / f"{BROKEN}_raw.fits"))
     return Programme(folder / "raw", folder / "crds", plan.datasets, CONTEXTS, plan.associations)
@@ -89,8 +97,62 @@ def plan_single(seed: int) -> list[Pointing]:
     ]
 
 
+def plan_wfc(seed: int) -> list[Pointing]:
+    """Return the WFC's single exposures: with post-flash, from before SM4, and a quadrant."""
+    common: dict[str, Any] = {"field": seed, "camera": "WFC"}
+    return [
+        Pointing(
+            **common,
+            rootname=f"j{PROGRAM}08aaq",
+            filter="F606W",
+            start=_SINCE_SM4,
+            seconds=500.0,
+            seed=seed * 100003 + 800,
+            target="SIM-SPIRAL",
+            flash=1.2,
+            offset=(0, -120),  # away from the gap between the chips
+        ),
+        Pointing(
+            **common,
+            rootname=f"j{PROGRAM}09aaq",
+            filter="F814W",
+            start=_BEFORE_SM4,
+            seconds=600.0,
+            seed=seed * 100003 + 900,
+            target="SIM-GROUP",
+        ),
+        Pointing(
+            **common,
+            rootname=f"j{PROGRAM}10aaq",
+            filter="F606W",
+            start=_SINCE_SM4 + timedelta(hours=2),
+            seconds=90.0,
+            seed=seed * 100003 + 1000,
+            target="SIM-CLUSTER",
+            quadrant="B",
+        ),
+    ]
+
+
+def plan_sbc(seed: int) -> list[Pointing]:
+    """Return the SBC's exposures of the aurora."""
+    return [
+        Pointing(
+            rootname=f"j{PROGRAM}12a{letter_of(number)}q",
+            filter=name,
+            start=_FAR_UV + timedelta(minutes=30 * number),
+            seconds=1200.0,
+            field=seed,
+            seed=seed * 100003 + 1200 + number,
+            target="SIM-AURORA",
+            camera="SBC",
+        )
+        for number, name in enumerate(SBC.filters)
+    ]
+
+
 def plan_programme_visits(seed: int) -> list[Visit]:
-    """Return the CR-split of the nebula, the repeated spiral and the dithered group."""
+    """Return the HRC's CR-split, repeats and dither, and the WFC's CR-split."""
     first = FIRST_START + timedelta(days=4)
     return [
         Visit(PROGRAM, "05", "CR", "F606W", 600.0, first, seed, "SIM-NEBULA"),
@@ -105,6 +167,18 @@ def plan_programme_visits(seed: int) -> list[Visit]:
             seed,
             target="SIM-GROUP",
             points=2,
+        ),
+        Visit(
+            PROGRAM,
+            "11",
+            "CR",
+            "F606W",
+            400.0,
+            _SINCE_SM4 + timedelta(hours=4),
+            seed,
+            target="SIM-NEBULA",
+            repeats=3,
+            camera="WFC",
         ),
     ]
 

@@ -1,21 +1,23 @@
-"""Headers of raw HRC exposures, with the keywords of real ones that calibration reads."""
+"""Headers of raw exposures, with the keywords of real ones that calibration reads."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from calib.simulate.detector import FILTERS, Geometry
+from calib.simulate.detector import CAMERAS
+from calib.simulate.pointing import SERVICED
 from calib.simulate.targets import TARGETS
 
 if TYPE_CHECKING:
+    from calib.simulate.frame import Frame
     from calib.simulate.pointing import Pointing
 
 Cards = list[tuple[str, Any, str]]
 
 MJD_ZERO = datetime(1858, 11, 17)  # noqa: DTZ001 - the day on which MJD starts, UT
 
-# Switches as the archive sets them for one HRC exposure without post-flash.
+# Switches as the archive sets them for one CCD exposure without post-flash.
 SWITCHES = {
     "DQICORR": "PERFORM",
     "ATODCORR": "OMIT",
@@ -32,6 +34,14 @@ SWITCHES = {
     "PHOTCORR": "PERFORM",
     "RPTCORR": "OMIT",
     "DRIZCORR": "OMIT",
+}
+
+# The SBC has no bias and no amplifiers; its counts are made linear instead.
+SBC_SWITCHES = {
+    **dict.fromkeys(SWITCHES, "OMIT"),
+    **dict.fromkeys(("DQICORR", "DARKCORR", "FLATCORR", "PHOTCORR"), "PERFORM"),
+    "GLINCORR": "PERFORM",
+    "LFLGCORR": "PERFORM",
 }
 
 REFERENCE_KEYWORDS = (
@@ -56,10 +66,14 @@ REFERENCE_KEYWORDS = (
     "SPOTTAB",
 )
 
-# Plate scale and orientation of the HRC near those of a real exposure, in degrees per pixel.
-CD_MATRIX = {"CD1_1": -7.36e-06, "CD1_2": 1.84e-06, "CD2_1": 2.87e-06, "CD2_2": 6.65e-06}
+# Of one camera only.
+EXTRA_REFERENCE_KEYWORDS = {
+    "HRC": (),
+    "WFC": ("SNKCFILE", "PCTETAB", "DRKCFILE", "D2IMFILE", "NPOLFILE"),
+    "SBC": ("MLINTAB",),
+}
+
 RIGHT_ASCENSION, DECLINATION = 6.0347, -72.0876
-PLATE_SCALE = 0.0272  # arcsec per pixel, mean of both axes
 
 
 def primary_cards(pointing: Pointing) -> Cards:
@@ -69,14 +83,15 @@ def primary_cards(pointing: Pointing) -> Cards:
         *_time(pointing),
         *_instrument(pointing),
         *((key, value, "calibration switch") for key, value in _switches(pointing).items()),
-        *((key, "N/A", "reference file, not yet assigned") for key in REFERENCE_KEYWORDS),
+        *_references(pointing),
         *_rejection(),
-        *_electronics(),
+        *_flash(pointing),
+        *_electronics(pointing),
         *_membership(pointing),
     ]
 
 
-def association_cards(name: str) -> Cards:
+def association_cards(name: str, camera: str) -> Cards:
     """Return the cards of the primary header of an association table."""
     return [
         ("NEXTEND", 1, "number of extensions"),
@@ -84,7 +99,7 @@ def association_cards(name: str) -> Cards:
         ("FILETYPE", "ASN_TABLE", "type of data"),
         ("TELESCOP", "HST", "telescope"),
         ("INSTRUME", "ACS", "instrument"),
-        ("DETECTOR", "HRC", "detector"),
+        ("DETECTOR", camera, "detector"),
         ("ROOTNAME", name, "name of the association"),
         ("PRIMESI", "ACS", "instrument that leads"),
         ("ASN_ID", name.upper(), "association"),
@@ -93,23 +108,23 @@ def association_cards(name: str) -> Cards:
     ]
 
 
-def image_cards(name: str, pointing: Pointing, geometry: Geometry) -> Cards:
-    """Return the cards of the SCI, ERR or DQ extension, other than its format."""
-    ny, nx = geometry.raw_shape
+def image_cards(name: str, version: int, pointing: Pointing, frame: Frame) -> Cards:
+    """Return the cards of a SCI, ERR or DQ extension, other than its format."""
+    ny, nx = frame.counts.shape
     unit = "UNITLESS" if name == "DQ" else "COUNTS"
     return [
         ("INHERIT", True, "inherit the primary header"),
         ("EXTNAME", name, "extension name"),
-        ("EXTVER", 1, "extension version number"),
+        ("EXTVER", version, "extension version number"),
         ("ROOTNAME", pointing.rootname, "name of the exposure"),
         ("EXPNAME", pointing.rootname, "name of the exposure"),
         ("DATAMIN", 0.0, "smallest value"),
         ("DATAMAX", 0.0, "largest value"),
         ("BUNIT", unit, "unit of the pixels"),
-        ("CCDCHIP", 1, "chip"),
-        *_world_coordinates(pointing, geometry),
-        ("LTV1", float(geometry.trim_x), "offset in x to the detector"),
-        ("LTV2", 0.0, "offset in y to the detector"),
+        ("CCDCHIP", frame.chip, "chip"),
+        *_world_coordinates(pointing, frame),
+        ("LTV1", frame.offsets[0], "offset in x to the detector"),
+        ("LTV2", frame.offsets[1], "offset in y to the detector"),
         ("LTM1_1", 1.0, "sampling in x"),
         ("LTM2_2", 1.0, "sampling in y"),
         ("SIZAXIS1", nx, "columns in detector pixels"),
@@ -123,8 +138,18 @@ def image_cards(name: str, pointing: Pointing, geometry: Geometry) -> Cards:
 
 def _switches(pointing: Pointing) -> dict[str, str]:
     """Return the switches: members of a CR-split or of repeats ask to be combined."""
+    if pointing.camera == "SBC":
+        return SBC_SWITCHES
+    extra = {"FLSHCORR": "PERFORM"} if pointing.flash else {}
+    if pointing.camera == "WFC" and pointing.start >= SERVICED:
+        extra["SINKCORR"] = "PERFORM"
     asked = {"CR": {"CRCORR": "PERFORM"}, "RP": {"RPTCORR": "PERFORM"}}
-    return SWITCHES | asked.get(pointing.combines or "", {})
+    return SWITCHES | extra | asked.get(pointing.combines or "", {})
+
+
+def _references(pointing: Pointing) -> Cards:
+    keywords = REFERENCE_KEYWORDS + EXTRA_REFERENCE_KEYWORDS[pointing.camera]
+    return [(key, "N/A", "reference file, not yet assigned") for key in keywords]
 
 
 def _membership(pointing: Pointing) -> Cards:
@@ -152,8 +177,9 @@ def _coordinates(pointing: Pointing) -> tuple[float, float]:
 
 def _file_and_target(pointing: Pointing) -> Cards:
     ra, dec = _coordinates(pointing)
+    chips = 2 if pointing.camera == "WFC" and not pointing.quadrant else 1
     return [
-        ("NEXTEND", 3, "number of extensions"),
+        ("NEXTEND", 3 * chips, "number of extensions"),
         ("DATE", f"{pointing.start:%Y-%m-%d}", "date of this file"),
         ("FILENAME", f"{pointing.rootname}_raw.fits", "name of the file"),
         ("FILETYPE", "SCI", "type of data"),
@@ -175,6 +201,7 @@ def _file_and_target(pointing: Pointing) -> Cards:
 
 def _time(pointing: Pointing) -> Cards:
     begin = (pointing.start - MJD_ZERO).total_seconds() / 86400.0
+    scale = CAMERAS[pointing.camera].plate_scale
     return [
         ("DATE-OBS", f"{pointing.start:%Y-%m-%d}", "UT date of the start"),
         ("TIME-OBS", f"{pointing.start:%H:%M:%S}", "UT time of the start"),
@@ -187,33 +214,41 @@ def _time(pointing: Pointing) -> Cards:
         ("FGSLOCK", "FINE", "guiding"),
         ("SUNANGLE", 82.05, "angle between Sun and V1 (deg)"),
         ("PA_V3", 15.78, "position angle of V3 (deg)"),
-        ("POSTARG1", pointing.offset[0] * PLATE_SCALE, "offset of the target in x"),
-        ("POSTARG2", pointing.offset[1] * PLATE_SCALE, "offset of the target in y"),
+        ("POSTARG1", pointing.offset[0] * scale, "offset of the target in x"),
+        ("POSTARG2", pointing.offset[1] * scale, "offset of the target in y"),
         ("CAL_VER", "", "version of the calibration"),
     ]
 
 
 def _instrument(pointing: Pointing) -> Cards:
-    filter1, filter2 = FILTERS[pointing.filter]
+    filter1, filter2 = CAMERAS[pointing.camera].filters[pointing.filter]
     return [
         ("OBSTYPE", "IMAGING", "type of observation"),
         ("OBSMODE", "ACCUM", "operating mode"),
         ("SCLAMP", "NONE", "lamp"),
         ("NRPTEXP", _together(pointing, "RP"), "repeated exposures"),
-        ("SUBARRAY", False, "whether only part of the chip was read"),
-        ("DETECTOR", "HRC", "detector"),
+        ("SUBARRAY", bool(pointing.quadrant), "whether only part of the chip was read"),
+        ("DETECTOR", pointing.camera, "detector"),
         ("FILTER1", filter1, "element in filter wheel 1"),
         ("FW1OFFST", 0, "offset of filter wheel 1"),
         ("FILTER2", filter2, "element in filter wheel 2"),
         ("FW2OFFST", 0, "offset of filter wheel 2"),
         ("FWSOFFST", 0, "offset of the filter wheels"),
         ("LRFWAVE", 0.0, "wavelength of a ramp filter"),
-        ("APERTURE", "HRC", "aperture"),
-        ("PROPAPER", "HRC", "proposed aperture"),
+        ("APERTURE", _aperture(pointing), "aperture"),
+        ("PROPAPER", _aperture(pointing), "proposed aperture"),
         ("CRSPLIT", _together(pointing, "CR"), "exposures of a cosmic-ray split"),
         ("STATFLAG", False, "whether statistics are calculated"),
         ("WRTERR", True, "whether errors are written"),
     ]
+
+
+def _aperture(pointing: Pointing) -> str:
+    """Return WFC1B-2K and the like for a quadrant, else the camera's name."""
+    if not pointing.quadrant:
+        return pointing.camera
+    chip = 1 if pointing.quadrant in "AB" else 2
+    return f"WFC{chip}{pointing.quadrant}-2K"
 
 
 def _rejection() -> Cards:
@@ -229,37 +264,49 @@ def _rejection() -> Cards:
         ("BADINPDQ", 0, "input flags to leave out"),
         ("REJ_RATE", 0.0, "pixels hit per second"),
         ("CRMASK", False, "whether inputs are flagged"),
-        ("FLASHDUR", 0.0, "length of the post-flash (s)"),
-        ("FLASHCUR", "OFF", "current of the post-flash"),
-        ("FLASHSTA", "NOT PERFORMED", "whether the post-flash succeeded"),
+    ]
+
+
+def _flash(pointing: Pointing) -> Cards:
+    status = "SUCCESSFUL" if pointing.flash else "NOT PERFORMED"
+    return [
+        ("FLASHDUR", pointing.flash, "length of the post-flash (s)"),
+        ("FLASHCUR", "LOW" if pointing.flash else "OFF", "current of the post-flash"),
+        ("FLASHSTA", status, "whether the post-flash succeeded"),
         ("SHUTRPOS", "A", "position of the shutter"),
     ]
 
 
-def _electronics() -> Cards:
+def _electronics(pointing: Pointing) -> Cards:
+    if pointing.camera == "SBC":
+        return [("CCDAMP", "N/A", "no amplifiers"), ("CCDGAIN", 1.0, "none")]
+    wide = pointing.camera == "WFC"
+    readout = "CLAMP" if pointing.start >= SERVICED else ""
     return [
-        ("CCDAMP", "C", "amplifiers in use"),
-        ("CCDGAIN", 2, "commanded gain"),
+        ("CCDAMP", (pointing.quadrant or "ABCD") if wide else "C", "amplifiers in use"),
+        ("CCDGAIN", 2.0 if wide else 2, "commanded gain"),
         *((f"CCDOFST{amp}", 3, "commanded bias offset") for amp in "ABCD"),
         *((f"ATODGN{amp}", 0.0, "gain (electrons/DN)") for amp in "ABCD"),
         *((f"READNSE{amp}", 0.0, "read noise (electrons)") for amp in "ABCD"),
         *((f"BIASLEV{amp}", 0.0, "bias level (DN)") for amp in "ABCD"),
+        *([("JWROTYPE", readout, "way of reading out")] if wide else []),
     ]
 
 
-def _world_coordinates(pointing: Pointing, geometry: Geometry) -> Cards:
+def _world_coordinates(pointing: Pointing, frame: Frame) -> Cards:
     """Return the coordinates; an offset moves the reference pixel, which stays on the target."""
     ra, dec = _coordinates(pointing)
-    dx, dy = pointing.offset
+    names = ("CD1_1", "CD1_2", "CD2_1", "CD2_2")
+    matrix = zip(names, CAMERAS[pointing.camera].cd_matrix, strict=True)
     return [
         ("WCSAXES", 2, "number of axes"),
-        ("CRPIX1", geometry.trim_x + geometry.nx / 2.0 - dx, "reference pixel in x"),
-        ("CRPIX2", geometry.ny / 2.0 - dy, "reference pixel in y"),
+        ("CRPIX1", frame.target[0], "reference pixel in x"),
+        ("CRPIX2", frame.target[1], "reference pixel in y"),
         ("CRVAL1", ra, "right ascension there (deg)"),
         ("CRVAL2", dec, "declination there (deg)"),
         ("CTYPE1", "RA---TAN", "projection"),
         ("CTYPE2", "DEC--TAN", "projection"),
-        *((key, value, "plate scale and orientation") for key, value in CD_MATRIX.items()),
+        *((key, value, "plate scale and orientation") for key, value in matrix),
         ("ORIENTAT", 15.5, "position angle of y (deg)"),
         ("RA_APER", ra, "right ascension of the aperture"),
         ("DEC_APER", dec, "declination of the aperture"),

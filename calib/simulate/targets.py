@@ -1,4 +1,4 @@
-"""Targets of a made-up programme: a cluster, a nebula, a spiral, a group of galaxies."""
+"""Targets of a made-up programme: a cluster, a nebula, a spiral, a group, an aurora."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from calib.simulate.scene import Pixels, Star, add_faint_galaxies, add_star
 
 SKY = 0.06  # electrons/s/pixel
+FAR_UV_SKY = 4e-4  # counts/s/pixel, airglow through F125LP
 GIANT_RATE = 60.0  # electrons/s; brighter stars of the cluster are red giants
 
 Shape = tuple[int, int]
@@ -27,11 +28,14 @@ class Target:
     draw
         Adds the target's light to an image, in place; the number is that of filter steps to
         the blue.
+    sky
+        Background in electrons/s/pixel.
     """
 
     ra: float
     dec: float
     draw: Callable[[Pixels, Random, int], None]
+    sky: float = SKY
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,9 @@ def render_target(name: str, shape: Shape, *, seed: int, blueness: int = 0) -> P
     ndarray
         Electrons per second per pixel, float64, shape as given, all positive.
     """
-    image = np.full(shape, SKY)
-    TARGETS[name].draw(image, np.random.default_rng([seed, 3]), blueness)
+    target = TARGETS[name]
+    image = np.full(shape, target.sky)
+    target.draw(image, np.random.default_rng([seed, 3]), blueness)
     return image
 
 
@@ -170,6 +175,53 @@ def _draw_group(image: Pixels, rng: Random, blueness: int) -> None:
     _add_field_stars(image, rng, blueness)
 
 
+def _draw_aurora(image: Pixels, rng: Random, blueness: int) -> None:
+    """Draw the northern aurora of a giant planet, in the far UV light of its hydrogen.
+
+    An oval, brightest on the dawn side; patches inside; the footprint of a moon with its tail
+    outside. What reflects sunlight is the planet, which ends at its limb.
+    """
+    ny, nx = image.shape
+    side = min(ny, nx)
+    y, x = np.mgrid[0:ny, 0:nx] / side
+    x, y = x - 0.5 * nx / side, y - 0.5 * ny / side
+    depth = 1 - ((x - 0.03) ** 2 + ((y + 0.42) / 0.94) ** 2) / 0.68**2
+    lit = _step(depth / 0.004)
+    bands = 1 + 0.15 * np.sin(26 * (y - 0.25 * x**2)) * np.clip(1 - 2.5 * (y + 0.2), 0, 1)
+    disc = 0.011 * np.sqrt(np.clip(depth, 0, 1) + 0.02) * bands
+    u, v = Disc(0.52, 0.62, 0.26, 0.12, 0.34).coordinates(image.shape)
+    emission = _emit(np.hypot(u, v), np.arctan2(v, u), _clouds(rng, image.shape, 1.6))
+    image += lit * (0.8**blueness * disc + 0.55**blueness * emission)
+    _add_far_uv_stars(image, rng, blueness)
+
+
+def _emit(radius: Pixels, angle: Pixels, clouds: Pixels) -> Pixels:
+    """Return the light of an aurora by distance (the oval is at 1) and angle from its pole."""
+    width = 0.035 + 0.02 * np.cos(angle - 2.6)
+    oval = np.exp(-(((radius - 1 - 0.02 * clouds) / width) ** 2))
+    oval *= 0.35 + 0.65 * np.cos((angle - 2.9) / 2) ** 4
+    patches = np.exp(-((radius / 0.75) ** 6)) * np.exp(1.3 * clouds - 1.6)
+    behind = np.angle(np.exp(1j * (angle + 1.2)))
+    trail = np.exp(-(((radius - 1.28) / 0.022) ** 2)) * _step(behind / 0.01)
+    trail *= np.exp(-np.clip(behind, 0, None) / 0.22)
+    glow = np.exp(-(((radius - 1) / 0.28) ** 2))
+    emission: Pixels = 0.20 * oval + 0.05 * patches + 0.10 * trail + 0.012 * glow
+    return emission
+
+
+def _step(x: Pixels) -> Pixels:
+    """Return a smooth step from 0 to 1 at zero; arguments are cut where it is flat."""
+    step: Pixels = 1 / (1 + np.exp(-np.clip(x, -50, 50)))
+    return step
+
+
+def _add_far_uv_stars(image: Pixels, rng: Random, blueness: int) -> None:
+    """Add the few stars that are hot enough to be seen in the far UV."""
+    ny, nx = image.shape
+    x, y = rng.uniform(0, nx, 3), rng.uniform(0.88 * ny, ny, 3)
+    _add_stars(image, x, y, np.array([1.6, 0.7, 0.3]) * 0.9**blueness)
+
+
 def _add_clusters(image: Pixels, rng: Random, density: Pixels, blueness: int) -> None:
     """Add young star clusters, drawn by a density over the image; they stay bright in the blue."""
     count = max(20, image.size // 1000)
@@ -215,4 +267,5 @@ TARGETS = {
     "SIM-NEBULA": Target(83.8221, -5.3911, _draw_nebula),
     "SIM-SPIRAL": Target(202.4696, 47.1952, _draw_spiral),
     "SIM-GROUP": Target(339.0100, 33.9600, _draw_group),
+    "SIM-AURORA": Target(84.1120, 22.9350, _draw_aurora, FAR_UV_SKY),
 }

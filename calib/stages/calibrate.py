@@ -70,5 +70,6 @@ def _run(
         references=references,
         output=folder,
         overrides=job.options.overrides,
+        threads=job.options.threads,
     )
     return engine.calibrate(request)

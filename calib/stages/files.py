@@ -1,8 +1,8 @@
-"""Stage 3 alone, on raw files whose headers name their references, as `calacs.e FILE` does."""
+"""Stage 3 alone, on files whose headers name their references, as `calacs.e FILE` does."""
 
 from __future__ import annotations
 
-import hashlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +10,10 @@ from typing import Any
 
 from calib.engines.lookup import choose_engine
 from calib.engines.protocol import CalibrationRequest
-from calib.errors import ArchiveError, ConfigError, NotFound
+from calib.errors import ArchiveError, ConfigError
+from calib.fetch.in_place import EXPECTED, FoundFiles, find_files
 from calib.fitsfile import primary_header
-from calib.records import InputFile, Products, RawInputs
+from calib.records import Products
 from calib.references.headers import references_from_headers
 from calib.switches import Overrides
 
@@ -31,23 +32,27 @@ class FileOptions:
         Folders to look for references in first.
     custom
         Reference files by keyword.
+    threads
+        Threads that the engine may use. The products do not depend on it.
     """
 
     engine: str = "auto"
     overrides: Overrides = field(default_factory=Overrides)
     folders: tuple[Path, ...] = ()
     custom: Mapping[str, Path] = field(default_factory=dict)
+    threads: int = 1
 
 
 def calibrate_file(
-    raw: Path, output: Path, options: FileOptions, environ: Mapping[str, str]
+    path: Path, output: Path, options: FileOptions, environ: Mapping[str, str]
 ) -> Products:
-    """Calibrate one raw exposure into a folder.
+    """Calibrate one raw exposure, or one association, into a folder.
 
     Parameters
     ----------
-    raw
-        A file named ``ROOT_raw.fits``.
+    path
+        ``ROOT_raw.fits``: that exposure alone, whatever association it belongs to. Or
+        ``ASSOCIATION_asn.fits``: the exposures that it marks as present, which lie beside it.
     output
         Folder of the products; made if needed. A product that exists already is an error:
         nothing is overwritten.
@@ -59,16 +64,18 @@ def calibrate_file(
     Raises
     ------
     HstflowError
-        As the engine and the reference look-up say; nothing half-made is left.
+        As :func:`calib.fetch.in_place.find_files`, the engine and the reference look-up
+        say; nothing half-made is left.
     """
-    header = primary_header(raw)
-    engine = choose_engine(options.engine, [header], options.overrides)
+    found = find_files(path)
+    headers = [primary_header(exposure) for exposure in found.exposures]
+    engine = choose_engine(options.engine, headers, options.overrides)
 
     def required(each: Mapping[str, Any]) -> tuple[str, ...]:
-        return engine.required_references(options.overrides.apply(each))
+        return engine.required_references(options.overrides.apply(each), found.members)
 
     references = references_from_headers(
-        [raw],
+        found.exposures,
         options.folders,
         environ,
         required=required,
@@ -76,50 +83,49 @@ def calibrate_file(
     )
     _make_folder(output)
     request = CalibrationRequest(
-        dataset=_rootname(raw),
-        inputs=_inputs(raw),
+        dataset=found.dataset,
+        inputs=found.describe(),
         references=references,
         output=output,
         overrides=options.overrides,
+        threads=options.threads,
     )
     return engine.calibrate(request)
 
 
-def check_raw_names(files: Sequence[Path]) -> None:
-    """Refuse what is not a raw exposure before anything starts.
+def check_files(files: Sequence[Path]) -> None:
+    """Refuse what cannot be calibrated before anything starts.
 
     Raises
     ------
-    NotFound
-        A file does not exist.
+    NotFound, CorruptFile, MissingMember
+        As :func:`calib.fetch.in_place.find_files`.
     ConfigError
-        A name is not ``ROOT_raw.fits``, or none was given.
+        A name is neither of an exposure nor of an association, none was given, or an
+        exposure would be calibrated twice.
     """
     if not files:
-        raise ConfigError("no file was named", expected="one or more ROOT_raw.fits")
-    for path in files:
-        if not path.is_file():
-            raise NotFound("no such file", path=path)
-        if not path.name.endswith("_raw.fits"):
-            raise ConfigError("not a raw exposure", path=path, expected="ROOT_raw.fits")
+        raise ConfigError("no file was named", expected=EXPECTED)
+    _check_each_once([find_files(path) for path in files])
 
 
-def _rootname(raw: Path) -> str:
-    return raw.name.removesuffix("_raw.fits").lower()
+def _check_each_once(found: Sequence[FoundFiles]) -> None:
+    """Refuse an exposure alone and as a member: two products would have one name.
 
-
-def _inputs(raw: Path) -> RawInputs:
-    with raw.open("rb") as stream:
-        checksum = hashlib.file_digest(stream, "sha256").hexdigest()
-    file = InputFile(
-        name=raw.name,
-        path=str(raw),
-        sha256=checksum,
-        size=raw.stat().st_size,
-        suffix="raw",
-        rootname=_rootname(raw),
-    )
-    return RawInputs(dataset=_rootname(raw), source=str(raw), files=(file,))
+    They differ, too: cosmic rays are flagged only in that of the association.
+    """
+    asked = defaultdict(list)
+    for each in found:
+        for rootname in each.rootnames:
+            asked[rootname].append(str(each.path))
+    twice = {rootname: how for rootname, how in asked.items() if len(how) > 1}
+    if twice:
+        raise ConfigError(
+            "exposures are named more than once, and both results would have one name",
+            expected="each exposure alone or in one association; the others in another call, "
+            "into another folder",
+            found=", ".join(f"{name} ({' and '.join(how)})" for name, how in twice.items()),
+        )
 
 
 def _make_folder(folder: Path) -> None:

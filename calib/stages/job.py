@@ -36,6 +36,8 @@ class Options:
         Message files to write: ``none``, ``flat`` or ``folders``.
     keep_scratch
         Keep the work folder of a published dataset.
+    threads
+        Threads per dataset. The products do not depend on it, so no key has it.
     """
 
     engine: str = "auto"
@@ -45,6 +47,7 @@ class Options:
     thumb: int = 128
     messages: MessageStyle = "none"
     keep_scratch: bool = False
+    threads: int = 1
 
 
 @dataclass(frozen=True)

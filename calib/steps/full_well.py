@@ -71,7 +71,9 @@ def flag_full_well(image: Image, limit: Float, region: Region) -> Image:
 
 @compiled("void", "planes", "f4[:,:]", "i8[:]", "i4", "out i2[:,:]")
 def _flag_above(image: Planes, limit: Float, bounds: Bounds, bit: int, dq: Flags) -> None:
+    begin, end = bounds[2], bounds[3]
     for y in range(bounds[0], bounds[1]):
-        for x in range(bounds[2], bounds[3]):
-            above = image.sci[y, x] > limit[y, x]
-            dq[y, x] = flag_if(image.dq[y, x], above, bit)
+        signals, limits = image.sci[y, begin:end], limit[y, begin:end]
+        before, flags = image.dq[y, begin:end], dq[y, begin:end]
+        for x in range(end - begin):
+            flags[x] = flag_if(before[x], signals[x] > limits[x], bit)

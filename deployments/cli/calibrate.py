@@ -1,19 +1,25 @@
-"""`hstflow calibrate`: stage 1 alone, on raw files."""
+"""`hstflow calibrate`: stage 3 alone, on raw files and associations."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from rich.markup import escape
 
-from deployments.cli.console import err, out, print_json, show_logs
+from calib.errors import Interrupted
+from deployments.cli.console import err, out, print_json, show_logs, showing_steps
+from deployments.cli.threads import Threads, threads_or_all
 
 if TYPE_CHECKING:
+    from calib.records import Products
     from calib.stages.files import FileOptions
+    from tasks.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class CalibrateFlags:
     output
         Folder of the products.
     engine
-        auto, native, or the name of another installed engine.
+        auto, native, or the name of another installed engine; else HSTFLOW_ENGINE, else auto.
     references
         Folder with reference files, looked in first; may be repeated. Then the folders that
         iref, jref, lref and oref name, then the CRDS cache.
@@ -33,6 +39,8 @@ class CalibrateFlags:
         KEYWORD=VALUE (DARKCORR=OMIT) or step.parameter=VALUE; may be repeated.
     reference
         KEYWORD=PATH, a reference file of your own; may be repeated.
+    threads
+        Threads; without it one per CPU that this process may use. The products do not depend on it.
     json
         Write the products as JSON to stdout.
     verbose
@@ -42,10 +50,11 @@ class CalibrateFlags:
     """
 
     output: Path = Path()
-    engine: str = "auto"
+    engine: str | None = None
     references: Annotated[list[Path] | None, Parameter(negative=())] = None
     set: Annotated[list[str] | None, Parameter(negative=())] = None
     reference: Annotated[list[str] | None, Parameter(negative=())] = None
+    threads: Threads = None
     json: Annotated[bool, Parameter(negative=())] = False
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False
@@ -54,42 +63,79 @@ class CalibrateFlags:
 def calibrate(
     *files: Path, flags: Annotated[CalibrateFlags | None, Parameter(name="*")] = None
 ) -> int:
-    """Calibrate raw exposures whose headers name their references.
+    """Calibrate exposures and associations whose headers name their references.
+
+    An association becomes what `hstflow process` makes of it: combined products, those of its
+    exposures, its table with the products marked as present, and trailers.
 
     Parameters
     ----------
     files
-        Raw exposures, ROOT_raw.fits. An existing product is never overwritten.
+        Raw exposures, ROOT_raw.fits, each calibrated alone; association tables,
+        ASSOCIATION_asn.fits, whose raw exposures lie beside them. An exposure is named alone
+        or through one table, not both. An existing product is never overwritten.
     """
-    from calib.stages.files import calibrate_file, check_raw_names
+    from calib.stages.files import check_files
+    from tasks.settings import load_settings
 
     flags = flags or CalibrateFlags()
     show_logs(verbose=flags.verbose, quiet=flags.quiet)
-    check_raw_names(files)
-    options = _options(flags)
-    made = []
-    with err.status("", spinner="dots") as status:
-        for number, path in enumerate(files, start=1):
-            status.update(f"{path.name}  ({number} of {len(files)})")
-            products = calibrate_file(path, flags.output, options, os.environ)
-            made.append(products)
-            if not flags.json:
-                for file in products.files:
-                    out.print(file.path, soft_wrap=True)
+    paths = list(dict.fromkeys(files))
+    check_files(paths)
+    made = _calibrate_all(paths, flags, load_settings())
     if flags.json:
         print_json([dataclasses.asdict(products) for products in made])
     return 0
 
 
-def _options(flags: CalibrateFlags) -> FileOptions:
+def _calibrate_all(
+    paths: Sequence[Path], flags: CalibrateFlags, settings: Settings
+) -> list[Products]:
+    from calib.stages.files import calibrate_file
+    from tasks.settings import limit_reference_memory
+
+    limit_reference_memory(settings)
+    options = _options(flags, settings)
+    made: list[Products] = []
+    with err.status("", spinner="dots") as status, showing_steps(status) as show:
+        for number, path in enumerate(paths, start=1):
+            show(f"{path.name}  ({number} of {len(paths)})")
+            try:
+                made.append(calibrate_file(path, flags.output, options, os.environ))
+            except KeyboardInterrupt as stop:
+                raise _stopped(paths, len(made)) from stop
+            _show(made[-1], flags)
+    return made
+
+
+def _show(products: Products, flags: CalibrateFlags) -> None:
+    """Write the paths of the files to stdout, and warnings to stderr: stdout is for programs."""
+    if not flags.json:
+        for file in products.files:
+            out.print(escape(file.path), soft_wrap=True)
+    if not flags.quiet:
+        for note in products.notes:
+            err.print(f"[yellow]warning[/yellow]  {escape(note)}", soft_wrap=True)
+
+
+def _stopped(paths: Sequence[Path], done: int) -> Interrupted:
+    left = " ".join(path.name for path in paths[done:])
+    return Interrupted(
+        f"{done} of {len(paths)} files are calibrated, nothing is half-made; "
+        f"name what is left: {left}"
+    )
+
+
+def _options(flags: CalibrateFlags, settings: Settings) -> FileOptions:
     from calib.stages.files import FileOptions
     from calib.switches import parse_overrides
     from flows.parameters import parse_references
 
     custom = parse_references(flags.reference or [])
     return FileOptions(
-        engine=flags.engine,
+        engine=flags.engine or settings.engine,
         overrides=parse_overrides(flags.set or []),
         folders=tuple(flags.references or ()),
         custom={keyword: Path(path) for keyword, path in custom.items()},
+        threads=threads_or_all(flags.threads),
     )

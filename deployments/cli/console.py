@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
 
 from calib.errors import ConfigError
 
@@ -20,6 +23,9 @@ err = Console(stderr=True, highlight=False)
 
 # The logger that tells why a stage waits.
 RETRIES = "calib.stages.policy"
+
+# The logger that tells each step of a calibration.
+STEPS = "calib.engines.trailer"
 
 STATE_STYLE = {
     "processed": "green",
@@ -86,6 +92,46 @@ def show_logs(*, verbose: bool, quiet: bool) -> None:
         logging.getLogger("calib" if verbose else RETRIES).addHandler(handler)
     if verbose:
         logging.getLogger("calib").setLevel(logging.INFO)
+
+
+@contextmanager
+def showing_steps(status: Status) -> Iterator[Callable[[str], None]]:
+    """Show what is at work, and on a terminal the last step done, beside a spinner.
+
+    Yields
+    ------
+    Callable
+        Shows the name of what is at work from now on.
+    """
+    logger = logging.getLogger(STEPS)
+    handler = _StepLine(status)
+    level = logger.level
+    if err.is_terminal:
+        logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield handler.begin
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class _StepLine(logging.Handler):
+    """Shows the last line of a logger in a status."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__()
+        self._status = status
+        self._title = ""
+
+    def begin(self, title: str) -> None:
+        """Show a name alone."""
+        self._title = escape(title)
+        self._status.update(self._title)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a line behind the name."""
+        self._status.update(f"{self._title}  [dim]{escape(record.getMessage())}[/dim]")
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -56,7 +56,7 @@ def demo(
     workers: int = 2,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Calibrate a simulated programme of ten datasets, with no network.
+    """Calibrate a simulated programme of sixteen datasets, with no network.
 
     A loopback MAST and CRDS serve simulated exposures and references to the real clients;
     Prefect and a Dask cluster run the datasets. One of them is broken on purpose and ends as

@@ -88,6 +88,24 @@ def _engines() -> Iterator[Finding]:
         yield Finding("program", name, state, path or f"absent ({purpose})", "" if path else advice)
 
 
+def _process() -> Iterator[Finding]:
+    """Tell what a process that calibrates may use."""
+    from pydantic import ByteSize
+
+    from calib.engines.protocol import available_cpus
+    from calib.instruments.reference_memory import default_limit
+    from tasks.settings import load_settings
+
+    yield Finding("process", "cpus", "ok", str(available_cpus()))
+    try:
+        asked = load_settings().reference_memory
+    except HstflowError as error:
+        yield Finding("process", "settings", "bad", str(error), "mend or unset the variable")
+        return
+    kept = ByteSize(default_limit() if asked is None else asked).human_readable()
+    yield Finding("process", "references kept", "ok", f"up to {kept} decoded")
+
+
 def _crds() -> Iterator[Finding]:
     from calib.references.context import list_contexts, resolve_context
     from calib.references.profile import load_profile
@@ -158,6 +176,7 @@ def _server() -> Iterator[Finding]:
 EXAMINATIONS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _python,
     _engines,
+    _process,
     _crds,
     _ledger,
     _server,

@@ -41,7 +41,7 @@ COMMANDS = {
     "calibrate": (
         "deployments.cli.calibrate:calibrate",
         CALIBRATION,
-        "Calibrate raw files whose headers name their references.",
+        "Calibrate raw files and associations whose headers name their references.",
     ),
     "preview": (
         "deployments.cli.preview:preview",

@@ -19,9 +19,11 @@ from deployments.cli.console import (
     out,
     print_json,
     show_logs,
+    showing_steps,
     split_arguments,
     styled,
 )
+from deployments.cli.threads import Threads, threads_or_all
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class ProcessFlags:
         Message files beside the products: none, flat (CALDP's), or folders.
     keep_scratch
         Keep the work folder after publication.
+    threads
+        Threads; without it one per CPU that this process may use. The products do not depend on it.
     json
         Write the outcomes as JSON to stdout.
     verbose
@@ -62,6 +66,7 @@ class ProcessFlags:
     previews: Literal["normal", "required", "none"] | None = None
     messages: Literal["none", "flat", "folders"] | None = None
     keep_scratch: Annotated[bool, Parameter(negative=())] = False
+    threads: Threads = None
     json: Annotated[bool, Parameter(negative=())] = False
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False
@@ -110,9 +115,9 @@ def _process_all(names: list[str], places: list[str], flags: ProcessFlags) -> li
     call = _as_flow_runs if os.environ.get("PREFECT_API_URL") else _at_once
     run_one, total = call(names, places, flags)
     outcomes = []
-    with err.status("", spinner="dots") as status:
+    with err.status("", spinner="dots") as status, showing_steps(status) as show:
         for number in range(total):
-            status.update(f"{names[number]}  ({number + 1} of {total})")
+            show(f"{names[number]}  ({number + 1} of {total})")
             outcome = run_one(number)
             outcomes.append(outcome)
             if not flags.json:
@@ -143,6 +148,7 @@ def _options(flags: ProcessFlags) -> Any:
         messages=flags.messages,
         previews=flags.previews,
         keep_scratch=flags.keep_scratch,
+        threads=threads_or_all(flags.threads),
     )
 
 
@@ -152,8 +158,10 @@ def _at_once(
     """Run the stages in this process, with no server."""
     from calib.stages.planning import plan_jobs
     from calib.stages.sequence import process_dataset
+    from tasks.settings import limit_reference_memory, load_settings
 
     jobs = plan_jobs(_request(places, flags), names)
+    limit_reference_memory(load_settings())
     return lambda number: process_dataset(jobs[number]), len(jobs)
 
 

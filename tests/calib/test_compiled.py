@@ -15,6 +15,15 @@ from calib.compiled import Compiled, cache_folder, compiled, new_planes, planes,
 from calib.image import Image
 
 IMPORT = "import sys; import calib.steps.dark, calib.engines.native; "
+MISSES = """
+import importlib
+from calib.compiled import Compiled, _modules, warm_up
+ready = warm_up()
+loops = [loop for name in _modules() for loop in vars(importlib.import_module(name)).values()]
+stats = [loop.dispatcher.stats for loop in loops if isinstance(loop, Compiled)]
+assert any(each.cache_hits for each in stats)
+print(ready, sum(sum(each.cache_misses.values()) for each in stats))
+"""
 CALL = "from calib.arithmetic.error import add_in_quadrature as q; "
 
 
@@ -100,6 +109,15 @@ def test_warm_up_compiles_everything() -> None:
     assert isinstance(flat._divide, Compiled)
     assert "dispatcher" in vars(flat._divide)
     assert cache_folder() is not None
+
+
+def test_second_process_compiles_nothing() -> None:
+    """A worker loads every function, helpers included, that another process compiled."""
+    warm_up()
+    folder = cache_folder()
+    assert folder is not None
+
+    assert python(MISSES, folder.parent).split() == [str(warm_up()), "0"]
 
 
 def test_read_only_and_writable_arrays_share_one_compilation() -> None:

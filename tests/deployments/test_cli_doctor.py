@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from calib.engines.protocol import available_cpus
 from calib.simulate.observatory import Observatory
 from deployments.cli.main import run
 
@@ -99,3 +100,18 @@ def test_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     run(["doctor"])
 
     assert "what to do" in capsys.readouterr().out
+
+
+def test_what_a_process_may_use(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CPUs and the memory of references are shown; a setting that cannot be used is bad."""
+    monkeypatch.setenv("HSTFLOW_REFERENCE_MEMORY", "2.5GiB")
+    findings = examine(capsys)[1]
+    assert findings["cpus"]["found"] == str(available_cpus())
+    assert findings["references kept"]["found"] == "up to 2.5GiB decoded"
+
+    monkeypatch.setenv("HSTFLOW_REFERENCE_MEMORY", "lots")
+    code, findings = examine(capsys)
+    assert (code, findings["settings"]["state"]) == (1, "bad")
+    assert "HSTFLOW_REFERENCE_MEMORY" in findings["settings"]["found"]

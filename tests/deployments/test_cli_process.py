@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from astropy.io import fits
 
+from calib.engines.native import NativeEngine
+from calib.engines.protocol import CalibrationRequest, available_cpus
+from calib.records import Products
 from calib.simulate.observatory import Observatory
 from deployments.cli.main import run
 
@@ -157,3 +160,27 @@ def test_switch_set_by_the_user_changes_the_result_and_is_recorded(
     assert header["DARKCORR"] == "OMIT"
     manifest = json.loads((published(name) / "manifest.json").read_text())
     assert "DARKCORR" in json.dumps(manifest["provenance"]["parameters"])
+
+
+@pytest.mark.parametrize("options", [(), ("--threads", "3")], ids=["all", "3"])
+def test_threads_reach_the_engine_and_no_key(
+    process: Process,
+    crds: Observatory,
+    raws: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+) -> None:
+    """All CPUs of this process, or as many as asked; another number is nothing to do."""
+    seen, calibrate = [], NativeEngine.calibrate
+
+    def listen(self: NativeEngine, request: CalibrationRequest) -> Products:
+        seen.append(request.threads)
+        return calibrate(self, request)
+
+    monkeypatch.setattr(NativeEngine, "calibrate", listen)
+
+    process(crds.datasets[0], *options)
+    again = process(crds.datasets[0], "--threads", "2")[1][0]
+
+    assert seen == [3 if options else available_cpus()]
+    assert again["state"] == "skipped"

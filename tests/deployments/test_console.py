@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from calib.errors import ConfigError
-from deployments.cli.console import expand_names, split_arguments
+from deployments.cli import console
+from deployments.cli.console import STEPS, expand_names, showing_steps, split_arguments
 
 
 @pytest.mark.parametrize(
@@ -38,3 +43,36 @@ def test_missing_list_file(tmp_path: Path) -> None:
     """A list that cannot be read is a bad command."""
     with pytest.raises(ConfigError, match="list cannot be read"):
         expand_names([f"@{tmp_path / 'nothing'}"])
+
+
+def test_steps_are_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last line of calibration follows the name; brackets are text; levels are put back."""
+    shown = shown_by(monkeypatch, terminal=True)
+
+    assert "x_raw.fits  (1 of 2)  dark: done [in] 0.1 s" in plain(shown)
+
+
+def test_pipe_gets_no_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody looks, stderr has errors and warnings only."""
+    assert not shown_by(monkeypatch, terminal=False).strip()
+
+
+def shown_by(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> str:
+    """Return what stderr gets of one step; the logger is afterwards as it was."""
+    stream = io.StringIO()
+    screen = Console(file=stream, force_terminal=terminal, width=100)
+    monkeypatch.setattr(console, "err", screen)
+    logger = logging.getLogger(STEPS)
+    level = logger.level
+    with screen.status("") as status, showing_steps(status) as show:
+        show("x_raw.fits  (1 of 2)")
+        logger.info("dark: done [in] 0.1 s")
+        if terminal:  # now, instead of waiting for the spinner's next turn
+            screen.print(status.renderable)
+    assert (logger.level, logger.handlers) == (level, [])
+    return stream.getvalue()
+
+
+def plain(text: str) -> str:
+    """Return text without a terminal's control sequences."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)

@@ -20,7 +20,7 @@ from calib.ledger.ledger import open_ledger
 from calib.ledger.reports import states_in
 from calib.simulate.observatory import Observatory, build_observatory
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """

@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 
 from calib.simulate.observatory import Observatory
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 SCRIPT = """
 from flows.dataset import process_dataset

@@ -18,7 +18,7 @@ import yaml
 
 from calib.simulate.observatory import Observatory
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 ROOT = Path(__file__).parents[2]
 SCHEDULE_LIMIT = 120  # seconds; the scheduler looks once a minute

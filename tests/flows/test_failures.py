@@ -13,7 +13,7 @@ import pytest
 
 from calib.simulate.observatory import Observatory
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 # Runs in a process of its own: Prefect reads its settings at import.
 PREAMBLE = """

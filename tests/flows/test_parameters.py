@@ -23,6 +23,17 @@ def test_options_override_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (request.options.messages, request.options.engine) == ("flat", "native")
 
 
+def test_one_thread_unless_asked() -> None:
+    """Datasets are the parallelism of campaigns and deployments."""
+    plain, two = ProcessOptions(), ProcessOptions(threads=2)
+
+    requests = [build_request("file:in", "file:out", None, None, None, o) for o in (plain, two)]
+
+    assert [request.options.threads for request in requests] == [1, 2]
+    with pytest.raises(ValidationError, match="threads"):
+        ProcessOptions(threads=0)
+
+
 def test_unknown_option_is_refused() -> None:
     """A misspelt option of a deployment is an error, not silence."""
     with pytest.raises(ValidationError, match="enginee"):

@@ -15,7 +15,7 @@ from calib.errors import Unavailable
 from flows import private_server
 from flows.private_server import PrivateServer
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 SCRIPT = """
 import sys, time

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from calib.errors import ConfigError
-from tasks.settings import load_settings
+from calib.instruments.reference_memory import MEMORY, default_limit
+from tasks.settings import limit_reference_memory, load_settings
 
 
 def test_defaults_need_no_variable(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +34,13 @@ def test_caldp_home_is_the_work_folder(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("HSTFLOW_THUMB", "huge"), ("HSTFLOW_MESSAGES", "loud"), ("HSTFLOW_PREVIEWS", "maybe")],
+    [
+        ("HSTFLOW_THUMB", "huge"),
+        ("HSTFLOW_MESSAGES", "loud"),
+        ("HSTFLOW_PREVIEWS", "maybe"),
+        ("HSTFLOW_REFERENCE_MEMORY", "lots"),
+        ("HSTFLOW_REFERENCE_MEMORY", "-1"),
+    ],
 )
 def test_unusable_value_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
@@ -44,3 +51,19 @@ def test_unusable_value_names_the_variable(
     with pytest.raises(ConfigError, match=name) as caught:
         load_settings()
     assert value in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "most", "kept"),
+    [("0", None, 0), ("1.5 KiB", None, 1536), ("2MB", 10, 10), (None, None, default_limit())],
+)
+def test_reference_memory_is_read_with_units(
+    monkeypatch: pytest.MonkeyPatch, setting: str | None, most: int | None, kept: int
+) -> None:
+    """Bytes with or without a unit, 0 for none; never more than there is room for."""
+    monkeypatch.setattr(MEMORY, "limit", MEMORY.limit)  # put back afterwards
+    if setting is not None:
+        monkeypatch.setenv("HSTFLOW_REFERENCE_MEMORY", setting)
+
+    assert limit_reference_memory(load_settings(), most) == kept
+    assert kept == MEMORY.limit

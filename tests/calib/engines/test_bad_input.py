@@ -400,6 +400,18 @@ def test_blank_cards_are_absent_ones(make_bench: MakeBench) -> None:
     assert bench.calibrate().notes == (caveat,)
 
 
+def test_card_that_cannot_be_read(make_bench: MakeBench) -> None:
+    """The card is shown; nobody looks at it before its value is wanted."""
+
+    def garble(bench: Bench) -> None:
+        path = bench.raws[0]
+        content = path.read_bytes()
+        start = content.index(b"EXPTIME =")
+        path.write_bytes(content[:start] + b"EXPTIME = 500 or so".ljust(80) + content[start + 80 :])
+
+    refuse(make_bench(TINY, garble), CorruptFile, INPUT, "card.*cannot be read.*500 or so")
+
+
 def test_unknown_aperture_is_no_special_one(make_bench: MakeBench) -> None:
     """A name that no list has changes nothing in a full frame."""
     plain = make_bench(TINY).calibrate()

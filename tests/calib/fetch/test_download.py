@@ -26,11 +26,18 @@ QUICK = Patience(connect=2, read=0.5, deadline=20, tries=4, backoff=0.02)
 WriteRaw = Callable[..., Path]
 
 
+@pytest.fixture(scope="module")
+def whole(write_raw: WriteRaw, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return a raw of 349 kB that has checksums."""
+    path = write_raw(tmp_path_factory.mktemp("raw") / NAME, imsets=30, checksum=True)
+    return path.read_bytes()
+
+
 @pytest.fixture
-def archive(write_raw: WriteRaw, tmp_path: Path) -> Path:
-    """Return a folder with one raw of 349 kB that has checksums."""
+def archive(whole: bytes, tmp_path: Path) -> Path:
+    """Return a folder with one raw."""
     (tmp_path / "archive").mkdir()
-    write_raw(tmp_path / "archive" / NAME, imsets=30, checksum=True)
+    (tmp_path / "archive" / NAME).write_bytes(whole)
     return tmp_path / "archive"
 
 

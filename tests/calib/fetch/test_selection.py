@@ -67,7 +67,7 @@ def test_stis_members_need_no_files_of_their_own() -> None:
     """The image sets of the association's file are the members."""
     table = read_rows("o6ih10060", STIS_ROWS)
     names = ["o6ih10060_asn.fits", "o6ih10060_raw.fits", "o6ih10060_wav.fits"]
-    assert association_files(parse_dataset("o6ih10060"), table, names) == tuple(names)
+    assert association_files(table, "stis", names) == tuple(names)
 
 
 def test_all_missing_members_are_listed_with_what_is_there() -> None:
@@ -76,7 +76,7 @@ def test_all_missing_members_are_listed_with_what_is_there() -> None:
     names = ["jh0001010_asn.fits", "jh0001aaq_raw.fits", "jh0001abq_spt.fits", "jz_raw.fits"]
 
     with pytest.raises(MissingMember) as caught:
-        association_files(parse_dataset("jh0001010"), read_rows("jh0001010", rows), names)
+        association_files(read_rows("jh0001010", rows), "acs", names)
 
     assert "2 of 3 exposures of the association are missing: jh0001abq jh0001acq" in str(
         caught.value
@@ -96,4 +96,4 @@ def test_all_missing_members_are_listed_with_what_is_there() -> None:
 )
 def test_nearby_names_are_short_and_related_first(names: list[str], expected: str) -> None:
     """The message fits a line even in a folder of thousands."""
-    assert nearby(parse_dataset("jh0001010"), names).endswith(expected)
+    assert nearby("jh0001010", names).endswith(expected)

@@ -233,12 +233,13 @@ def test_negative_size_is_refused(tmp_path: Path, folder: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        b"",
-        b"junk",
-        b"junk" * 1000,
-        b"\x1f\x8b",
-        b"\x1f\x8bjunkjunkjunk",
-        gzip.compress(b"junk" * 999),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"junk", id="junk"),
+        pytest.param(b"junk" * 1000, id="more junk"),
+        pytest.param(b"\x1f\x8b", id="beginning of gzip"),
+        pytest.param(b"\x1f\x8bjunkjunkjunk", id="damaged gzip"),
+        # Its header holds the time: as a name it would differ between test processes.
+        pytest.param(gzip.compress(b"junk" * 999), id="gzip of junk"),
     ],
 )
 def test_what_is_no_archive_is_refused(tmp_path: Path, folder: Path, content: bytes) -> None:

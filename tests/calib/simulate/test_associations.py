@@ -11,9 +11,9 @@ from calib.fetch.local import fetch_inputs, read_association
 from calib.fitsfile import opened, primary_header
 from calib.ids import parse_dataset
 from calib.references.bestrefs import best_references
-from calib.simulate.hrc import render_pointing
 from calib.simulate.observatory import Observatory, build_observatory
 from calib.simulate.pointing import DITHER_STEP, plan_visits
+from calib.simulate.sky import render_pointing
 
 TABLES = {
     "jsia01010": ["EXP-CR1", "EXP-CR1", "PROD-CR1"],

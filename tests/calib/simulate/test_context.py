@@ -77,14 +77,20 @@ def test_an_occupied_folder_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_certified_by_crds(four: Observatory) -> None:
-    """`crds certify` finds one fault, the known one: it lists no APERTURE for an HRC bias."""
-    references = sorted(str(path) for path in four.profile.references.iterdir())
-    newest = four.contexts[1]
-    files = [*references, str(four.profile.mappings / newest)]
+def test_certified_by_crds(others: Observatory) -> None:
+    """`crds certify` finds the known fault only: it lists no APERTURE for biases before SM4.
+
+    All references of the HRC, and of the other cameras what it has not.
+    """
+    hrc = others.profile.references.glob("z00000*.fits")
+    names = ("z0000102j_bia", "z0000107j_fls", "z0000109j_snk", "z0000204j_lin")
+    more = (others.profile.references / f"{name}.fits" for name in names)
+    references = [str(path) for path in (*sorted(hrc), *more)]
+    newest = others.contexts[1]
+    files = [*references, str(others.profile.mappings / newest)]
     run = subprocess.run(
         [sys.executable, "-m", "crds.certify", *files, "--comparison-context", newest],
-        env={**os.environ, **four.environ, "CRDS_OBSERVATORY": "hst"},
+        env={**os.environ, **others.environ, "CRDS_OBSERVATORY": "hst"},
         capture_output=True,
         text=True,
         check=False,

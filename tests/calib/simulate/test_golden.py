@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from calib.errors import ConfigError
-from calib.simulate.golden import CASES, LARGE_CASES, write_case
+from calib.simulate.golden import CASES, LARGE_CASES, REFERENCE_SETS, write_case
+from calib.simulate.golden_references import write_tables
 
 LISTED = Path(__file__).parents[2] / "golden" / "inputs.sha256"
 
@@ -47,11 +49,13 @@ def test_inputs_are_those_of_the_golden_products(made: Path) -> None:
 
 
 def test_a_large_case_has_the_listed_bytes(tmp_path: Path) -> None:
-    """A quadrant of full size is that of the golden product; references that are there are kept."""
-    (tmp_path / LARGE_CASES["acs_wfc_sub2k"][0]).mkdir()
+    """A quadrant of full size and the tables for it; references that are there are kept."""
+    name = LARGE_CASES["acs_wfc_sub2k"][0]
+    wanted = REFERENCE_SETS[name]
+    write_tables(tmp_path / name, wanted, np.random.default_rng(wanted.seed))
     write_case("acs_wfc_sub2k", tmp_path)
     assert sums(tmp_path).items() <= listed().items()
-    assert len(sums(tmp_path)) == 1
+    assert len(sums(tmp_path)) == 6
 
 
 def test_same_bytes_as_the_script_that_made_the_golden_inputs(shared: Path, tmp_path: Path) -> None:

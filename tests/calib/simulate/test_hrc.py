@@ -13,8 +13,9 @@ from astropy.io import fits
 from calib.fitsfile import opened, pixels
 from calib.ids import parse_dataset
 from calib.simulate.detector import FULL_FRAME, SMALL_FRAME, Detector
-from calib.simulate.hrc import expose, write_raw
+from calib.simulate.hrc import expose
 from calib.simulate.pointing import Pointing, plan_pointings
+from calib.simulate.raws import write_raw
 
 START = datetime(2002, 4, 13, 18, 30)  # noqa: DTZ001 - HST headers are UT, unmarked
 POINTING = Pointing("jsim01aaq", "F606W", START, 360.0, field=1, seed=7)
@@ -41,15 +42,15 @@ def test_same_pointing_same_bytes(tmp_path: Path) -> None:
     """A raw is a function of pointing and detector, byte for byte."""
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-    a, b = (write_raw(tmp_path / f, POINTING, Detector(SMALL_FRAME, 1)) for f in ("a", "b"))
+    a, b = (write_raw(tmp_path / f, POINTING, [Detector(SMALL_FRAME, 1)]) for f in ("a", "b"))
     assert a.read_bytes() == b.read_bytes()
     other = dataclasses.replace(POINTING, seed=8)
-    assert write_raw(tmp_path / "b", other, DETECTOR).read_bytes() != a.read_bytes()
+    assert write_raw(tmp_path / "b", other, [DETECTOR]).read_bytes() != a.read_bytes()
 
 
 def test_raw_is_laid_out_like_a_real_one(tmp_path: Path) -> None:
     """SCI is u16 with BZERO; ERR and DQ have no pixels but NPIX1, NPIX2 and PIXVALUE."""
-    path = write_raw(tmp_path, POINTING, DETECTOR)
+    path = write_raw(tmp_path, POINTING, [DETECTOR])
     with opened(path, do_not_scale_image_data=True) as hdus:
         assert [hdu.name for hdu in hdus] == ["PRIMARY", "SCI", "ERR", "DQ"]
         sci, err, dq = (hdu.header for hdu in hdus[1:])
@@ -66,7 +67,7 @@ def test_raw_is_laid_out_like_a_real_one(tmp_path: Path) -> None:
 def test_raw_has_the_keywords_of_a_real_one(crds_pack: Path, tmp_path: Path) -> None:
     """What calibration reads of a real header is in a simulated one, as the same kind of value."""
     real = fits.getheader(crds_pack / "raw" / "j8bt05njq_raw.fits")
-    ours = fits.getheader(write_raw(tmp_path, POINTING, DETECTOR))
+    ours = fits.getheader(write_raw(tmp_path, POINTING, [DETECTOR]))
     groups = (
         "CORR",
         "FILE",

@@ -1,8 +1,9 @@
-"""The programme of the demo: ten datasets, one of them broken."""
+"""The programme of the demo: datasets of all three cameras, one of them broken."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,11 @@ from calib.errors import CorruptFile
 from calib.fetch.local import fetch_inputs
 from calib.fitsfile import BLOCK, opened, primary_header
 from calib.ids import parse_dataset
+from calib.references import library
 from calib.references.bestrefs import best_references
+from calib.references.exposure import read_headers
+from calib.references.profile import CrdsProfile
+from calib.simulate.context import SERVER
 from calib.simulate.programme import Programme, build_programme, flip_bits
 from calib.simulate.targets import TARGETS, render_target
 
@@ -31,17 +36,79 @@ def programme(tmp_path_factory: pytest.TempPathFactory) -> Programme:
     return build_programme(tmp_path_factory.mktemp("programme"))
 
 
-def test_ten_datasets_of_every_kind(programme: Programme) -> None:
-    """Seven single exposures in three filters and three associations, on four targets."""
-    assert len(programme.datasets) == 10
+def test_datasets_of_every_kind(programme: Programme) -> None:
+    """Twelve single exposures and four associations, with each camera on targets of its own."""
+    assert len(programme.datasets) == 16
     assert [name for name in programme.datasets if name[-1].isdigit()] == list(
         programme.associations
     )
     headers = [primary_header(path) for path in sorted(programme.raws.glob("*_raw.fits"))]
-    assert len(headers) == 13
+    assert len(headers) == 21
     assert {header["TARGNAME"] for header in headers} == set(TARGETS)
-    filters = {(header["FILTER1"], header["FILTER2"]) for header in headers}
-    assert filters == {("F606W", "CLEAR2S"), ("F555W", "CLEAR2S"), ("CLEAR1S", "F330W")}
+    filters = Counter((h["DETECTOR"], h["FILTER1"], h["FILTER2"]) for h in headers)
+    assert filters == {
+        ("HRC", "F606W", "CLEAR2S"): 7,
+        ("HRC", "F555W", "CLEAR2S"): 4,
+        ("HRC", "CLEAR1S", "F330W"): 2,
+        ("WFC", "F606W", "CLEAR2L"): 5,
+        ("WFC", "CLEAR1L", "F814W"): 1,
+        ("SBC", "F125LP", "N/A"): 1,
+        ("SBC", "F140LP", "N/A"): 1,
+    }
+
+
+def test_rules_choose_for_every_exposure(programme: Programme) -> None:
+    """The crds library finds what calibration opens, for each camera, epoch and aperture."""
+    names = ("jsky08aaq", "jsky09aaq", "jsky10aaq", "jsky11aaq", "jsky12aaq")
+    chosen = best_references(
+        [programme.raws / f"{name}_raw.fits" for name in names],
+        context=programme.contexts[0],
+        profile=programme.profile,
+        required=lambda _: (),
+    )
+    found = [
+        {use.keyword: int(str(use.name)[1:8]) for use in one.references if use.path}
+        for one in chosen.exposures
+    ]
+    of_wfc = {"CCDTAB": 110, "OSCNTAB": 111, "BPIXTAB": 112, "SATUFILE": 108, "IMPHTTAB": 114}
+    late = of_wfc | {"BIASFILE": 102, "DARKFILE": 104, "PFLTFILE": 106, "SNKCFILE": 109}
+    assert found[0] == late | {"FLSHFILE": 107}
+    assert found[1] == of_wfc | {"BIASFILE": 101, "DARKFILE": 103, "PFLTFILE": 105}
+    assert found[2] == late
+    assert found[3] == late | {"CRREJTAB": 113}
+    assert found[4] == {
+        "DARKFILE": 201,
+        "PFLTFILE": 202,
+        "MLINTAB": 204,
+        "BPIXTAB": 205,
+        "IMPHTTAB": 206,
+    }
+
+
+def test_real_rules_choose_for_every_exposure(programme: Programme, crds_pack: Path) -> None:
+    """Headers have what the rules of 2019 match with; those have no dark for the SBC."""
+    from crds.core import rmap
+
+    tables = ("CCDTAB", "OSCNTAB", "BPIXTAB", "IMPHTTAB")
+    images = ("BIASFILE", "DARKFILE", "PFLTFILE")
+    late = (*tables, *images, "SNKCFILE")
+    wanted = {
+        "jsky08aaq": (*late, "FLSHFILE"),
+        "jsky09aaq": (*tables, *images),
+        "jsky10aaq": late,
+        "jsky11aaq": (*late, "CRREJTAB"),
+        "jsky12aaq": ("MLINTAB", "BPIXTAB", "IMPHTTAB", "PFLTFILE"),
+    }
+    kinds = [kind.lower() for kind in (*late, "FLSHFILE", "CRREJTAB", "MLINTAB")]
+    profile = CrdsProfile("pack", SERVER, crds_pack / "crds_cache", layout="flat")
+    with library.session(profile):
+        rules = rmap.get_cached_mapping("hst_0729.pmap")
+        for name, types in wanted.items():
+            header = read_headers(programme.raws / f"{name}_raw.fits").text
+            unknown = {"XCORNER": "UNDEFINED", "YCORNER": "UNDEFINED"}  # of the archive's database
+            best = rules.get_best_references(header | unknown, include=kinds)
+            named = {kind.upper() for kind, file in best.items() if "NOT FOUND" not in file}
+            assert named == set(types), name
 
 
 def test_one_dataset_is_broken_and_the_others_are_whole(
@@ -60,8 +127,8 @@ def test_one_dataset_is_broken_and_the_others_are_whole(
 def test_the_newer_context_changes_what_was_taken_after_the_later_dark(
     programme: Programme,
 ) -> None:
-    """The first visit keeps its dark, the others get the newer one."""
-    raws = [programme.raws / f"{name}_raw.fits" for name in ("jsky01aaq", "jsky05aaq")]
+    """The first visit and other cameras keep their dark, the HRC's others get the newer one."""
+    raws = [programme.raws / f"{name}_raw.fits" for name in ("jsky01aaq", "jsky05aaq", "jsky08aaq")]
     old, new = (
         best_references(
             raws, context=context, profile=programme.profile, required=lambda _: ("DARKFILE",)
@@ -71,6 +138,7 @@ def test_the_newer_context_changes_what_was_taken_after_the_later_dark(
     darks = [[e.path("DARKFILE") for e in chosen.exposures] for chosen in (old, new)]
     assert darks[0][0] == darks[0][1] == darks[1][0]
     assert darks[1][1] != darks[0][1]
+    assert darks[0][2] == darks[1][2]
 
 
 def test_again_is_the_same_and_quick(programme: Programme) -> None:

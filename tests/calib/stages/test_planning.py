@@ -41,6 +41,16 @@ def test_what_changes_the_numbers_or_place_changes_the_run(
     assert len(runs) == 2
 
 
+def test_threads_change_no_run(request_of: Request, observatory: Observatory) -> None:
+    """They change how fast a product is made, so another number finds the same run."""
+    more = dataclasses.replace(request_of, options=Options(threads=8))
+
+    jobs = [plan_jobs(each, observatory.datasets)[0] for each in (request_of, more)]
+
+    assert jobs[0].run == jobs[1].run
+    assert [job.options.threads for job in jobs] == [1, 8]
+
+
 def test_relative_places_become_absolute(
     request_of: Request,
     observatory: Observatory,

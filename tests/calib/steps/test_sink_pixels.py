@@ -48,6 +48,11 @@ def test_zero_ends_a_trail() -> None:
     assert flag([1, 0, 0, 1, 0], [-25, 0, 900, -30, 900]) == [1024, 0, 0, 1024, 1024]
 
 
+def test_zero_ends_the_trail_of_a_negative_sink() -> None:
+    """0 is above the -6 e of a sink, but is no limit: it ends the trail all the same."""
+    assert flag([-6, 0, 0, 0], [-25, 900, 0, 0]) == [1024, 1024, 0, 0]
+
+
 def test_signal_is_that_of_the_last_sink() -> None:
     """-1 marks the pixel before a sink and does not change the signal remembered."""
     assert flag([500, 9, 0], [-25, -1, 400]) == [1024, 1024, 0]

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,6 +30,8 @@ Refuse = Callable[[int, str], str]
 class _Refusal(BaseHTTPRequestHandler):
     """Answers everything with one status and body."""
 
+    protocol_version = "HTTP/1.1"  # a client that expects "100 Continue" waits a second without
+    timeout = 5
     status = 403
     body = b""
 
@@ -47,8 +50,9 @@ class _Refusal(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def refuse(s3_settings: str) -> Iterator[Refuse]:
-    """Return a function that starts a server with one answer to everything."""
+def refuse(s3_settings: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Refuse]:
+    """Return a function that starts a server with one answer to everything; tries do not wait."""
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     servers: list[ThreadingHTTPServer] = []
 
     def start(status: int, code: str) -> str:
@@ -56,7 +60,7 @@ def refuse(s3_settings: str) -> Iterator[Refuse]:
         body = xml if not code.startswith("<") else code
         handler = type("Handler", (_Refusal,), {"status": status, "body": body.encode()})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}"
 

@@ -53,9 +53,9 @@ def test_a_large_object(bucket: str, tmp_path: Path) -> None:
 
 
 def test_many_small_objects(bucket: str, tmp_path: Path) -> None:
-    """200 objects by eight threads over one client are all there, and each is itself."""
+    """64 objects by eight threads over one client are all there, and each is itself."""
     store = S3Store(bucket, "many")
-    sources = [tmp_path / f"{n:03d}" for n in range(200)]
+    sources = [tmp_path / f"{n:03d}" for n in range(64)]
     for source in sources:
         source.write_bytes(source.name.encode() * 1000)
 

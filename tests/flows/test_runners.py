@@ -1,0 +1,46 @@
+"""Runners: how much of the machine their workers get."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from distributed.system import MEMORY_LIMIT
+from prefect_dask.task_runners import DaskTaskRunner
+
+from calib.compiled import cache_folder
+from calib.errors import ConfigError
+from flows.runners import make_runner
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what is set for the workers out of the other tests."""
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+
+
+def test_workers_share_the_memory_of_the_machine(tmp_path: Path) -> None:
+    """Three workers get a third each, whatever the number of cores."""
+    runner = make_runner("local", 3, tmp_path)
+
+    assert isinstance(runner, DaskTaskRunner)
+    assert runner.cluster_kwargs["memory_limit"] == MEMORY_LIMIT // 3
+    assert runner.cluster_kwargs["threads_per_worker"] == 1
+
+
+def test_workers_find_what_was_compiled(tmp_path: Path) -> None:
+    """They inherit the folder of compiled code, also where it is not the usual one."""
+    del os.environ["HSTFLOW_CACHE"]
+
+    make_runner("local", 1, tmp_path)
+
+    folder = cache_folder()
+    assert folder is not None
+    assert Path(os.environ["HSTFLOW_CACHE"]) == folder.parent
+
+
+def test_unknown_runner_is_refused(tmp_path: Path) -> None:
+    """Another word is a bad setting."""
+    with pytest.raises(ConfigError, match="not a runner"):
+        make_runner("cloud", 1, tmp_path)

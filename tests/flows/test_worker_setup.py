@@ -1,0 +1,54 @@
+"""What a Dask worker does before its first task."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import signal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from calib.instruments.reference_memory import MEMORY, default_limit
+from flows.worker_setup import dask_setup, room_for_references
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("limit", "room"),
+    [(None, None), (5 * GIB, 3 * GIB), (GIB, 0), (10 * GIB, 7 * GIB)],
+)
+def test_references_leave_room_to_work(limit: int | None, room: int | None) -> None:
+    """With 1 GiB to work in, a worker stays under the 0.8 at which Dask pauses it for good."""
+    assert room_for_references(limit) == room
+
+
+@pytest.mark.parametrize(
+    ("setting", "limit", "kept"),
+    [
+        ("1GiB", 5 * GIB, GIB),
+        ("100GiB", 5 * GIB, 3 * GIB),
+        ("0", 5 * GIB, 0),
+        ("2GiB", None, 2 * GIB),
+        (None, None, default_limit()),
+        (None, GIB, 0),
+    ],
+)
+def test_worker_takes_the_setting_as_far_as_there_is_room(
+    monkeypatch: pytest.MonkeyPatch, setting: str | None, limit: int | None, kept: int
+) -> None:
+    """The smaller of what is asked for and what fits; the default where nothing is asked."""
+    undone: list[Any] = [(signal, "signal"), (gc, "freeze"), (gc, "collect")]
+    for module, name in undone:
+        monkeypatch.setattr(module, name, lambda *_: None)
+    monkeypatch.setattr(MEMORY, "limit", MEMORY.limit)  # put back afterwards
+    if setting is not None:
+        monkeypatch.setenv("HSTFLOW_REFERENCE_MEMORY", setting)
+    level = logging.getLogger("distributed").level
+
+    dask_setup(SimpleNamespace(memory_manager=SimpleNamespace(memory_limit=limit)))  # type: ignore[arg-type]
+
+    logging.getLogger("distributed").setLevel(level)
+    assert kept == MEMORY.limit
