@@ -139,7 +139,7 @@ def test_numbers_are_read(value: object, number: float) -> None:
 @pytest.mark.parametrize("value", ["two", "", "NaN", float("inf"), True])
 def test_what_is_no_number_is_refused(value: object) -> None:
     """The message shows what was found."""
-    with pytest.raises(DataError, match="CCDGAIN is not usable.*a number") as caught:
+    with pytest.raises(DataError, match=r"CCDGAIN is not usable.*a number") as caught:
         read_number({"CCDGAIN": value}, "CCDGAIN")
     assert caught.value.found == repr(value)
 
