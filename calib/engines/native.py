@@ -33,7 +33,7 @@ from calib.switches import Switch, read_switch
 logger = logging.getLogger(__name__)
 
 NAME = "native"
-NUMBERS_VERSION = "1"  # another whenever an equal input gives other numbers
+NUMBERS_VERSION = "2"  # another whenever an equal input gives other numbers
 CAL_VER = f"hstflow {NAME} {NUMBERS_VERSION}"
 RECIPES = "hstflow.recipes"  # entry-point group
 EACH = "EXPSCORR"  # asks for a product of each exposure that is combined as well
