@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -81,14 +82,15 @@ def is_switch(keyword: str) -> bool:
 
 
 def read_switch(header: Mapping[str, Any], keyword: str) -> Switch:
-    """Return the value of a switch; absent or blank is OMIT.
+    """Return the value of a switch; absent, blank or without a value is OMIT.
 
     Raises
     ------
     DataError
         The header has another word than the four.
     """
-    text = str(header.get(keyword, "")).strip().upper()
+    value = header.get(keyword)
+    text = "" if value is None else str(value).strip().upper()
     try:
         return Switch(text) if text else Switch.OMIT
     except ValueError as error:
@@ -100,15 +102,15 @@ def read_switch(header: Mapping[str, Any], keyword: str) -> Switch:
 def read_keyword(header: Mapping[str, Any], keyword: str) -> Any:
     """Return the value of a keyword, or its default where an old raw lacks it.
 
-    Blanks around text are dropped.
+    A card without a value counts as absent. Blanks around text are dropped.
 
     Raises
     ------
     DataError
         The keyword is absent and has no default.
     """
-    if keyword in header:
-        value = header[keyword]
+    value = header.get(keyword)
+    if value is not None:
         return value.strip() if isinstance(value, str) else value
     default = DEFAULTS.get(keyword)
     if default is None:
@@ -116,12 +118,30 @@ def read_keyword(header: Mapping[str, Any], keyword: str) -> Any:
     return read_keyword(header, default.keyword) if default.keyword else default.value
 
 
+def read_number(header: Mapping[str, Any], keyword: str) -> float:
+    """Return the value of a keyword that is a number, or its default.
+
+    Raises
+    ------
+    DataError
+        The keyword is absent and has no default, or has another value than a finite number.
+    """
+    value = read_keyword(header, keyword)
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise DataError(f"{keyword} is not usable", expected="a number", found=repr(value))
+    return number
+
+
 def caveats(header: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what to tell the user about keywords that are absent."""
     return tuple(
         default.caveat
         for keyword, default in DEFAULTS.items()
-        if default.caveat and keyword not in header
+        if default.caveat and header.get(keyword) is None
     )
 
 

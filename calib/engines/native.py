@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,8 +22,14 @@ from calib.engines.product import (
 from calib.engines.protocol import CalibrationRequest
 from calib.engines.runner import Plan, check_all_references, combine, run_recipe
 from calib.engines.trailer import Trailer
-from calib.errors import HstflowError, MissingReference, NotFound, UnsupportedMode
-from calib.fitsfile import primary_header
+from calib.errors import (
+    ArchiveError,
+    HstflowError,
+    MissingReference,
+    NotFound,
+    UnsupportedMode,
+)
+from calib.fitsfile import primary_header, writing
 from calib.instruments.recipe import Recipe, Step, shown_parameters
 from calib.instruments.reference_set import reference_set
 from calib.instruments.state import ExposureState, load_state
@@ -124,6 +130,8 @@ class NativeEngine:
             There is no raw exposure among the inputs, or one of the table is not.
         EngineError
             A product exists already.
+        ArchiveError
+            Something cannot be written.
         MissingReference, ReferenceUnavailable, DataError
             As :func:`calib.engines.runner.run_recipe`. No product is left then.
         """
@@ -133,7 +141,8 @@ class NativeEngine:
         for group in groups:
             self._check_group(request, group)
         targets = [new_target(request, name, NAME) for name in self._product_names(request, groups)]
-        request.output.mkdir(parents=True, exist_ok=True)
+        with writing(request.output):
+            request.output.mkdir(parents=True, exist_ok=True)
         with ExitStack() as undo:
             for target in targets:
                 undo.callback(target.unlink, missing_ok=True)
@@ -176,12 +185,13 @@ class NativeEngine:
     ) -> Iterator[Products]:
         """Yield the combined product, then those of its exposures."""
         with ExitStack() as open_trailers:
-            members = []
+            members: list[_Ready] = []
             for file in group.files:
                 trailer = open_trailers.enter_context(
                     _trailer(request, file.rootname, log, file.path)
                 )
-                members.append(self._load(request, file, trailer).run("exposure"))
+                ready = self._load(request, file, trailer, combined=not members)
+                members.append(ready.run("exposure"))
             with _trailer(request, group.product, log, group.files[0].path) as trailer:
                 for member in members:
                     trailer.lines.extend(member.trailer.lines)
@@ -205,8 +215,18 @@ class NativeEngine:
         combined = [group.file_name for group in groups]
         return [*combined, *(f"{file.rootname}_flt.fits" for file in single), *tables]
 
-    def _load(self, request: CalibrationRequest, file: InputFile, trailer: Trailer) -> _Ready:
-        """Read an exposure, with everything that calibrating it needs."""
+    def _load(
+        self,
+        request: CalibrationRequest,
+        file: InputFile,
+        trailer: Trailer,
+        *,
+        combined: bool = False,
+    ) -> _Ready:
+        """Read an exposure, with everything that calibrating it needs.
+
+        Where it is the first of several that are combined, with what that needs too.
+        """
         trailer.say(f"{CAL_VER} calibrates {file.name}", logging.INFO)
         references = _references_of(request.references, file)
         state = load_state(file.path, file.rootname, reference_set(references))
@@ -214,7 +234,7 @@ class NativeEngine:
         recipe = self.recipe_for(state.primary)
         parameters = recipe.resolve_parameters(request.overrides)
         plan = Plan(recipe, parameters, in_place=True, threads=request.threads)
-        check_all_references(state, recipe)
+        check_all_references(state, recipe, combined=combined)
         return _Ready(state, references, plan, trailer)
 
     def _write(
@@ -279,23 +299,31 @@ def _alone(request: CalibrationRequest, groups: Sequence[Group]) -> Iterator[Inp
 def _whole_log(dataset: str, path: Path | None) -> Iterator[Trailer]:
     """Collect the lines of all trailers, and write them where a path is given."""
     trailer = Trailer(dataset)
-    try:
+    with _written(trailer, path) if path else nullcontext():
         yield trailer
-    finally:
-        if path is not None:
-            trailer.write(path)
 
 
 @contextmanager
 def _trailer(request: CalibrationRequest, name: str, log: Trailer, path: str) -> Iterator[Trailer]:
     """Open the trailer of an exposure or product; errors learn what they are about."""
     trailer = Trailer(name, parent=log)
+    with _written(trailer, request.output / f"{name}.tra"):
+        try:
+            yield trailer
+        except HstflowError as error:
+            trailer.say(f"stopped: {error}", logging.ERROR)
+            error.dataset = error.dataset or name
+            error.path = error.path or path
+            raise
+
+
+@contextmanager
+def _written(trailer: Trailer, path: Path) -> Iterator[None]:
+    """Write a trailer in any case; of two failures the first one is told."""
+    done = False
     try:
-        yield trailer
-    except HstflowError as error:
-        trailer.say(f"stopped: {error}", logging.ERROR)
-        error.dataset = error.dataset or name
-        error.path = error.path or path
-        raise
+        yield
+        done = True
     finally:
-        trailer.write(request.output / f"{name}.tra")
+        with nullcontext() if done else suppress(ArchiveError):
+            trailer.write(path)

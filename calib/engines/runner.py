@@ -9,12 +9,15 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from calib.engines.trailer import Trailer
 from calib.errors import (
+    BESTREFS,
+    INPUT,
     ConfigError,
     HstflowError,
     MissingReference,
@@ -110,7 +113,7 @@ def run_recipe(state: ExposureState, plan: Plan, trailer: Trailer) -> ExposureSt
     DataError
         As the steps say. Errors name the dataset and the file.
     """
-    try:
+    with _about(state):
         due = []
         for step in plan.steps():
             status = _status(step, state)
@@ -123,11 +126,24 @@ def run_recipe(state: ExposureState, plan: Plan, trailer: Trailer) -> ExposureSt
             count = _count_together(plan, due)
             state = _carry_out(due[:count], state, plan, trailer)
             due = due[count:]
-    except HstflowError as error:
-        error.dataset = error.dataset or state.dataset
-        error.path = error.path or state.path
-        raise
     return state
+
+
+@contextmanager
+def _about(*states: ExposureState) -> Iterator[None]:
+    """Add to errors what they are about, where it is one exposure and they do not know.
+
+    What is wrong with another file than these is wrong with a reference, and has its exit code.
+    """
+    try:
+        yield
+    except HstflowError as error:
+        if error.code == INPUT and error.path not in {None, *(state.path for state in states)}:
+            error.code = BESTREFS
+        if len(states) == 1:
+            error.dataset = error.dataset or states[0].dataset
+            error.path = error.path or states[0].path
+        raise
 
 
 def combine(states: Sequence[ExposureState], plan: Plan, trailer: Trailer) -> Combination:
@@ -152,9 +168,10 @@ def combine(states: Sequence[ExposureState], plan: Plan, trailer: Trailer) -> Co
             "nothing says how to combine the exposures", dataset=first.dataset, path=first.path
         )
     step = due[0]
-    check_references(first, due)
     began = time.perf_counter()
-    made = step.combine(states, plan.parameters[step.name], plan.threads)
+    with _about(*states):
+        check_references(first, due)
+        made = step.combine(states, plan.parameters[step.name], plan.threads)
     _say(step, made.product, time.perf_counter() - began, trailer)
     return made._replace(product=_close(step, made.product))
 
@@ -163,15 +180,22 @@ def _is_due(switch: str, state: ExposureState) -> bool:
     return state.switch(switch) is Switch.PERFORM
 
 
-def check_all_references(state: ExposureState, recipe: Recipe) -> None:
+def check_all_references(state: ExposureState, recipe: Recipe, *, combined: bool = False) -> None:
     """Find all references that any phase of an exposure lacks, before anything is computed.
+
+    Parameters
+    ----------
+    combined
+        Whether the exposure is the first one of several that are combined: those steps count.
 
     Raises
     ------
     MissingReference, ReferenceUnavailable
         As :func:`check_references`.
     """
-    check_references(state, [s for s in recipe.steps if _status(s, state) is Switch.PERFORM])
+    steps = recipe.all_steps if combined else recipe.steps
+    with _about(state):
+        check_references(state, [s for s in steps if _status(s, state) is Switch.PERFORM])
 
 
 def check_references(state: ExposureState, steps: Sequence[Step]) -> None:
@@ -184,19 +208,22 @@ def check_references(state: ExposureState, steps: Sequence[Step]) -> None:
     ReferenceUnavailable
         Files are named that are not there.
     """
-    problems: list[HstflowError] = []
+    openers: dict[str, list[str]] = {}
     for step in steps:
         named = tuple(key for key in step.optional if state.references.is_named(key))
-        for keyword in step.references + named:
-            try:
-                state.references.path(keyword)
-            except (MissingReference, ReferenceUnavailable) as problem:
-                problem.message += f" (opened by {step.name})"
-                problems.append(problem)
+        for keyword in dict.fromkeys(step.references + named):
+            openers.setdefault(keyword, []).append(step.name)
+    problems: list[HstflowError] = []
+    for keyword, names in openers.items():
+        try:
+            state.references.path(keyword)
+        except (MissingReference, ReferenceUnavailable) as problem:
+            problem.message += f" (opened by {', '.join(names)})"
+            problems.append(problem)
     if problems:
         final = any(isinstance(problem, MissingReference) for problem in problems)
         kind = MissingReference if final else ReferenceUnavailable
-        raise kind("; ".join(dict.fromkeys(map(str, problems))))
+        raise kind("; ".join(map(str, problems)))
 
 
 def _status(step: Step, state: ExposureState) -> Switch:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from calib.fitsfile import replacing
+
 logger = logging.getLogger(__name__)
 
 
@@ -40,7 +42,13 @@ class Trailer:
         return "\n".join(self.lines[-count:])
 
     def write(self, path: Path) -> Path:
-        """Write the lines, in place of a trailer of an earlier run."""
-        part = path.with_name(f".{path.name}.part")
-        part.write_text("\n".join(self.lines) + "\n", encoding="utf-8")
-        return part.replace(path)
+        """Write the lines, in place of a trailer of an earlier run.
+
+        Raises
+        ------
+        ArchiveError
+            The file cannot be written.
+        """
+        with replacing(path) as stream:
+            stream.write(("\n".join(self.lines) + "\n").encode())
+        return path

@@ -10,7 +10,14 @@ from calib.fitsfile.opening import BLOCK, opened, pixels, pixels_as, primary_hea
 from calib.fitsfile.plane import ConstantPlane, HeldPlane, Plane, StoredBytes, StoredPlane
 from calib.fitsfile.reference import ReferenceImage, open_reference
 from calib.fitsfile.table import Table, read_table
-from calib.fitsfile.writing import Written, mark_present, update_primary_header, write_atomically
+from calib.fitsfile.writing import (
+    Written,
+    mark_present,
+    replacing,
+    update_primary_header,
+    write_atomically,
+    writing,
+)
 
 __all__ = [
     "BLOCK",
@@ -31,7 +38,9 @@ __all__ = [
     "primary_header",
     "read_exposure",
     "read_table",
+    "replacing",
     "update_primary_header",
     "write_atomically",
     "write_exposure",
+    "writing",
 ]

@@ -61,12 +61,22 @@ def read_exposure(path: str | Path) -> Exposure:
     Raises
     ------
     NotFound, CorruptFile
-        As :func:`opened`; also where there is no SCI extension, or ERR or DQ is absent.
+        As :func:`opened`; also where there is no SCI extension, ERR or DQ is absent, or there
+        are fewer extensions than NEXTEND says (a file that ends between two of them is sound
+        otherwise).
     """
     with opened(path) as hdus, named(path), Path(path).open("rb") as stream:
         versions = sorted(hdu.ver for hdu in hdus[1:] if hdu.name == "SCI")
         if not versions:
             raise CorruptFile("no SCI extension", path=path, found=[hdu.name for hdu in hdus])
+        announced = hdus[0].header.get("NEXTEND")
+        if isinstance(announced, int) and announced > len(hdus) - 1:
+            raise CorruptFile(
+                "extensions are absent",
+                path=path,
+                expected=f"NEXTEND {announced}",
+                found=[f"{hdu.name},{hdu.ver}" for hdu in hdus[1:]],
+            )
         file = StoredBytes(Path(path))
         imsets = tuple(_read_imset(hdus, version, stream, file) for version in versions)
         return Exposure(_read_header(hdus[0], stream), imsets)

@@ -10,7 +10,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from astropy.io import fits
+from astropy.io.fits.card import Undefined
 
+from calib.errors import CorruptFile
 from calib.image import Header
 
 LENGTH = 80  # of a card (FITS standard 4.0, section 3.3.1)
@@ -20,10 +22,17 @@ COMMENTARY = ("HISTORY", "COMMENT", "")
 class HeaderText(Mapping[str, Any]):
     """Cards of a header by keyword; HISTORY, COMMENT and blank ones give a list of lines.
 
+    A card without a value gives None.
+
     Parameters
     ----------
     text
         Whole cards, without END. A string that goes on in CONTINUE cards is one value.
+
+    Raises
+    ------
+    CorruptFile
+        On access: the value of a card cannot be read.
     """
 
     def __init__(self, text: str) -> None:
@@ -52,7 +61,12 @@ class HeaderText(Mapping[str, Any]):
     def _parse(self, keyword: str) -> Any:
         if keyword in COMMENTARY and keyword in self._first:
             return [card[8:].rstrip() for other, card in self.cards if other == keyword]
-        return fits.Card.fromstring(self._first[keyword]).value
+        card = self._first[keyword]
+        try:
+            value = fits.Card.fromstring(card).value
+        except fits.VerifyError as error:
+            raise CorruptFile("a card of the header cannot be read", found=card.strip()) from error
+        return None if isinstance(value, Undefined) else value
 
 
 def _split(text: str) -> Iterator[tuple[str, str]]:

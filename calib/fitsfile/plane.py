@@ -81,11 +81,14 @@ class StoredBytes:
         Raises
         ------
         NotFound, CorruptFile
-            The file is gone, or ends before.
+            The file is gone, cannot be read, or ends before.
         """
         done = 0
         while done < len(buffer):
-            count = os.preadv(self._descriptor, [buffer[done:]], offset + done)
+            try:
+                count = os.preadv(self._descriptor, [buffer[done:]], offset + done)
+            except OSError as error:
+                raise CorruptFile(f"not readable: {error.strerror}", path=self.path) from error
             if count == 0:
                 raise CorruptFile("the file ends inside its pixels", path=self.path)
             done += count
@@ -96,6 +99,8 @@ class StoredBytes:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
             raise NotFound("no such file", path=self.path) from error
+        except OSError as error:
+            raise CorruptFile(f"not readable: {error.strerror}", path=self.path) from error
         weakref.finalize(self, os.close, descriptor)
         return descriptor
 

@@ -7,13 +7,13 @@ import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from astropy.io import fits
 
-from calib.errors import CorruptFile
+from calib.errors import ArchiveError, CorruptFile
 from calib.fitsfile.opening import opened
 
 
@@ -122,13 +122,37 @@ class HashedStream:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file that takes the place of `path` if all goes well."""
+    """Open a temporary file that takes the place of `path` if all goes well.
+
+    Raises
+    ------
+    ArchiveError
+        The file cannot be written; nothing of it is left.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("wb") as stream:
+        with writing(path), part.open("wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        part.replace(path)
+        with writing(path):
+            part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn errors of the operating system inside the block into ArchiveError.
+
+    Parameters
+    ----------
+    path
+        What is written, for the message.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ArchiveError(f"cannot be written: {why}", path=path) from error

@@ -36,6 +36,7 @@ from calib.steps.destripe import (
 OVERSCAN_SUBTRACTED = "BLEVCORR complete; bias level from overscan was subtracted."
 DEFAULT_SUBTRACTED = "BLEVCORR complete, but default bias level was subtracted."
 OVERSCAN_TABLE = "  Overscan region table:"
+UNUSABLE_OVERSCAN = "The overscan of amplifier {} is unusable: default bias level subtracted."
 MEANBLEV = {"MEANBLEV": "mean of bias levels subtracted in electrons"}
 
 
@@ -85,13 +86,13 @@ def subtract_bias_level(state: ExposureState, parameters: BiasLevelParameters) -
 def is_recent_wfc(state: ExposureState) -> bool:
     """Whether the exposure was taken by the WFC since Servicing Mission 4."""
     detector = str(state.value("DETECTOR")).strip().upper()
-    return detector == "WFC" and float(state.value("EXPSTART")) >= SERVICING_MISSION_4
+    return detector == "WFC" and state.number("EXPSTART") >= SERVICING_MISSION_4
 
 
 def is_shifted(state: ExposureState) -> bool:
     """Whether the electronics shift the bias: dual-slope integrator at gain 2."""
     readout_type = str(state.value("JWROTYPE")).strip().upper()
-    return readout_type == DUAL_SLOPE and float(state.value("CCDGAIN")) == SHIFTED_GAIN
+    return readout_type == DUAL_SLOPE and state.number("CCDGAIN") == SHIFTED_GAIN
 
 
 def is_tall_subarray(state: ExposureState) -> bool:
@@ -131,6 +132,10 @@ def _subtract_lines(state: ExposureState, parameters: BiasLevelParameters) -> Ro
         for chip, own in zip(state.chips, levels, strict=True)
     ]
     state = record_levels(state, means, [mean_level(own) for own in levels])
+    for chip, own in zip(state.chips, levels, strict=True):
+        for name, level in zip(readout(chip).names, own, strict=True):
+            if level.is_default:
+                state = state.warn(UNUSABLE_OVERSCAN.format(name))
     drift = any(level.has_drift for own in levels for level in own)
     return RowWork(_note_overscan(state, drift=drift), by_chip(state, rows_of))
 

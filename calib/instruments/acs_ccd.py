@@ -14,14 +14,13 @@ from collections.abc import Callable
 
 from calib.errors import DataError, MissingReference, UnsupportedMode
 from calib.image import Image
-from calib.instruments.acs_tables import OverscanRow, select_bad_runs, select_ccd, select_overscan
+from calib.instruments.acs_tables import OverscanRow, place_bad_runs, select_ccd, select_overscan
 from calib.instruments.row_work import RowFunction, RowWork
 from calib.instruments.state import Chip, ExposureState, single
 from calib.steps.bad_pixels import (
     flag_bad_pixels,
     flag_no_table_row,
     flag_saturated_samples,
-    place_runs,
 )
 from calib.steps.bias import subtract_bias as subtract_bias_image
 from calib.steps.dark_time import adjust_dark_time
@@ -32,30 +31,42 @@ from calib.steps.noise import initialise_error_of_bias
 from calib.steps.readout import Readout
 from calib.steps.section import Region
 from calib.steps.sink_pixels import begin_trail, flag_sink_pixels, walks_down
-from calib.switches import Switch, caveats, read_keyword
+from calib.switches import Switch, caveats, read_number, read_switch
 
 ERROR_INITIALISED = "Uncertainty array initialized."
+TRAILED_CHARGE = "PCTECORR was set to OMIT by hand: trailed charge is not corrected."
+NO_FULL_WELL = "full-well saturation (256) is not flagged."
 
 
 def check_exposure(state: ExposureState) -> ExposureState:
     """Refuse an exposure without exposure time, unless it is a bias (IMAGETYP BIAS).
 
-    Says which keywords old raws lack in a way that changes numbers.
+    Says which keywords old raws lack in a way that changes numbers, and that trailed charge
+    stays where the raw asks for more.
 
     calacs goes on with zero; the dark and the rates of such an image mean nothing.
 
     Raises
     ------
     DataError
-        EXPTIME is NaN, infinite, zero or negative.
+        EXPTIME is no number, zero or negative.
     """
-    seconds = float(state.value("EXPTIME"))
+    seconds = state.number("EXPTIME")
     is_bias = str(state.primary.get("IMAGETYP", "")).strip().upper() == "BIAS"
-    if not (math.isfinite(seconds) and (seconds > 0 or (seconds == 0 and is_bias))):
+    if not (seconds > 0 or (seconds == 0 and is_bias)):
         raise DataError("EXPTIME is not usable", expected="seconds > 0", found=seconds)
-    for caveat in caveats(state.primary):
+    for caveat in (*caveats(state.primary), *omitted_corrections(state)):
         state = state.warn(caveat)
     return state
+
+
+def omitted_corrections(state: ExposureState) -> tuple[str, ...]:
+    """Say that the user set PCTECORR to OMIT where the raw has PERFORM.
+
+    calacs makes an flc file then, which no product of ours can pass for.
+    """
+    asked = read_switch(state.primary.cards, "PCTECORR") is Switch.PERFORM
+    return (TRAILED_CHARGE,) if asked and state.switch("PCTECORR") is Switch.OMIT else ()
 
 
 def select_amplifiers(state: ExposureState) -> ExposureState:
@@ -141,12 +152,11 @@ def bad_pixel_rows(chip: Chip) -> RowFunction:
     references, header = chip.state.references, chip.state.primary
     if not references.is_usable("BPIXTAB"):
         return lambda image, _first: image
-    runs = select_bad_runs(references.table("BPIXTAB"), header, chip.number)
-    if not runs:
-        return flag_no_table_row
     mapping = chip.mapping
     offset = (mapping.ltv[0] + mapping.ltm[0] - 1, mapping.ltv[1] + mapping.ltm[1] - 1)
-    placed = place_runs(runs, offset)
+    placed = place_bad_runs(references.table("BPIXTAB"), header, chip.number, offset)
+    if not len(placed):
+        return flag_no_table_row
     return lambda image, first: flag_bad_pixels(image, placed, first)
 
 
@@ -195,17 +205,31 @@ def update_dark_time(state: ExposureState) -> ExposureState:
     """Rewrite DARKTIME as the superdarks are made for.
 
     A state that has been trimmed has been through this: nothing is added twice.
+
+    Raises
+    ------
+    DataError
+        A keyword is no number.
+    MissingReference
+        The overhead of the CCD table is none.
     """
     if is_trimmed(state):
         return state
     aperture = str(state.value("APERTURE")) if state.value("SUBARRAY") else None
     seconds = adjust_dark_time(
-        float(state.value("DARKTIME")),
-        float(state.value("EXPSTART")),
+        state.number("DARKTIME"),
+        state.number("EXPSTART"),
         state.chips[0].ccd.overheads,
-        flashed=float(state.value("FLASHDUR")) > 0 and state.value("FLASHSTA") == "SUCCESSFUL",
+        flashed=state.number("FLASHDUR") > 0 and state.value("FLASHSTA") == "SUCCESSFUL",
         aperture=aperture,
     )
+    if not math.isfinite(seconds):
+        raise MissingReference(
+            "the CCD table has an overhead that is no number",
+            path=str(state.references.path("CCDTAB")),
+            expected="OVRHFLS, OVRHUFLS in seconds",
+            found=state.chips[0].ccd.overheads,
+        )
     return state.with_primary(
         {"DARKTIME": single(seconds)}, {"DARKTIME": "seconds of dark current"}
     )
@@ -217,12 +241,15 @@ def flag_saturated_pixels(state: ExposureState, parameters: FullWellParameters) 
     SATUFILE came in 2020. calacs 10.3 and later stop where it is not named and BIASCORR is
     PERFORM; earlier ones compared raw values with one number. Contexts and headers of before
     know no such file, and their exposures shall be calibrated: then nothing is flagged, and
-    log and HISTORY say so. A file that is named must exist.
+    log and HISTORY say so. A file that is named must exist; one that is a placeholder counts
+    as none.
     """
     if not can_flag_full_well(state):
         return RowWork(state)
     if not state.references.is_named("SATUFILE"):
-        return RowWork(state.warn("No SATUFILE: full-well saturation (256) is not flagged."))
+        return RowWork(state.warn(f"No SATUFILE: {NO_FULL_WELL}"))
+    if not state.references.is_usable("SATUFILE"):
+        return RowWork(state.warn(f"SATUFILE is a placeholder: {NO_FULL_WELL}"))
 
     def rows_of(chip: Chip) -> RowFunction:
         limit, region = chip.reference("SATUFILE"), region_to_test(chip, parameters)
@@ -287,12 +314,11 @@ def error_is_initialised(state: ExposureState) -> bool:
 
 def flag_sinks(state: ExposureState) -> RowWork:
     """Flag sink pixels and the trails behind them with 1024 (SINKCORR)."""
-    downwards = tuple(
-        walks_down(state.references.image("SNKCFILE", chip.number).version) for chip in state.chips
-    )
+    references = tuple(chip.reference("SNKCFILE") for chip in state.chips)
+    downwards = tuple(walks_down(part.image.version) for part in references)
 
     def rows_of(chip: Chip) -> RowFunction:
-        sinks, trail = chip.reference("SNKCFILE"), begin_trail(chip.shape[1])
+        sinks, trail = references[chip.index], begin_trail(chip.shape[1])
         downward = downwards[chip.index]
 
         def flag(image: Image, first: int) -> Image:
@@ -348,9 +374,9 @@ def record_trim(state: ExposureState, regions: tuple[Region, ...]) -> ExposureSt
             }
             moved.append(
                 {
-                    keyword: float(read_keyword(header, keyword)) - shift
+                    keyword: read_number(header, keyword) - shift
                     for keyword, shift in shifts.items()
-                    if keyword in header
+                    if header.get(keyword) is not None
                 }
             )
         state = state.with_headers((name,), moved)

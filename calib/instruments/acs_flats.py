@@ -208,7 +208,7 @@ def correct_shading(state: ExposureState) -> RowWork:
 
     Of combined exposures the mean exposure time counts (NCOMBINE).
     """
-    seconds = float(state.value("EXPTIME"))
+    seconds = state.number("EXPTIME")
     if not seconds > 0:
         return RowWork(state.skip("EXPTIME is not positive"))
     rows = tuple(_shading_rows(chip, seconds) for chip in state.chips)

@@ -21,7 +21,7 @@ from calib.steps.linearity import (
     flag_local,
     scale_counts,
 )
-from calib.switches import Switch, read_keyword
+from calib.switches import Switch, read_number
 
 LIMITS = ("GLOBAL_LIMIT", "LOCAL_LIMIT", "TAU", "EXPAND")
 
@@ -104,7 +104,7 @@ def correct_global(state: ExposureState) -> RowWork:
 
 def global_rate(chip: Chip) -> float:
     """Return GLOBRATE [counts/s]."""
-    return float(read_keyword(chip.imset.sci, "GLOBRATE"))
+    return read_number(chip.imset.sci, "GLOBRATE")
 
 
 def _correct_rows(chip: Chip, limits: LinearityLimits) -> RowFunction:
@@ -141,7 +141,7 @@ def flag_locally(state: ExposureState) -> ExposureState:
     if row.is_dummy:
         return state.skip("dummy")
     state = record_global_limit(state, row.limits)
-    seconds = float(state.value("EXPTIME"))
+    seconds = state.number("EXPTIME")
     images = [flag_local(image, row.limits, seconds) for image in state.images]
     return state.with_images(images)
 

@@ -6,7 +6,6 @@ The keywords and HISTORY lines are those of calacs (acs2d). The array steps them
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +28,7 @@ from calib.steps.statistics import (
     summarise,
 )
 from calib.steps.totals import Totals, new_totals
+from calib.switches import read_number
 
 PHOTOMETRY = {
     "PHOTFLAM": "inverse sensitivity",
@@ -84,17 +84,17 @@ def dark_seconds(state: ExposureState) -> float:
     Raises
     ------
     DataError
-        It is NaN, infinite or negative.
+        It is no number, or negative.
     """
-    seconds = float(state.value("DARKTIME"))
-    if not (math.isfinite(seconds) and seconds >= 0):
+    seconds = state.number("DARKTIME")
+    if seconds < 0:
         raise DataError("DARKTIME is not usable", expected="seconds >= 0", found=seconds)
     return seconds
 
 
 def subtract_flash(state: ExposureState) -> RowWork:
     """Subtract the post-flash times FLASHDUR (FLSHCORR); skipped where FLASHDUR is not positive."""
-    seconds = float(state.value("FLASHDUR"))
+    seconds = state.number("FLASHDUR")
     if not seconds > 0:
         note = "Post-flash exposure was 0 seconds. FLSHCORR not performed."
         return RowWork(state.with_history(note).skip("FLASHDUR is not positive"))
@@ -128,8 +128,8 @@ def name_photmode(state: ExposureState) -> ExposureState:
         IN_PHOTMODE.get(detector, detector),
         str(state.value("OBSTYPE")),
         [str(state.value("FILTER1")), str(state.value("FILTER2"))],
-        float(state.value("LRFWAVE")),
-        float(state.value("EXPSTART")),
+        state.number("LRFWAVE"),
+        state.number("EXPSTART"),
     )
     values = [{"PHOTMODE": photmode}] * len(state.imsets)
     return state.with_science(values, {"PHOTMODE": "list of components"})
@@ -159,7 +159,7 @@ def add_photometry(state: ExposureState) -> ExposureState:
 def _zero_point(header: Mapping[str, Any], path: str) -> float:
     if "PHOTZPT" not in header:
         raise MissingReference("the IMPHTTAB lacks a keyword", path=path, expected="PHOTZPT")
-    return float(header["PHOTZPT"])
+    return read_number(header, "PHOTZPT")
 
 
 def measure_statistics(state: ExposureState) -> RowWork:
@@ -192,6 +192,8 @@ def record_statistics(state: ExposureState, found: Sequence[Statistics]) -> Expo
     state = state.with_science(
         [{**_range("GOOD", f.sci), **_range("SNR", f.snr), "NGOODPIX": f.good} for f in found]
     )
+    if empty := [str(chip.number) for chip in state.chips if not found[chip.index].good]:
+        state = state.warn(f"No pixel of chip {', '.join(empty)} is good: statistics are 0.")
     if not_finite := sum(f.not_finite for f in found):
         state = state.warn(f"{not_finite} unflagged pixels are NaN or infinite.")
     return state.with_headers(

@@ -20,7 +20,7 @@ from calib.instruments import (
 from calib.instruments.recipe import Kind, Phase, Recipe, Step
 from calib.steps.bias_level import BiasLevelParameters
 from calib.steps.full_well import FullWellParameters
-from calib.switches import Switch, read_keyword, read_switch
+from calib.switches import Switch, read_number, read_switch
 
 # Corrections that a header can ask for and these recipes do not have: trailed charge is not
 # corrected natively yet (``--set PCTECORR=OMIT`` goes without), linearity is SBC's.
@@ -45,15 +45,16 @@ def refuses(header: Mapping[str, Any]) -> str | None:
     header
         Primary header.
     """
-    amplifiers = str(header.get("CCDAMP", "")).strip().upper()
+    amplifiers = str(header.get("CCDAMP") or "").strip().upper()
     known = AMPLIFIERS[str(header.get("DETECTOR", "")).strip().upper()]
     if amplifiers not in known:
         return f"CCDAMP is {amplifiers or 'absent'}: only amplifiers {', '.join(known)} are covered"
     if str(header.get("OBSMODE", "ACCUM")).strip().upper() == "ACQ":
         return "OBSMODE is ACQ: nothing is calibrated in an acquisition image"
     if wanted := [name for name in NOT_HERE if read_switch(header, name) is Switch.PERFORM]:
-        return f"{', '.join(wanted)} PERFORM: no such step"
-    if any(int(read_keyword(header, key)) != 1 for key in ("BINAXIS1", "BINAXIS2")):
+        omit = " ".join(f"--set {name}=OMIT" for name in wanted)
+        return f"{', '.join(wanted)} PERFORM: no such step ({omit} goes without)"
+    if any(read_number(header, key) != 1 for key in ("BINAXIS1", "BINAXIS2")):
         return "the image is binned on the detector"
     return None
 

@@ -27,7 +27,7 @@ from calib.steps.cosmic_rays import (
     running_total,
     weigh,
 )
-from calib.switches import read_keyword
+from calib.switches import read_number
 
 IMSET_EXTENSIONS = 3  # SCI, ERR, DQ
 FLASH_TOLERANCE = 1e-5  # of FLASHDUR / EXPTIME: what 32-bit keywords can hold, and some room
@@ -102,7 +102,7 @@ def combine(
     DataError
         The exposures cannot be combined.
     """
-    seconds = [float(state.value("EXPTIME")) for state in states]
+    seconds = [state.number("EXPTIME") for state in states]
     weights = weigh(seconds)
     _check_flash(states, weights)
     row = read_row(states[0], len(states), mean_seconds(seconds))
@@ -160,7 +160,7 @@ def match_chips(states: Sequence[ExposureState]) -> dict[int, tuple[Imset, ...]]
 
 def chip_of(imset: Imset) -> int:
     """Return CCDCHIP of an image set."""
-    return int(read_keyword(imset.sci, "CCDCHIP"))
+    return int(read_number(imset.sci, "CCDCHIP"))
 
 
 def read_row(state: ExposureState, count: int, seconds: float) -> RejectionRow:
@@ -305,15 +305,15 @@ def _times(states: Sequence[ExposureState]) -> dict[str, Any]:
         "FLASHDUR": _sum(states, "FLASHDUR") if flashed else 0.0,
     }
     for keyword, choose in (("EXPSTART", min), ("EXPEND", max)):
-        if all(keyword in state.primary for state in states):
-            days = choose(float(state.primary[keyword]) for state in states)
+        if all(state.primary.get(keyword) is not None for state in states):
+            days = choose(state.number(keyword) for state in states)
             values[keyword] = float(f"{days:.12E}")  # as calacs writes 64-bit numbers
     return values
 
 
 def _sum(states: Sequence[ExposureState], keyword: str) -> float | None:
     """Return the sum of a keyword in 32 bits, as a header shows it."""
-    values = np.array([state.value(keyword) for state in states], np.float32)
+    values = np.array([state.number(keyword) for state in states], np.float32)
     return single(float(running_total(values)))
 
 
@@ -322,7 +322,7 @@ def _check_flash(states: Sequence[ExposureState], weights: Float) -> None:
     if states[0].switch("FLSHCORR") != "PERFORM":
         return
     currents = {str(state.primary.get("FLASHCUR", "")).strip().upper() for state in states}
-    flashes = [float(state.value("FLASHDUR")) for state in states]
+    flashes = [state.number("FLASHDUR") for state in states]
     ratios = [
         flash / float(weight) for flash, weight in zip(flashes, weights, strict=True) if weight > 0
     ]

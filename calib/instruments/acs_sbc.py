@@ -7,7 +7,6 @@ pointing (ACS Data Handbook 3.4 and 3.5).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +19,11 @@ from calib.instruments.acs_ccd import (
     in_electrons,
     mark_electrons,
 )
-from calib.instruments.acs_tables import select_bad_runs
+from calib.instruments.acs_tables import place_bad_runs
 from calib.instruments.recipe import Kind, Phase, Recipe, Step
 from calib.instruments.row_work import RowFunction, RowWork
 from calib.instruments.state import Chip, ExposureState
-from calib.steps.bad_pixels import flag_bad_pixels, flag_no_table_row, place_runs
+from calib.steps.bad_pixels import flag_bad_pixels, flag_no_table_row
 from calib.steps.photon_noise import initialise_error_of_counts, is_without_error
 
 # Accepted and left as they are, as in calacs: switches of the CCDs, which the headers of all
@@ -71,10 +70,10 @@ def check_exposure(state: ExposureState) -> ExposureState:
     Raises
     ------
     DataError
-        EXPTIME is NaN, infinite, zero or negative.
+        EXPTIME is no number, zero or negative.
     """
-    seconds = float(state.value("EXPTIME"))
-    if not (math.isfinite(seconds) and seconds > 0):
+    seconds = state.number("EXPTIME")
+    if seconds <= 0:
         raise DataError("EXPTIME is not usable", expected="seconds > 0", found=seconds)
     return state
 
@@ -87,10 +86,9 @@ def flag_pixels(state: ExposureState) -> RowWork:
 
 def _flag_rows(chip: Chip) -> RowFunction:
     table = chip.state.references.table("BPIXTAB")
-    runs = select_bad_runs(table, NO_AMPLIFIER, chip.number)
-    if not runs:
+    placed = place_bad_runs(table, NO_AMPLIFIER, chip.number, chip.mapping.ltv)
+    if not len(placed):
         return flag_no_table_row
-    placed = place_runs(runs, chip.mapping.ltv)
     return lambda image, first: flag_bad_pixels(image, placed, first)
 
 
@@ -121,7 +119,7 @@ def dark_seconds(state: ExposureState, parameters: CountedDarkParameters) -> flo
     nothing and MEANDARK is 0; only the flags of the dark count. The dark of a MAMA is that of
     the exposure time.
     """
-    return float(state.value("EXPTIME")) if parameters.with_time else 0.0
+    return state.number("EXPTIME") if parameters.with_time else 0.0
 
 
 def subtract_dark(state: ExposureState, parameters: CountedDarkParameters) -> RowWork:

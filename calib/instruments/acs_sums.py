@@ -56,10 +56,10 @@ def add_exposures(
     values = {
         "NEXTEND": EXTENSIONS * len(first.imsets),
         "NCOMBINE": len(states),
-        "EXPTIME": double(sum(float(state.value("EXPTIME")) for state in states)),
+        "EXPTIME": double(sum(state.number("EXPTIME") for state in states)),
     }
-    if "EXPEND" in states[-1].primary:
-        values["EXPEND"] = double(float(states[-1].primary["EXPEND"]))
+    if states[-1].primary.get("EXPEND") is not None:
+        values["EXPEND"] = double(states[-1].number("EXPEND"))
     product = first.with_images(images).with_primary(values, COMMENTS).with_notes(MEASURED)
     for warning in dict.fromkeys(line for state in states[1:] for line in state.warnings):
         product = product if warning in first.warnings else product.warn(warning)

@@ -13,13 +13,13 @@ import numpy as np
 
 from calib.errors import DataError, MissingReference, UnsupportedMode
 from calib.fitsfile import Table
-from calib.steps.bad_pixels import BadRun
+from calib.steps.bad_pixels import BadRun, BadRuns, place_runs
 from calib.steps.bias_level import Overscan
 from calib.steps.dark_time import Overheads
 from calib.steps.photometry import PhotometryRow
 from calib.steps.readout import Amplifier, Readout, find_boundary
 from calib.steps.section import Region
-from calib.switches import read_keyword
+from calib.switches import read_keyword, read_number
 
 AMPLIFIERS = "ABCD"
 WFC_SIDES = {1: "AB", 2: "CD"}  # chip: left and right amplifier (ACS Data Handbook figure 1.3)
@@ -135,9 +135,9 @@ def select_ccd(table: Table, header: Mapping[str, Any], chip: int) -> CcdParamet
     sides = _sides(str(read_keyword(header, "DETECTOR")).upper(), ccdamp, chip)
     wanted = {
         "CCDAMP": ccdamp,
-        "CCDGAIN": np.float32(read_keyword(header, "CCDGAIN")),
+        "CCDGAIN": np.float32(read_number(header, "CCDGAIN")),
         "CCDCHIP": chip,
-        **{f"CCDOFST{a}": int(read_keyword(header, f"CCDOFST{a}")) for a in AMPLIFIERS},
+        **{f"CCDOFST{a}": int(read_number(header, f"CCDOFST{a}")) for a in AMPLIFIERS},
     }
     row = _first(table, wanted)
     return CcdParameters(
@@ -203,7 +203,7 @@ def select_overscan(
     Raises
     ------
     MissingReference
-        A column is absent.
+        A column is absent, or the row trims more than there is.
     """
     ny, nx = shape
     wanted = {"CCDAMP": ccd.ccdamp, "CCDCHIP": ccd.chip, "BINX": 1, "BINY": 1, "NX": nx, "NY": ny}
@@ -216,6 +216,13 @@ def select_overscan(
         return int(table.column(name + "1")[row]), int(table.column(name + "2")[row])
 
     trim_x, trim_y = pair("TRIMX"), pair("TRIMY")
+    if min(*trim_x, *trim_y) < 0 or sum(trim_x) >= nx or sum(trim_y) >= ny:
+        raise MissingReference(
+            "OSCNTAB has an impossible row",
+            path=table.path,
+            expected=f"TRIMX and TRIMY of 0 and more that leave something of {nx} x {ny} pixels",
+            found=f"TRIMX {trim_x}, TRIMY {trim_y}",
+        )
     regions = _amplifier_regions(trim_x, trim_y, ccd, readout, shape)
     sections = _bias_sections(pair("BIASSECTA"), pair("BIASSECTB"), len(regions))
     virtual = _from_zero(pair("VX")), _from_zero(pair("VY"))
@@ -242,13 +249,37 @@ def select_bad_runs(table: Table, header: Mapping[str, Any], chip: int) -> tuple
         fit &= np.isin(table.column("CCDAMP"), ("N/A", str(read_keyword(header, "CCDAMP"))))
     if "CCDGAIN" in table.columns:
         gain = table.column("CCDGAIN")
-        commanded = np.float32(read_keyword(header, "CCDGAIN"))
+        commanded = np.float32(read_number(header, "CCDGAIN"))
         fit &= (gain == ANY) | (gain == (int(commanded) if gain.dtype.kind == "i" else commanded))
     columns = [table.column(name)[fit] for name in ("PIX1", "PIX2", "LENGTH", "AXIS", "VALUE")]
     return tuple(
         BadRun(int(x) - 1, int(y) - 1, int(length), int(axis), int(flag))
         for x, y, length, axis, flag in zip(*columns, strict=True)
     )
+
+
+def place_bad_runs(
+    table: Table, header: Mapping[str, Any], chip: int, offset: tuple[float, float]
+) -> BadRuns:
+    """Return the bad pixel rows that fit, in image coordinates; empty where none does.
+
+    Parameters
+    ----------
+    offset
+        As for :func:`calib.steps.bad_pixels.place_runs`.
+
+    Raises
+    ------
+    MissingReference
+        A column is absent.
+    DataError
+        A row is impossible.
+    """
+    try:
+        return place_runs(select_bad_runs(table, header, chip), offset)
+    except DataError as error:
+        error.path = table.path
+        raise
 
 
 def photometry_rows(table: Table, keyword: str) -> Iterator[PhotometryRow]:

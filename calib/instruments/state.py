@@ -17,7 +17,7 @@ from calib.image import Float, Header, Image, Imset
 from calib.instruments.acs_tables import CcdParameters, OverscanRow
 from calib.instruments.reference_set import ReferenceSet
 from calib.steps.section import Offset, PixelMapping, find_offset
-from calib.switches import Switch, read_keyword, read_switch
+from calib.switches import Switch, read_keyword, read_number, read_switch
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,10 @@ class ExposureState:
     def value(self, keyword: str) -> Any:
         """Return a value of the primary header, or its default for old raws."""
         return read_keyword(self.primary, keyword)
+
+    def number(self, keyword: str) -> float:
+        """Return a number of the primary header, or its default for old raws."""
+        return read_number(self.primary, keyword)
 
     def switch(self, keyword: str) -> Switch:
         """Return a switch of the primary header."""
@@ -209,12 +213,12 @@ class Chip:
     @property
     def number(self) -> int:
         """CCDCHIP."""
-        return int(read_keyword(self.imset.sci, "CCDCHIP"))
+        return int(read_number(self.imset.sci, "CCDCHIP"))
 
     @property
     def serious(self) -> int:
         """Mask of serious flags (SDQFLAGS)."""
-        return int(read_keyword(self.imset.sci, "SDQFLAGS"))
+        return int(read_number(self.imset.sci, "SDQFLAGS"))
 
     @property
     def mapping(self) -> PixelMapping:
@@ -247,8 +251,8 @@ class Chip:
         MissingReference
             No file is named, or it has another chip or binning, or is too small.
         """
-        image = self.state.references.image(keyword, self.number)
         try:
+            image = self.state.references.image(keyword, self.number)
             offset = find_offset(self.mapping, pixel_mapping(image.header), self.shape, image.shape)
         except MissingReference as error:
             error.path = str(self.state.references.path(keyword))
@@ -273,10 +277,22 @@ class Combination(NamedTuple):
 
 
 def pixel_mapping(header: Mapping[str, Any]) -> PixelMapping:
-    """Return the mapping from detector to image pixels of an extension header."""
+    """Return the mapping from detector to image pixels of an extension header.
+
+    Raises
+    ------
+    DataError
+        A keyword is no number, or a scale is not positive.
+    """
     ltv1, ltv2, ltm1, ltm2 = (
-        float(read_keyword(header, keyword)) for keyword in ("LTV1", "LTV2", "LTM1_1", "LTM2_2")
+        read_number(header, keyword) for keyword in ("LTV1", "LTV2", "LTM1_1", "LTM2_2")
     )
+    if min(ltm1, ltm2) <= 0:
+        raise DataError(
+            "the scale of an image is not usable",
+            expected="LTM1_1, LTM2_2 > 0",
+            found=f"{ltm1:g}, {ltm2:g}",
+        )
     return PixelMapping((ltv1, ltv2), (ltm1, ltm2))
 
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from calib.arithmetic.flags import is_good
 from calib.arithmetic.signal import subtract_level
 from calib.compiled import Planes, compiled, planes
+from calib.errors import DataError
 from calib.image import Float, Image
 from calib.steps.line import Doubles, fit_line, ordered_sum
 from calib.steps.readout import Amplifier, of_columns
@@ -44,6 +45,12 @@ class Overscan(NamedTuple):
     bias_sections: tuple[tuple[int, int], ...]
     virtual_x: tuple[int, int] = (-1, -1)
     virtual_y: tuple[int, int] = (-1, -1)
+
+    @property
+    def has_virtual(self) -> bool:
+        """Whether there is a virtual overscan, as calacs tells it."""
+        (x0, x1), (y0, y1) = self.virtual_x, self.virtual_y
+        return (y0 > 0 or y1 > 0) and x1 > x0 and y1 > y0
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,8 @@ class BiasLevel(NamedTuple):
         Whether the virtual overscan gave a slope.
     mean
         Mean level [electrons] (BIASLEVx).
+    is_default
+        Whether no line could be fitted, and the level is that of the CCD table.
     """
 
     region: Region
@@ -96,6 +105,7 @@ class BiasLevel(NamedTuple):
     zero_column: float = 0.0
     has_drift: bool = False
     mean: float = 0.0
+    is_default: bool = False
 
 
 def fit_bias_levels(
@@ -110,8 +120,8 @@ def fit_bias_levels(
     Parameters
     ----------
     image
-        In electrons, the whole image with overscan. Pixels with a serious flag are left out
-        of the medians.
+        In electrons, the whole image with overscan. Pixels with a serious flag, and those
+        that are NaN or infinite, are left out of the medians.
     overscans, amplifiers
         Where their bias columns, virtual overscan and science pixels lie; their read noise,
         and the level where no line can be fitted. Left to right.
@@ -122,7 +132,14 @@ def fit_bias_levels(
     -------
     tuple of BiasLevel
         :func:`subtract_bias_levels` applies them.
+
+    Raises
+    ------
+    DataError
+        Science pixels or virtual overscan do not lie in the image.
     """
+    for overscan in overscans:
+        _check_place(overscan, image.shape)
     return tuple(
         _fit(image, overscan, amplifier, serious, parameters)
         for overscan, amplifier in zip(overscans, amplifiers, strict=True)
@@ -150,8 +167,24 @@ def _fit(
         drift=drift,
         zero_column=(first[0] + first[1]) / 2.0,
         has_drift=has_drift,
+        is_default=line is None,
     )
     return level._replace(mean=_mean_level(level))
+
+
+def _check_place(overscan: Overscan, shape: tuple[int, int]) -> None:
+    """Refuse what would be read outside of the image."""
+    (ny, nx), (y0, y1, x0, x1) = shape, overscan.region
+    fits = 0 <= y0 < y1 <= ny and 0 <= x0 <= x1 <= nx
+    if overscan.has_virtual:
+        fits &= overscan.virtual_x[0] >= 0 and overscan.virtual_x[1] < nx
+        fits &= overscan.virtual_y[0] >= 0 and overscan.virtual_y[1] < ny
+    if not fits:
+        raise DataError(
+            "the overscan does not lie in the image",
+            expected=f"inside of {nx} x {ny} pixels",
+            found=overscan,
+        )
 
 
 def mean_level(levels: Sequence[BiasLevel]) -> float:
@@ -220,9 +253,9 @@ def fit_drift(image: Image, overscan: Overscan, serious: int) -> tuple[float, bo
     A trap: OSCNTAB has one virtual overscan for a chip. Where two amplifiers share it, both get
     the same slope, and the step between their levels is part of it, as in calacs.
     """
-    (x0, x1), (y0, y1) = overscan.virtual_x, overscan.virtual_y
-    if (y0 <= 0 and y1 <= 0) or x1 <= x0 or y1 <= y0:
+    if not overscan.has_virtual:
         return 0.0, False
+    (x0, x1), (y0, y1) = overscan.virtual_x, overscan.virtual_y
     values = np.zeros(x1 - x0 + 1)
     good = np.zeros(values.size, np.bool_)
     _column_medians(planes(image), x0, y0, y1, serious, values, good)
@@ -327,7 +360,8 @@ def _row_medians(
     for j in range(values.size):
         count = 0
         for x in columns:
-            if is_good(image.dq[first + j, x], serious):
+            usable = np.isfinite(image.sci[first + j, x])
+            if usable and is_good(image.dq[first + j, x], serious):
                 scratch[count] = image.sci[first + j, x]
                 count += 1
         if count > 0:
@@ -349,7 +383,8 @@ def _column_medians(
     for i in range(values.size):
         count = 0
         for y in range(y0, y1 + 1):
-            if is_good(image.dq[y, first + i], serious):
+            usable = np.isfinite(image.sci[y, first + i])
+            if usable and is_good(image.dq[y, first + i], serious):
                 scratch[count] = image.sci[y, first + i]
                 count += 1
         if count > 0:

@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 from factories import CCD_ROW, frozen, make_raw, make_sky, write_image, write_table
 
-from calib.errors import CorruptFile, MissingReference, NotFound
+from calib.errors import ArchiveError, CorruptFile, MissingReference, NotFound
 from calib.fitsfile import (
     Exposure,
     open_reference,
@@ -109,9 +109,19 @@ def test_failed_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
         raise OSError("disk full")
 
     monkeypatch.setattr(fits.HDUList, "writeto", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(ArchiveError, match="cannot be written: disk full") as caught:
         write_atomically(fits.HDUList([fits.PrimaryHDU()]), tmp_path / "a.fits")
+    assert caught.value.path == str(tmp_path / "a.fits")
     assert not list(tmp_path.iterdir())
+
+
+def test_extensions_that_were_announced(tmp_path: Path) -> None:
+    """A file cut between two extensions is sound but for NEXTEND; without it nobody can know."""
+    path = make_raw(tmp_path, NEXTEND=6)
+    with pytest.raises(CorruptFile, match=r"absent.*NEXTEND 6.*SCI,1.*DQ,1"):
+        read_exposure(path)
+    fits.delval(path, "NEXTEND")
+    assert len(read_exposure(path).imsets) == 1
 
 
 def test_reference_of_a_chip(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_hrc_of_several_amplifiers_is_refused(tmp_path: Path) -> None:
 def test_unusable_gain_names_the_table(tmp_path: Path) -> None:
     """Which amplifier, which file."""
     bad = {**WFC_ROW, "ATODGND": 0.0}
-    with pytest.raises(DataError, match=r"gain of amplifier D .* CCD table \(file .*table.fits"):
+    with pytest.raises(DataError, match=r"gain of amplifier D .* CCDTAB \(file .*table.fits"):
         select_ccd(table(tmp_path, bad), WFC, 1)
 
 
