@@ -31,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
+from calib.errors import DataError
 from calib.image import Flags, Float, Image
 
 P = ParamSpec("P")
@@ -108,12 +109,24 @@ def compiled(returns: str, *arguments: str) -> Callable[[Callable[P, R]], Compil
     return mark
 
 
-def planes(image: Image) -> Planes:
-    """Return the arrays of an image, read-only, contiguous and native; copied only if not."""
+def planes(image: Image, shape: tuple[int, int] | None = None) -> Planes:
+    """Return the arrays of an image, read-only, contiguous and native; copied only if not.
+
+    Parameters
+    ----------
+    shape
+        What the image must have, because compiled loops go over another one of this shape and
+        do not look where an array ends.
+
+    Raises
+    ------
+    DataError
+        The image has another shape.
+    """
     return Planes(
-        readonly(image.sci, np.float32),
-        readonly(image.err, np.float32),
-        readonly(image.dq, np.int16),
+        readonly(image.sci, np.float32, shape),
+        readonly(image.err, np.float32, shape),
+        readonly(image.dq, np.int16, shape),
     )
 
 
@@ -124,8 +137,20 @@ def new_planes(shape: tuple[int, int]) -> Planes:
     )
 
 
-def readonly(array: npt.NDArray[Any], kind: type[Kind]) -> npt.NDArray[Kind]:
-    """Return an array as compiled code takes one that it only reads; copied only if need be."""
+def readonly(
+    array: npt.NDArray[Any], kind: type[Kind], shape: tuple[int, int] | None = None
+) -> npt.NDArray[Kind]:
+    """Return an array as compiled code takes one that it only reads; copied only if need be.
+
+    Raises
+    ------
+    DataError
+        The array has another shape than it must have (:func:`planes`).
+    """
+    if shape is not None and array.shape != shape:
+        raise DataError(
+            "images that belong together differ in shape", expected=shape, found=array.shape
+        )
     view: npt.NDArray[Kind] = np.ascontiguousarray(array, kind).view()
     view.flags.writeable = False
     return view

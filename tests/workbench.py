@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from associations import describe
 from astropy.io import fits
 
 from calib.association import read_rows
 from calib.engines.native import NativeEngine
 from calib.engines.protocol import CalibrationRequest
+from calib.errors import HstflowError
 from calib.records import (
     ExposureReferences,
     Member,
@@ -27,13 +29,19 @@ from calib.records import (
 from calib.simulate.golden import GoldenCase
 from calib.switches import parse_overrides
 
+TINY, OLD, SUB, ASN, SBC = (
+    *("acs_wfc_tiny", "acs_wfc_tiny_presm4", "acs_wfc_tiny_sub", "acs_wfc_tiny_asn"),
+    "acs_sbc",
+)
 DATASETS = {
-    "acs_wfc_tiny": "jt0001aaq",
-    "acs_wfc_tiny_presm4": "jt0002aaq",
-    "acs_wfc_tiny_sub": "jt0003aaq",
-    "acs_wfc_tiny_asn": "jt0004010",
-    "acs_sbc": "js0001aaq",
+    TINY: "jt0001aaq",
+    OLD: "jt0002aaq",
+    SUB: "jt0003aaq",
+    ASN: "jt0004010",
+    SBC: "js0001aaq",
 }
+INPUT, STAGE1, ARCHIVE, BESTREFS = 21, 23, 25, 27  # exit codes
+SOME = (slice(30, 33), slice(40, 44))  # 12 pixels, in overscan and science region alike
 
 
 @dataclasses.dataclass
@@ -123,6 +131,7 @@ class Bench:
 
 
 Change = Callable[[Bench], None]
+MakeBench = Callable[..., Bench]  # a case and changes
 
 
 def set_up(case: GoldenCase, folder: Path) -> Bench:
@@ -363,3 +372,15 @@ def replace_raw(number: int, case: GoldenCase, **cards: Any) -> Change:
 def table_of(bench: Bench) -> Path:
     """Return the association table."""
     return next((bench.folder / "in").glob("*_asn.fits"))
+
+
+def refuse(bench: Bench, kind: type[HstflowError], code: int, match: str) -> HstflowError:
+    """Calibrate, and return the error; nothing but logs may be left, and these say it."""
+    with pytest.raises(kind, match=match) as caught:
+        bench.calibrate()
+    error = caught.value
+    assert type(error) is kind
+    assert error.code == code
+    assert error.dataset
+    assert bench.left == []
+    return error

@@ -23,9 +23,14 @@ def subtract_bias(image: Image, bias: Image) -> Image:
     -------
     Image
         SCI - bias, sqrt(ERR² + bias error²), DQ of both.
+
+    Raises
+    ------
+    DataError
+        Shapes differ.
     """
     out = new_planes(image.shape)
-    subtract_reference(planes(image), planes(bias), out)
+    subtract_reference(planes(image), planes(bias, image.shape), out)
     return Image(*out, unit=image.unit)
 
 

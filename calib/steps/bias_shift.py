@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from calib.arithmetic.electronics import CHARGED, next_charge, unshifted
 from calib.compiled import compiled
-from calib.errors import UnsupportedMode
+from calib.errors import DataError, UnsupportedMode
 from calib.image import Float, Image
 from calib.steps.line import Doubles, ordered_sum
 
@@ -125,8 +125,19 @@ def remove_bias_shift(image: Image, shift: BiasShift, first_row: int = 0) -> Ima
         Of the chip (:func:`measure_bias_shift`).
     first_row
         Row of the chip that comes first here.
+
+    Raises
+    ------
+    DataError
+        The chip has no such rows.
     """
     ny, nx = image.shape
+    if not 0 <= first_row <= len(shift.charges) - ny:
+        raise DataError(
+            "the bias shift was measured in fewer rows",
+            expected=f"rows {first_row} to {first_row + ny - 1}",
+            found=f"{len(shift.charges)} rows",
+        )
     amplifiers = len(shift.names)
     width = nx // amplifiers
     places = _places([(0, name) for name in shift.names], width, nx)

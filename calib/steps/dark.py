@@ -41,9 +41,14 @@ def subtract_dark(image: Image, dark: Image, seconds: float, serious: int) -> Su
     Subtracted
         The image, and the sums of the scaled dark over good dark pixels; their mean is
         MEANDARK.
+
+    Raises
+    ------
+    DataError
+        Shapes differ.
     """
     out = new_planes(image.shape)
-    _subtract_scaled(planes(image), planes(dark), seconds, out)
+    _subtract_scaled(planes(image), planes(dark, image.shape), seconds, out)
     totals = sum_good(dark.sci, dark.dq, seconds, serious)
     return Subtracted(Image(*out, unit=image.unit), totals)
 

@@ -218,11 +218,22 @@ def subtract_stripes(image: Image, stripes: ChipStripes, first_row: int = 0) -> 
         Of the chip.
     first_row
         Row of the chip that comes first here.
+
+    Raises
+    ------
+    DataError
+        The chip has no such rows, or other columns.
     """
+    rows, columns = stripes.rows.size, stripes.levels.size
+    if not 0 <= first_row <= rows - image.shape[0] or image.shape[1] != columns:
+        raise DataError(
+            "stripes were found in a chip of another size",
+            expected=f"{columns} x {rows} pixels",
+            found=f"{image.shape[1]} x {image.shape[0]} from row {first_row}",
+        )
     sci = np.empty(image.shape, np.float32)
     source = np.ascontiguousarray(image.sci, np.float32)
-    total = stripes.rows.size
-    begin = total - 1 - first_row if stripes.from_top else first_row
+    begin = rows - 1 - first_row if stripes.from_top else first_row
     step = -1 if stripes.from_top else 1
     order = begin + step * np.arange(image.shape[0])
     early = np.flatnonzero(stripes.phases < 0)

@@ -31,6 +31,11 @@ def subtract_flash(image: Image, flash: Image, seconds: float, serious: int) -> 
     Subtracted
         The image, and the sums of the scaled flash over good pixels; MEANFLSH is their
         :func:`mean_by_rows`.
+
+    Raises
+    ------
+    DataError
+        Shapes differ.
     """
     return subtract_dark(image, flash, seconds, serious)
 

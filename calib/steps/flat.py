@@ -22,9 +22,14 @@ def divide_flat(image: Image, flat: Image) -> Image:
     flat
         Relative sensitivity, same shape. Where it is zero, SCI and ERR stay untouched and
         the pixel gets 512; NaN gives NaN. Its flags are added.
+
+    Raises
+    ------
+    DataError
+        Shapes differ.
     """
     out = new_planes(image.shape)
-    _divide(planes(image), planes(flat), int(AcsDq.BAD_REFERENCE), out)
+    _divide(planes(image), planes(flat, image.shape), int(AcsDq.BAD_REFERENCE), out)
     return Image(*out, unit=image.unit)
 
 

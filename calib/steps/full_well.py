@@ -59,13 +59,20 @@ def flag_full_well(image: Image, limit: Float, region: Region) -> Image:
         Saturation level [electrons], of the shape of the image.
     region
         Pixels to test; rows and columns outside the image do not count.
+
+    Raises
+    ------
+    DataError
+        Image and limit differ in shape.
     """
     dq = np.array(image.dq, np.int16, order="C")
     ny, nx = image.shape
     bounds = np.array(
         [max(region.y0, 0), min(region.y1, ny), max(region.x0, 0), min(region.x1, nx)], np.int64
     )
-    _flag_above(planes(image), readonly(limit, np.float32), bounds, int(AcsDq.FULL_WELL), dq)
+    _flag_above(
+        planes(image), readonly(limit, np.float32, image.shape), bounds, int(AcsDq.FULL_WELL), dq
+    )
     return dataclasses.replace(image, dq=dq)
 
 

@@ -124,7 +124,16 @@ def multiply_flat(flat: Image, spots: Image, *, spots_are_exact: bool = False) -
         Of one shape.
     spots_are_exact
         Leave out the error of the spots (:func:`error_of_spots`).
+
+    Raises
+    ------
+    DataError
+        Shapes differ.
     """
+    if flat.shape != spots.shape:
+        raise DataError(
+            "images that belong together differ in shape", expected=flat.shape, found=spots.shape
+        )
     of_flat = spots.sci * flat.err
     of_spots = np.float32(0) if spots_are_exact else flat.sci * spots.err
     return dataclasses.replace(

@@ -28,6 +28,11 @@ def correct_shading(image: Image, shading: Image, seconds: float) -> Image:
         exactly -seconds, the pixel stays as it is and gets 512.
     seconds
         EXPTIME, of one exposure where several were combined; positive.
+
+    Raises
+    ------
+    DataError
+        Shapes differ.
     """
     return divide_flat(image, find_open_share(shading, seconds))
 

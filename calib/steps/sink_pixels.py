@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from calib.arithmetic.flags import flag_if
 from calib.arithmetic.sink import is_affected, sink_signal
-from calib.compiled import Planes, compiled, planes
+from calib.compiled import Planes, compiled, planes, readonly
 from calib.dq import AcsDq
 from calib.image import Flags, Float, Image
 
@@ -77,10 +77,15 @@ def flag_sink_pixels(
         With flags added; SCI and ERR are those given.
     SinkTrail
         For the next block.
+
+    Raises
+    ------
+    DataError
+        Image and reference differ in shape.
     """
     dq = np.empty(image.shape, np.int16)
     trailing, sink = trail.trailing.copy(), trail.sink.copy()
-    reference = np.ascontiguousarray(sinks, np.float32)
+    reference = readonly(sinks, np.float32, image.shape)
     _flag(planes(image), reference, downward, int(AcsDq.SINK), trailing, sink, dq)
     return dataclasses.replace(image, dq=dq), SinkTrail(trailing, sink)
 

@@ -54,9 +54,20 @@ def sum_good(values: Float, flags: Flags, factor: float, serious: int) -> Totals
         Applied in 32 bits before summing.
     serious
         Mask of flags.
+
+    Raises
+    ------
+    DataError
+        Shapes differ.
     """
     totals = new_totals(values.shape[0])
-    _sum_good(readonly(values, np.float32), readonly(flags, np.int16), factor, serious, *totals)
+    _sum_good(
+        readonly(values, np.float32),
+        readonly(flags, np.int16, values.shape),
+        factor,
+        serious,
+        *totals,
+    )
     return totals
 
 
