@@ -6,15 +6,17 @@ floor
     astropy reads the raw files and every reference image that the calibration opens, once,
     turns them into the machine's byte order and writes files like the products.
 references read, references warm
-    ``NativeEngine().calibrate(request)`` for the later datasets of a process: without and with
-    the memory of decoded references (:mod:`calib.instruments.reference_memory`).
+    ``NativeEngine().calibrate(request)`` for the later datasets of a process, one thread: without
+    and with the memory of decoded references (:mod:`calib.instruments.reference_memory`).
+read, all CPUs; warm, all CPUs
+    the same with as many threads as there are processors, as on the command line.
 hstflow calibrate
-    the command, with its interpreter; it takes exposures only.
+    the command, with its interpreter.
 
 Seconds are medians of several runs, CPU is user and system time of all threads. Memory is the
 peak above that after the imports (of the whole process for the command), mapped files and files
-in memory included. The last column is CPU over that of the floor. Other work on the machine adds
-to everything; ratios suffer less.
+in memory included. The last columns are wall and CPU seconds over those of the floor. Other work
+on the machine adds to everything; ratios suffer less.
 """
 
 from __future__ import annotations
@@ -50,7 +52,13 @@ CASES = {  # with the folder of their references
     "acs_hrc_real": "ref_acs_hrc",
     "acs_sbc": "ref_acs_sbc",
 }
-FIGURES = ("floor", "references read", "references warm", "hstflow calibrate")
+FLOOR = "floor"
+CALIBRATIONS = {  # with references kept or not, and threads: None: all processors
+    "references read": (False, 1),
+    "references warm": (True, 1),
+    "read, all CPUs": (False, None),
+    "warm, all CPUs": (True, None),
+}
 TMPFS = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 WARMING = 2  # the second run is the first that finds something in the memory of references
 
@@ -129,12 +137,8 @@ def measure_case(name: str, inputs: Path | None, scratch: Path, repeat: int) -> 
         return {"absent": "no inputs: give --inputs"}
     if reason := why_not_covered(case):
         return {"absent": f"not covered: {reason}"}
-    found = {
-        line: ask_child(line, case, scratch, repeat)
-        for line in ("floor", "references read", "references warm")
-    }
-    if not case.table:
-        found["hstflow calibrate"] = measure_command(case, scratch, repeat)
+    found = {line: ask_child(line, case, scratch, repeat) for line in (FLOOR, *CALIBRATIONS)}
+    found["hstflow calibrate"] = measure_command(case, scratch, repeat)
     return {line: dataclasses.asdict(figures) for line, figures in found.items()}
 
 
@@ -190,8 +194,9 @@ def measure_child(line: str, text: str) -> None:
     asn = Path(table) if table else None
     case = Case(task["name"], tuple(map(Path, raws)), asn, Path(references))
     scratch = Path(task["scratch"])
-    work = floor_of(case, scratch) if line == "floor" else calibration_of(case, scratch)
-    set_memory(warm=line == "references warm")
+    warm, threads = CALIBRATIONS.get(line, (False, 1))
+    set_memory(warm=warm)
+    work = floor_of(case, scratch) if line == FLOOR else calibration_of(case, scratch, threads)
     print(json.dumps(dataclasses.asdict(measure(work, scratch, task["repeat"]))))
 
 
@@ -233,13 +238,15 @@ def peak_memory() -> float:
     return float(status.partition("VmHWM:")[2].split()[0])
 
 
-def calibration_of(case: Case, scratch: Path) -> Work:
+def calibration_of(case: Case, scratch: Path, threads: int | None = 1) -> Work:
     """Return the calibration of a case into a folder; imports and compiling are done here."""
     from calib.compiled import warm_up
     from calib.engines.native import NativeEngine
+    from calib.engines.protocol import available_cpus
 
     warm_up()
     request = request_of(case, scratch)
+    request = dataclasses.replace(request, threads=threads or available_cpus())
     engine = NativeEngine()
     return lambda output: engine.calibrate(dataclasses.replace(request, output=output))
 
@@ -326,7 +333,7 @@ def measure_command(case: Case, scratch: Path, repeat: int) -> Figures:
     runs = []
     for _ in range(repeat):
         with tempfile.TemporaryDirectory(dir=scratch) as output:
-            words = ["calibrate", str(case.raws[0]), "--engine", "native", "--quiet"]
+            words = ["calibrate", str(case.table or case.raws[0]), "--engine", "native", "--quiet"]
             words += ["--references", str(case.references), "--output", output]
             runs.append(run_command([sys.executable, "-m", "deployments.cli", *words]))
     return Figures(*(statistics.median(values) for values in zip(*runs, strict=True)))
@@ -350,11 +357,12 @@ def print_case(name: str, lines: dict[str, Any]) -> None:
     if "absent" in lines:
         print(f"{name}: {lines['absent']}", end="\n\n", flush=True)
         return
-    print(f"{name:<20} {'wall s':>8} {'CPU s':>8} {'peak MB':>8} {'/ floor':>8}")
+    heads = ("wall s", "CPU s", "peak MB", "wall /", "CPU / floor")
+    print(f"{name:<20} {heads[0]:>8} {heads[1]:>8} {heads[2]:>8} {heads[3]:>8} {heads[4]:>12}")
     for line, figures in lines.items():
-        ratio = figures["cpu"] / lines["floor"]["cpu"]
+        wall, cpu = (figures[key] / lines[FLOOR][key] for key in ("wall", "cpu"))
         seconds = f"{figures['wall']:8.3f} {figures['cpu']:8.3f}"
-        print(f"  {line:<18} {seconds} {figures['peak']:8.0f} {ratio:8.2f}")
+        print(f"  {line:<18} {seconds} {figures['peak']:8.0f} {wall:8.2f} {cpu:12.2f}")
     print(flush=True)
 
 

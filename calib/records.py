@@ -82,7 +82,7 @@ class ReferenceUse:
     path
         Where the file lies; None for N/A and for a file that is not in the cache.
     sha1
-        Checksum as in the CRDS catalogue; None where there is no file.
+        Checksum as in the CRDS catalogue; None where there is no file, and where nobody asked.
     required
         Whether a PERFORM switch of the engine opens it.
     """

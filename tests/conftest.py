@@ -29,7 +29,7 @@ settings.load_profile("ci")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Compiled kernels are kept where the next test finds them, although each has its own home.
+# Compiled loops are kept where the next test finds them, although each has its own home.
 os.environ.setdefault("HSTFLOW_CACHE", str(Path("~/.cache/hstflow").expanduser()))
 SHARED = Path(os.environ.get("HSTFLOW_SHARED", Path(__file__).parents[2] / "shared"))
 

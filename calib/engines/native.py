@@ -39,7 +39,7 @@ from calib.switches import Switch, read_switch
 logger = logging.getLogger(__name__)
 
 NAME = "native"
-NUMBERS_VERSION = "1"  # another whenever an equal input gives other numbers
+NUMBERS_VERSION = "2"  # another whenever an equal input gives other numbers
 CAL_VER = f"hstflow {NAME} {NUMBERS_VERSION}"
 RECIPES = "hstflow.recipes"  # entry-point group
 EACH = "EXPSCORR"  # asks for a product of each exposure that is combined as well
@@ -230,10 +230,11 @@ class NativeEngine:
         trailer.say(f"{CAL_VER} calibrates {file.name}", logging.INFO)
         references = _references_of(request.references, file)
         state = load_state(file.path, file.rootname, reference_set(references))
+        state = replace(state, threads=request.threads)
         state = state.with_primary(request.overrides.switches)
         recipe = self.recipe_for(state.primary)
         parameters = recipe.resolve_parameters(request.overrides)
-        plan = Plan(recipe, parameters, in_place=True, threads=request.threads)
+        plan = Plan(recipe, parameters, in_place=True)
         check_all_references(state, recipe, combined=combined)
         return _Ready(state, references, plan, trailer)
 

@@ -59,7 +59,7 @@ def write_product(
         "CUSTOM": "switches or parameters were set by hand",
     }
     state = state.with_primary(values, comments).with_history(*_custom(request.overrides))
-    written = write_exposure(target, Exposure(state.primary, state.imsets))
+    written = write_exposure(target, Exposure(state.primary, state.imsets), request.threads)
     return state, ProductFile(target.name, str(target), written.sha256, written.size)
 
 

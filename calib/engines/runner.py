@@ -55,8 +55,6 @@ class Plan:
     in_place
         Whether pixels may be written over: nobody else looks at the exposure, and there are
         no hooks.
-    threads
-        Image sets that are done at a time.
     """
 
     recipe: Recipe
@@ -67,7 +65,6 @@ class Plan:
     fused: bool = True
     phase: str | None = None
     in_place: bool = False
-    threads: int = 1
 
     def steps(self) -> tuple[Step, ...]:
         """Return the steps of the phase between start and stop.
@@ -171,7 +168,7 @@ def combine(states: Sequence[ExposureState], plan: Plan, trailer: Trailer) -> Co
     began = time.perf_counter()
     with _about(*states):
         check_references(first, due)
-        made = step.combine(states, plan.parameters[step.name], plan.threads)
+        made = step.combine(states, plan.parameters[step.name])
     _say(step, made.product, time.perf_counter() - began, trailer)
     return made._replace(product=_close(step, made.product))
 
@@ -292,7 +289,7 @@ def _run_works(
         return state
     began, told = time.perf_counter(), len(state.warnings)
     in_place = plan.in_place and not plan.hooks
-    state = run_rows(state, works, in_place=in_place, threads=plan.threads)
+    state = run_rows(state, works, in_place=in_place)
     seconds = time.perf_counter() - began
     trailer.say(f"pixels of {len(works)} steps: done in {seconds:.3f} s", logging.DEBUG)
     for warning in state.warnings[told:]:

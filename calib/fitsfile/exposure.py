@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -108,20 +110,27 @@ def _read_header(hdu: Any, stream: BinaryIO) -> Header:
     raise CorruptFile("a header has no END", found=hdu.name)
 
 
-def write_exposure(path: Path, exposure: Exposure) -> Written:
+def write_exposure(path: Path, exposure: Exposure, threads: int = 1) -> Written:
     """Write an exposure atomically, with the changes of its headers.
 
     Cards keep their order and comments, those that are not changed their bytes; what describes
     the old pixels (scaling, constant arrays, data range) goes. HISTORY lines are added at the
     end.
 
+    Parameters
+    ----------
+    threads
+        With more than one, the checksum is made while the bytes are written.
+
     Returns
     -------
     Written
         Checksum and size of the file.
     """
-    with replacing(path) as stream:
-        file = HashedStream(stream)
+    with ExitStack() as open_things:
+        stream = open_things.enter_context(replacing(path))
+        pool = open_things.enter_context(ThreadPoolExecutor(1)) if threads > 1 else None
+        file = HashedStream(stream, pool)
         file.write(_header_block(exposure.primary, PRIMARY))
         for imset in exposure.imsets:
             for name, header in zip(KINDS, (imset.sci, imset.err, imset.dq), strict=True):

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -89,21 +90,33 @@ class Written(NamedTuple):
 class HashedStream:
     """Bytes on their way into a file, with their checksum.
 
+    Parameters
+    ----------
+    stream
+        Where they go.
+    pool
+        Makes the checksum of some bytes while they are written; None: afterwards.
+
     Attributes
     ----------
     digest, size
         Of what has been written so far.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, pool: Executor | None = None) -> None:
         self._stream = stream
+        self._pool = pool
         self.digest = hashlib.sha256()
         self.size = 0
 
     def write(self, data: bytes | memoryview) -> None:
         """Write bytes."""
+        job = self._pool.submit(self.digest.update, data) if self._pool else None
         self._stream.write(data)
-        self.digest.update(data)
+        if job is None:
+            self.digest.update(data)
+        else:
+            job.result()
         self.size += len(data)
 
 

@@ -6,13 +6,14 @@ Source: calacs doblev.
 from __future__ import annotations
 
 import dataclasses
+from collections import ChainMap
 from collections.abc import Sequence
 
 import numpy as np
 
 from calib.image import Image
 from calib.instruments.acs_ccd import by_chip, readout
-from calib.instruments.row_blocks import blocks_of
+from calib.instruments.row_blocks import blocks_of, each_chip
 from calib.instruments.row_work import RowFunction, RowWork
 from calib.instruments.state import Chip, ExposureState, single
 from calib.steps.bias_level import (
@@ -161,13 +162,12 @@ def _remove_stripes(state: ExposureState) -> RowWork:
     """Remove bias shift and cross-talk of a full frame where they occur, then level and stripes."""
     names = [readout(chip).names for chip in state.chips]
     shifts = _measure_shifts(state) if is_shifted(state) else None
-    gathered: dict[str, AmplifierRows] = {}
-    images = []
-    for chip in state.chips:
-        image, rows = _prepare_chip(chip, shifts[chip.index] if shifts else None)
-        images.append(image)
-        gathered |= rows
-    stripes = measure_stripes(gathered)
+
+    def prepare(chip: Chip) -> tuple[Image, dict[str, AmplifierRows]]:
+        return _prepare_chip(chip, shifts[chip.index] if shifts else None)
+
+    images, gathered = zip(*each_chip(prepare, state.chips, state.threads), strict=True)
+    stripes = measure_stripes(dict(ChainMap(*gathered)))
 
     def rows_of(chip: Chip) -> RowFunction:
         own = stripes.chip(names[chip.index], chip.shape[1])

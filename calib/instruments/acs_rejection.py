@@ -9,7 +9,6 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -18,6 +17,7 @@ import numpy as np
 from calib.errors import DataError, MissingReference
 from calib.fitsfile import Table
 from calib.image import Flags, Float, Image, Imset
+from calib.instruments.row_blocks import each_chip
 from calib.instruments.state import Combination, ExposureState, single
 from calib.steps.cosmic_rays import (
     Combined,
@@ -83,17 +83,10 @@ class RejectionRow:
     keywords: dict[str, Any]
 
 
-def combine(
-    states: Sequence[ExposureState], parameters: RejectionParameters, *, threads: int = 1
-) -> Combination:
+def combine(states: Sequence[ExposureState], parameters: RejectionParameters) -> Combination:
     """Combine exposures and mark their cosmic rays (CRCORR, RPTCORR), chip by chip.
 
     The product takes its headers from the first exposure whose EXPTIME is not 0.
-
-    Parameters
-    ----------
-    threads
-        How many chips are combined at once.
 
     Raises
     ------
@@ -118,8 +111,8 @@ def combine(
         )
 
     chips = match_chips(states)
-    with ThreadPoolExecutor(threads) as pool:
-        combined = dict(zip(chips, pool.map(combine_chip, chips.values()), strict=True))
+    made = each_chip(combine_chip, chips.values(), states[0].threads)
+    combined = dict(zip(chips, made, strict=True))
     product = record(states, weights, combined, row)
     if not row.marks_exposures:
         return Combination(product, tuple(states))

@@ -8,9 +8,9 @@ HISTORY lines are those of calacs (acssum); the array step is in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from calib.dq import ALL_BITS
+from calib.instruments.row_blocks import each_chip
 from calib.instruments.state import Combination, ExposureState
 from calib.steps.exposure_sum import sum_exposures
 from calib.switches import Switch
@@ -32,18 +32,11 @@ ALIKE = (
 )  # fmt: skip
 
 
-def add_exposures(
-    states: Sequence[ExposureState], _parameters: None = None, *, threads: int = 1
-) -> Combination:
+def add_exposures(states: Sequence[ExposureState], _parameters: None = None) -> Combination:
     """Add up calibrated exposures (RPTCORR); they themselves stay as they are.
 
     EXPTIME is the sum, EXPEND that of the last exposure, everything else is the first one's.
     NCOMBINE goes to the primary header, as in calacs; in the SCI header it stays 1.
-
-    Parameters
-    ----------
-    threads
-        How many image sets are added up at once.
 
     Raises
     ------
@@ -51,8 +44,7 @@ def add_exposures(
         There are fewer than two exposures, or they differ in size.
     """
     first = states[0]
-    with ThreadPoolExecutor(threads) as pool:
-        images = list(pool.map(sum_exposures, zip(*(s.images for s in states), strict=True)))
+    images = each_chip(sum_exposures, zip(*(s.images for s in states), strict=True), first.threads)
     values = {
         "NEXTEND": EXTENSIONS * len(first.imsets),
         "NCOMBINE": len(states),

@@ -50,8 +50,8 @@ class Step:
         Verb and object, such as ``subtract_dark``; unique in the recipe.
     function
         Takes the state (and the parameters, where there are any) and returns a new one. In
-        a phase that combines: takes all states, the parameters and `threads`, returns a
-        Combination. Of a row-wise step: returns its :class:`RowWork`.
+        a phase that combines: takes all states and the parameters, returns a Combination. Of
+        a row-wise step: returns its :class:`RowWork`.
     kind
         What the function has to do with pixels (:class:`Kind`).
     switch
@@ -108,11 +108,9 @@ class Step:
     def _apply(self, state: ExposureState, parameters: Any) -> Any:
         return self.function(state) if parameters is None else self.function(state, parameters)
 
-    def combine(
-        self, states: Sequence[ExposureState], parameters: Any, threads: int = 1
-    ) -> Combination:
+    def combine(self, states: Sequence[ExposureState], parameters: Any) -> Combination:
         """Carry out a step that combines exposures."""
-        made: Combination = self.function(states, parameters, threads=threads)
+        made: Combination = self.function(states, parameters)
         return made
 
 

@@ -8,7 +8,7 @@ blocks: each row is treated by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
@@ -21,6 +21,8 @@ from calib.instruments.row_work import RowFunction, RowWork
 from calib.instruments.state import ExposureState
 from calib.steps.section import Region
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Number = TypeVar("Number", bound=np.generic)
 
 # 63 rows of a WFC frame. Measured: half and twice as many are equally fast; with fewer the
@@ -35,9 +37,7 @@ class Block(NamedTuple):
     first: int
 
 
-def run_rows(
-    state: ExposureState, works: Sequence[RowWork], *, in_place: bool, threads: int = 1
-) -> ExposureState:
+def run_rows(state: ExposureState, works: Sequence[RowWork], *, in_place: bool) -> ExposureState:
     """Carry out row-wise steps and let them record what they measured.
 
     Parameters
@@ -49,10 +49,7 @@ def run_rows(
     in_place
         Whether the result may be written into the arrays of the image. Without it they are
         left as they are.
-    threads
-        Image sets that are done at a time. The result does not depend on it.
     """
-    indices = range(len(state.imsets))
 
     def run(index: int) -> Image:
         functions = [work.rows[index] for work in works if work.rows]
@@ -61,15 +58,24 @@ def run_rows(
         return _run_imset(image, functions, in_place=in_place, downwards=downwards)
 
     if any(work.rows for work in works):
-        if threads > 1 and len(indices) > 1:
-            with ThreadPoolExecutor(threads) as pool:
-                state = state.with_images(list(pool.map(run, indices)))
-        else:
-            state = state.with_images([run(index) for index in indices])
+        state = state.with_images(each_chip(run, range(len(state.imsets)), state.threads))
     for work in works:
         if work.record is not None:
             state = work.record(state)
     return state
+
+
+def each_chip(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int
+) -> list[Result]:
+    """Call a function for each image set, in threads where several are granted.
+
+    Compiled code and files release the interpreter, so threads run at the same time.
+    """
+    if threads == 1:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, items))
 
 
 def _run_imset(

@@ -85,6 +85,8 @@ class ExposureState:
         What a user should know about the product, of all steps.
     skipped
         Why the running step was not done; None where it was.
+    threads
+        Image sets that may be computed at once. Nothing depends on it.
     """
 
     dataset: str
@@ -98,6 +100,7 @@ class ExposureState:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     skipped: str | None = None
+    threads: int = 1
 
     @property
     def chips(self) -> tuple[Chip, ...]:

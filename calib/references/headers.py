@@ -6,6 +6,7 @@ look up in the environment variable of that name, and a file (ACS Data Handbook 
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from calib.fitsfile import primary_header, update_primary_header
 from calib.records import ExposureReferences, References, ReferenceUse
 from calib.references.bestrefs import Problem, describe_differences, describe_problems
 from calib.references.exposure import ExposureHeaders, read_headers
-from calib.references.files import NOT_APPLICABLE, NOT_FOUND, PREFIXES, find_file, use_of
+from calib.references.files import NOT_APPLICABLE, NOT_FOUND, PREFIXES, find_file, sha1_of
 from calib.references.library import crds_version
 
 # Context recorded where the names come from headers without CRDS_CTX, or with several.
@@ -42,6 +43,7 @@ def references_from_headers(
     *,
     required: Callable[[Mapping[str, Any]], tuple[str, ...]],
     custom: Mapping[str, Path] | None = None,
+    checksums: bool = True,
 ) -> References:
     """Find the references that headers name, without CRDS rules.
 
@@ -59,6 +61,9 @@ def references_from_headers(
         switches open.
     custom
         Paths of files to use whatever the header says, by keyword.
+    checksums
+        Whether to work out the sha1 of each file, which reads them all: for the record of
+        what was used.
 
     Returns
     -------
@@ -82,7 +87,13 @@ def references_from_headers(
         raise ConfigError("no such reference file", expected="a file", found=", ".join(absent))
     exposures = [read_headers(path) for path in files]
     found = [
-        _find(exposure, required(exposure.header), paths, _Folders(exposure, folders, environ))
+        _find(
+            exposure,
+            required(exposure.header),
+            paths,
+            _Folders(exposure, folders, environ),
+            checksums=checksums,
+        )
         for exposure in exposures
     ]
     _raise_missing([problem for _, problems in found for problem in problems])
@@ -150,10 +161,15 @@ def _find(
     required: tuple[str, ...],
     custom: Mapping[str, Path],
     folders: _Folders,
+    *,
+    checksums: bool,
 ) -> tuple[ExposureReferences, list[Problem]]:
     uses, problems = [], []
     for keyword in dict.fromkeys((*_reference_keywords(exposure), *required, *custom)):
-        use = _use(exposure, keyword, custom, folders, required=keyword in required)
+        use = _use(exposure, keyword, custom, folders)
+        use = dataclasses.replace(use, required=keyword in required)
+        if use.path is not None and checksums:
+            use = dataclasses.replace(use, sha1=sha1_of(Path(use.path)))
         if use.required and not use.present:
             problems.append(_problem(exposure, use, folders))
         elif use.name:
@@ -175,21 +191,17 @@ def _reference_keywords(exposure: ExposureHeaders) -> list[str]:
 
 
 def _use(
-    exposure: ExposureHeaders,
-    keyword: str,
-    custom: Mapping[str, Path],
-    folders: _Folders,
-    *,
-    required: bool,
+    exposure: ExposureHeaders, keyword: str, custom: Mapping[str, Path], folders: _Folders
 ) -> ReferenceUse:
     if keyword in custom:
-        return use_of(keyword, custom[keyword].resolve(), required=required)
+        own = custom[keyword].resolve()
+        return ReferenceUse(keyword, own.name, str(own))
     value = exposure.header.get(keyword)
     name = reference_name(value)
     path = find_file(folders.of(value), name) if name not in {"", NOT_APPLICABLE} else None
     if path is None:
-        return ReferenceUse(keyword, name, required=required)
-    return use_of(keyword, path.resolve(), required=required)
+        return ReferenceUse(keyword, name)
+    return ReferenceUse(keyword, path.resolve().name, str(path.resolve()))
 
 
 def _problem(exposure: ExposureHeaders, use: ReferenceUse, folders: _Folders) -> Problem:

@@ -80,6 +80,7 @@ def calibrate_file(
         environ,
         required=required,
         custom=options.custom,
+        checksums=False,
     )
     _make_folder(output)
     request = CalibrationRequest(

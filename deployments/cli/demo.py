@@ -159,7 +159,7 @@ def _request(where: DemoFolder, profile: CrdsProfile, context: str) -> Request:
 def _start_campaign(request: Request, programme: Programme, workers: int) -> None:
     from calib.compiled import warm_up
 
-    with err.status("compiling the kernels, once"):
+    with err.status("compiling the loops, once"):
         warm_up()
     with err.status("starting Dask"):
         from flows.campaign import start_campaign

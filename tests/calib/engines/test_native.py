@@ -46,7 +46,7 @@ def test_whole_recipe(tmp_path: Path, files: dict[str, Path]) -> None:
         "FLATCORR",
         "PHOTCORR",
     ]
-    assert header["CAL_VER"] == CAL_VER == "hstflow native 1"
+    assert header["CAL_VER"] == CAL_VER == "hstflow native 2"
     assert header["FILENAME"] == "j8zz01aaq_flt.fits"
     assert header["BIASLEVC"] == pytest.approx(BIAS * GAIN, abs=3)
     assert (header["ATODGNC"], header["ATODGNA"], header["READNSEC"]) == (GAIN, 0, READ_NOISE)

@@ -130,9 +130,9 @@ def make_pair(references: ReferenceSet, **options: Any) -> list[ExposureState]:
     ]
 
 
-def run(states: Sequence[ExposureState], **options: Any) -> Combination:
+def run(states: Sequence[ExposureState]) -> Combination:
     """Combine with all traps."""
-    return combine(states, RejectionParameters(), **options)
+    return combine(states, RejectionParameters())
 
 
 def marks(state: ExposureState) -> list[list[list[int]]]:
@@ -166,7 +166,7 @@ def test_threads_and_order_of_chips_change_nothing(references: ReferenceSet) -> 
     """Two chips at once, and an exposure that has them the other way round: the same bits."""
     plain = run(make_pair(references))
     for made in (
-        run(make_pair(references), threads=2),
+        run([dataclasses.replace(state, threads=2) for state in make_pair(references)]),
         run(make_pair(references, order=(1, 2))),
     ):
         for one, other in zip(plain.product.imsets, made.product.imsets, strict=True):
