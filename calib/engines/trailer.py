@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from calib.fitsfile import replacing
+from calib.fitsfile import writing
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,11 @@ class Trailer:
         ArchiveError
             The file cannot be written.
         """
-        with replacing(path) as stream:
-            stream.write(("\n".join(self.lines) + "\n").encode())
-        return path
+        part = path.with_name(f".{path.name}.part")
+        try:
+            with writing(path):
+                part.write_text("\n".join(self.lines) + "\n", encoding="utf-8")
+                return part.replace(path)
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)

@@ -13,7 +13,6 @@ from calib.fitsfile.table import Table, read_table
 from calib.fitsfile.writing import (
     Written,
     mark_present,
-    replacing,
     update_primary_header,
     write_atomically,
     writing,
@@ -38,7 +37,6 @@ __all__ = [
     "primary_header",
     "read_exposure",
     "read_table",
-    "replacing",
     "update_primary_header",
     "write_atomically",
     "write_exposure",

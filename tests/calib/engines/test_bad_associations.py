@@ -125,16 +125,27 @@ def test_full_disk(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, numbe
     Later the logs cannot be written either, which hides nothing.
     """
     written = []
+    write_text = Path.write_text
 
-    def fill(_descriptor: int) -> None:
-        written.append(True)
+    def check() -> None:
         if len(written) >= number:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    def flush(_descriptor: int) -> None:
+        written.append(True)
+        check()
+
+    def write(path: Path, *arguments: str, **options: str) -> int:
+        done = write_text(path, *arguments, **options)
+        check()
+        return done
+
     bench = make_bench(ASN)
-    monkeypatch.setattr("os.fsync", fill)
+    monkeypatch.setattr("os.fsync", flush)
+    monkeypatch.setattr(Path, "write_text", write)
     error = refuse(bench, ArchiveError, ARCHIVE, "cannot be written: No space left")
     assert Path(str(error.path)).parent == bench.output
+    assert Path(str(error.path)).suffix == ".fits"
 
 
 def test_disk_that_is_full_for_the_log_alone(

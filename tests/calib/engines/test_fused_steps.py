@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,8 +56,8 @@ def run(bench: Bench, case: str, switches: dict[str, str], way: Way) -> Exposure
         recipe.resolve_parameters(Overrides()),
         fused=way.fused,
         in_place=way.in_place,
-        threads=way.threads,
     )
+    state = dataclasses.replace(state, threads=way.threads)
     with pytest.MonkeyPatch.context() as patch:
         if way.rows is not None:
             widest = max(image.shape[1] for image in state.images)
