@@ -89,7 +89,7 @@ def differences(one: ExposureState, other: ExposureState) -> list[str]:
 
 
 @pytest.mark.parametrize("case", RECIPES)
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_together_as_one_by_one(make_bench: MakeBench, case: str, data: st.DataObject) -> None:
     """Any switches, blocks of any number of rows, in place or not, one thread or two."""
