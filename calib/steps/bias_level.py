@@ -175,15 +175,11 @@ def _fit(
 def _check_place(overscan: Overscan, shape: tuple[int, int]) -> None:
     """Refuse what would be read outside of the image."""
     (ny, nx), (y0, y1, x0, x1) = shape, overscan.region
-    fits = 0 <= y0 < y1 <= ny and 0 <= x0 <= x1 <= nx
-    if overscan.has_virtual:
-        fits &= overscan.virtual_x[0] >= 0 and overscan.virtual_x[1] < nx
-        fits &= overscan.virtual_y[0] >= 0 and overscan.virtual_y[1] < ny
-    if not fits:
+    (left, right), (low, high) = overscan.virtual_x, overscan.virtual_y
+    virtual = not overscan.has_virtual or (left >= 0 and right < nx and low >= 0 and high < ny)
+    if not (virtual and 0 <= y0 < y1 <= ny and 0 <= x0 <= x1 <= nx):
         raise DataError(
-            "the overscan does not lie in the image",
-            expected=f"inside of {nx} x {ny} pixels",
-            found=overscan,
+            "the overscan does not lie in the image", expected=f"{nx} x {ny} pixels", found=overscan
         )
 
 

@@ -226,16 +226,10 @@ def subtract_stripes(image: Image, stripes: ChipStripes, first_row: int = 0) -> 
     """
     rows, columns = stripes.rows.size, stripes.levels.size
     if not 0 <= first_row <= rows - image.shape[0] or image.shape[1] != columns:
-        raise DataError(
-            "stripes were found in a chip of another size",
-            expected=f"{columns} x {rows} pixels",
-            found=f"{image.shape[1]} x {image.shape[0]} from row {first_row}",
-        )
-    sci = np.empty(image.shape, np.float32)
-    source = np.ascontiguousarray(image.sci, np.float32)
+        raise DataError("stripes are those of a chip of another size", found=(rows, columns))
+    sci, source = np.empty(image.shape, np.float32), np.ascontiguousarray(image.sci, np.float32)
     begin = rows - 1 - first_row if stripes.from_top else first_row
-    step = -1 if stripes.from_top else 1
-    order = begin + step * np.arange(image.shape[0])
+    order = begin + (-1 if stripes.from_top else 1) * np.arange(image.shape[0])
     early = np.flatnonzero(stripes.phases < 0)
     _subtract(source, order, early, stripes.rows, stripes.phases, stripes.levels, sci)
     return dataclasses.replace(image, sci=sci)

@@ -20,6 +20,7 @@ from calib.switches import (
     is_switch,
     parse_overrides,
     read_keyword,
+    read_number,
     read_switch,
 )
 
@@ -127,3 +128,26 @@ def test_overrides_apply_to_a_copy() -> None:
     header = {"DARKCORR": "PERFORM", "FILTER1": "F555W"}
     assert parse_overrides(["DARKCORR=OMIT"]).apply(header)["DARKCORR"] == "OMIT"
     assert header["DARKCORR"] == "PERFORM"
+
+
+@pytest.mark.parametrize(("value", "number"), [(2, 2.0), (2.5, 2.5), ("500.0", 500.0), (None, 1.0)])
+def test_numbers_are_read(value: object, number: float) -> None:
+    """Whole ones, text that is one, and the default of CCDGAIN for a card without a value."""
+    assert read_number({"CCDGAIN": value}, "CCDGAIN") == number
+
+
+@pytest.mark.parametrize("value", ["two", "", "NaN", float("inf"), True])
+def test_what_is_no_number_is_refused(value: object) -> None:
+    """The message shows what was found."""
+    with pytest.raises(DataError, match=r"CCDGAIN is not usable.*a number") as caught:
+        read_number({"CCDGAIN": value}, "CCDGAIN")
+    assert caught.value.found == repr(value)
+
+
+def test_cards_without_a_value_are_absent() -> None:
+    """A switch is OMIT then, a keyword without default is missing, DARKTIME has its caveat."""
+    blank = {"DARKCORR": None, "EXPTIME": None, "DARKTIME": None}
+    assert read_switch(blank, "DARKCORR") is Switch.OMIT
+    with pytest.raises(DataError, match="lacks a keyword"):
+        read_keyword(blank, "EXPTIME")
+    assert len(caveats(blank)) == 1

@@ -8,6 +8,7 @@ from factories import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calib.errors import DataError
 from calib.image import Image
 from calib.steps.bias_level import (
     BiasLevel,
@@ -247,3 +248,41 @@ def test_default_level_of_all_pixels() -> None:
     made = subtract_default_level(frozen(ramp()), level).sci
     assert not np.delete(made, 5, axis=1).any()
     assert (made[:, 5] == 100).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_left_out(value: float) -> None:
+    """Two pixels of a row, a whole row, and a column of the virtual overscan: nothing is seen."""
+    sci = ramp(slope=0.5, drift=0.25)
+    wanted = fit(frozen(sci))
+    sci[5, 1] = sci[5, 17] = sci[7, :3] = sci[7, 16:19] = sci[16:20, 9] = value
+    found = fit(frozen(sci))
+    assert found.slope == pytest.approx(wanted.slope)
+    assert found.drift == pytest.approx(wanted.drift)
+    assert found.intercept == pytest.approx(wanted.intercept)
+    assert found.mean == pytest.approx(wanted.mean)
+    assert not found.is_default
+
+
+def test_overscan_without_numbers_says_that_it_is_the_default() -> None:
+    """A level of 900, and no drift."""
+    level = fit(frozen(np.full(SHAPE, np.nan)))
+    assert (level.is_default, level.intercept, level.has_drift) == (True, 900, False)
+
+
+@pytest.mark.parametrize(
+    "overscan",
+    [
+        OVERSCAN._replace(region=Region(2, 21, 4, 16)),
+        OVERSCAN._replace(region=Region(-1, 14, 4, 16)),
+        OVERSCAN._replace(region=Region(2, 2, 4, 16)),
+        OVERSCAN._replace(region=Region(2, 14, 4, 21)),
+        OVERSCAN._replace(virtual_x=(5, 20)),
+        OVERSCAN._replace(virtual_x=(-1, 9)),
+        OVERSCAN._replace(virtual_y=(16, 20)),
+    ],
+)
+def test_places_outside_of_the_image_are_refused(overscan: Overscan) -> None:
+    """Compiled loops would read what lies behind the image."""
+    with pytest.raises(DataError, match=r"does not lie in the image.*20 x 20"):
+        fit(frozen(ramp()), overscan)
