@@ -86,7 +86,7 @@ def _split(text: str) -> Iterator[tuple[str, str]]:
 
 def _keyword(card: str) -> str:
     if card.startswith("HIERARCH "):
-        return str(fits.Card.fromstring(card).keyword)
+        return str(fits.Card.fromstring(card).keyword).upper()
     return card[:8].rstrip().upper()
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from calib.errors import NotFound
 from calib.fitsfile import HeldPlane, ReferenceImage, StoredPlane, Table, open_reference, read_table
-from calib.fitsfile.plane import Array
+from calib.fitsfile.plane import Array, read_whole
 
 # Not more than this, nor than an eighth of the machine's memory: bias, dark, flat, flash,
 # saturation and sink images of a full WFC frame are 0.8 GB.
@@ -117,7 +117,7 @@ class ReferenceMemory:
             if key not in self._wanted:
                 self._wanted.add(key)
                 return None
-        array = plane.read(0, plane.shape[0])
+        array = read_whole(plane, plane.kind)
         array.flags.writeable = False
         with self._lock:
             self._make_room(array.nbytes)
