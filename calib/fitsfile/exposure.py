@@ -26,7 +26,7 @@ KINDS: dict[str, np.dtype[Any]] = {
     "DQ": np.dtype(np.int16),
 }
 BITPIX = {"i2": 16, "f4": -32}  # FITS standard 4.0, table 8
-CHUNK = 1 << 20  # bytes written at a time: they stay in the cache
+CHUNK = 1 << 21  # bytes written at a time: they stay in the cache
 
 # How a file without primary pixels begins. The programs write BITPIX 16, which means nothing
 # here, but comparisons of headers look at it.
@@ -137,7 +137,7 @@ def write_exposure(path: Path, exposure: Exposure, threads: int = 1) -> Written:
                 array = getattr(imset.image, name.lower())
                 file.write(_header_block(header, _structure(array, name, imset.version)))
                 _write_pixels(file, array)
-        return Written(file.digest.hexdigest(), file.size)
+        return Written(file.checksum(), file.size)
 
 
 def _structure(array: npt.NDArray[Any], name: str, version: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -95,29 +95,41 @@ class HashedStream:
     stream
         Where they go.
     pool
-        Makes the checksum of some bytes while they are written; None: afterwards.
+        Makes the checksum while the bytes and the next ones are written; None: afterwards.
+        One thread: the bytes must be taken in order.
 
     Attributes
     ----------
-    digest, size
+    size
         Of what has been written so far.
     """
 
     def __init__(self, stream: BinaryIO, pool: Executor | None = None) -> None:
         self._stream = stream
         self._pool = pool
-        self.digest = hashlib.sha256()
+        self._digest = hashlib.sha256()
+        self._job: Future[None] | None = None
         self.size = 0
 
     def write(self, data: bytes | memoryview) -> None:
-        """Write bytes."""
-        job = self._pool.submit(self.digest.update, data) if self._pool else None
+        """Write bytes; nobody may change them afterwards."""
+        if self._pool is not None:
+            self._wait()
+            self._job = self._pool.submit(self._digest.update, data)
         self._stream.write(data)
-        if job is None:
-            self.digest.update(data)
-        else:
-            job.result()
+        if self._pool is None:
+            self._digest.update(data)
         self.size += len(data)
+
+    def checksum(self) -> str:
+        """Return the sha256 of what has been written, hexadecimal."""
+        self._wait()
+        return self._digest.hexdigest()
+
+    def _wait(self) -> None:
+        """Wait for the bytes before, so that not more than two pieces are in memory."""
+        if self._job is not None:
+            self._job.result()
 
 
 @contextmanager
