@@ -82,12 +82,15 @@ format: $(VENV)/.test ## put the code into the project's form
 docs: $(VENV)/.test ## check the pages: links, commands, exit codes
 	$(BIN)/pytest $(PYTEST_OPTIONS) tests/test_docs.py
 
-# The README's pictures, of the demo's cosmic-ray split: raw, one exposure, both combined.
-PAIR = $(DEMO)/archive/data/acs/jsky05010
+# The README's pictures: an HRC pair (raw, one exposure, both combined), a WFC split of three
+# (raw, all combined), an SBC exposure.
+ACS = $(DEMO)/archive/data/acs
 pictures: demo ## draw the pictures of the README anew
 	rm -f docs/pictures/*
-	$(BIN)/hstflow preview $(PAIR)/jsky05aaq_raw.fits $(PAIR)/jsky05aaq_flt.fits \
-	  $(PAIR)/jsky05011_crj.fits --thumb 400 --output docs/pictures
+	$(BIN)/hstflow preview $(ACS)/jsky05010/jsky05aaq_raw.fits \
+	  $(ACS)/jsky05010/jsky05aaq_flt.fits $(ACS)/jsky05010/jsky05011_crj.fits \
+	  $(ACS)/jsky11010/jsky11aaq_raw.fits $(ACS)/jsky11010/jsky11011_crj.fits \
+	  $(ACS)/jsky12aaq/jsky12aaq_flt.fits --thumb 400 --output docs/pictures
 	cd docs/pictures && rm -f *_raw.jpg *_flt.jpg *_crj.jpg *.json
 
 changes: $(VENV)/.test ## show what the next release will say
