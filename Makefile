@@ -28,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help install demo test check lint types layers unit parity flows coverage format docs \
+.PHONY: help install demo test check lint types layers unit parity full flows coverage format docs \
   pictures changes clean distclean
 
 help: ## list the jobs
@@ -67,7 +67,11 @@ unit: $(VENV)/.test ## tests without a server and without golden products
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m "not parity and not prefect" $(SPREAD) $(COVER)
 
 parity: $(VENV)/.test ## our pixels beside those of the reference programs
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m "parity and not prefect" $(SPREAD) $(COVER) $(PARITY_TESTS)
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "parity and not prefect and not full" $(SPREAD) $(COVER) \
+	  $(PARITY_TESTS)
+
+full: $(VENV)/.test ## full-size frames beside those of calacs: 2.5 GB of disk; not in `make test`
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m full $(PARITY_TESTS)
 
 flows: $(VENV)/.test ## tests that start a Prefect server
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m prefect $(SPREAD) $(PREFECT_TESTS)
