@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from calib.errors import EngineError
 from calib.fitsfile import Exposure, mark_present, write_exposure
 from calib.instruments.state import ExposureState
 from calib.records import ExposureReferences, InputFile, ProductFile, Products
+from calib.stores.store import hash_file
 from calib.switches import Overrides, is_switch
 
 
@@ -88,9 +88,7 @@ def read_switches(state: ExposureState) -> dict[str, str]:
 
 def product_file(path: Path) -> ProductFile:
     """Return the record of a file."""
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return ProductFile(path.name, str(path), digest, path.stat().st_size)
+    return ProductFile(path.name, str(path), hash_file(path), path.stat().st_size)
 
 
 def merge(made: Sequence[Products]) -> Products:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from calib.fetch.local import read_association
 from calib.fetch.selection import association_files, is_exposure, root_of
 from calib.ids import parse_dataset
 from calib.records import InputFile, Member, RawInputs
+from calib.stores.store import hash_file
 
 RAW, TABLE = "_raw.fits", "_asn.fits"
 EXPECTED = "ROOT_raw.fits or ASSOCIATION_asn.fits"
@@ -105,12 +105,10 @@ def _exposures(table: Path, association: Association) -> tuple[Path, ...]:
 
 
 def _describe(path: Path, rootname: str, suffix: str) -> InputFile:
-    with path.open("rb") as stream:
-        checksum = hashlib.file_digest(stream, "sha256").hexdigest()
     return InputFile(
         name=path.name,
         path=str(path),
-        sha256=checksum,
+        sha256=hash_file(path),
         size=path.stat().st_size,
         suffix=suffix,
         rootname=rootname,

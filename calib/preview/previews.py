@@ -25,6 +25,7 @@ from calib.preview.limits import (
 from calib.preview.render import block_mean, fit_within, shrink_factor, stack_chips
 from calib.preview.stretch import ASINH_FACTOR, Grey, stretch_asinh
 from calib.records import Previews, ProductFile
+from calib.stores.store import hash_file
 
 _JPEG_QUALITY = 90  # star images show no blocks at this quality; 95 is half as large again
 
@@ -134,11 +135,9 @@ def _thumbnail(
 
 
 def _describe(product: Path, chips: Sequence[Chip], limits: Limits) -> dict[str, object]:
-    with product.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return {
         "source": product.name,
-        "source_sha256": digest,
+        "source_sha256": hash_file(product),
         "stretch": "asinh",
         "asinh_factor": ASINH_FACTOR,
         "limits": list(limits),

@@ -177,8 +177,5 @@ def check_key(key: str) -> str:
 
 def hash_file(path: Path) -> str:
     """Return the sha256 of a file (hexadecimal)."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while block := stream.read(CHUNK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
