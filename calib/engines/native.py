@@ -138,9 +138,9 @@ class NativeEngine:
         groups = find_groups(request.inputs)
         if not request.inputs.exposures:
             raise NotFound("no raw exposure among the inputs", dataset=request.dataset)
-        for group in groups:
-            self._check_group(request, group)
-        targets = [new_target(request, name, NAME) for name in self._product_names(request, groups)]
+        kept = [file for group in groups for file in self._check_group(request, group)]
+        names = _product_names(request, groups, kept)
+        targets = [new_target(request, name, NAME) for name in names]
         with writing(request.output):
             request.output.mkdir(parents=True, exist_ok=True)
         with ExitStack() as undo:
@@ -153,8 +153,8 @@ class NativeEngine:
         products = merge(made)
         return replace(products, log=str(log)) if groups else products
 
-    def _check_group(self, request: CalibrationRequest, group: Group) -> None:
-        """Look at the headers before anything is computed."""
+    def _check_group(self, request: CalibrationRequest, group: Group) -> Sequence[InputFile]:
+        """Look at the headers before anything is computed; return what becomes a product too."""
         headers = [request.overrides.apply(primary_header(file.path)) for file in group.files]
         for file, header in zip(group.files, headers, strict=True):
             if reason := self.covers(header):
@@ -163,7 +163,9 @@ class NativeEngine:
                     dataset=file.rootname,
                     path=file.path,
                 )
-        check_headers(group, headers, self.recipe_for(headers[0]).alike)
+        recipe = self.recipe_for(headers[0])
+        check_headers(group, headers, recipe.alike)
+        return group.files if _keeps_each(recipe, headers[0]) else ()
 
     def _calibrate_all(
         self, request: CalibrationRequest, groups: Sequence[Group], log: Trailer
@@ -204,16 +206,6 @@ class NativeEngine:
                 for member, marked in zip(members, made.members, strict=True):
                     done = replace(member, state=marked).run("product")
                     yield self._write(request, done, f"{marked.dataset}_flt.fits")
-
-    def _product_names(self, request: CalibrationRequest, groups: Sequence[Group]) -> list[str]:
-        """Return the names of all files that will be made, trailers apart."""
-        single = list(_alone(request, groups))
-        for group in groups:
-            header = request.overrides.apply(primary_header(group.files[0].path))
-            single += group.files if _keeps_each(self.recipe_for(header), header) else ()
-        tables = [table.name for table in request.inputs.of("asn")] if groups else []
-        combined = [group.file_name for group in groups]
-        return [*combined, *(f"{file.rootname}_flt.fits" for file in single), *tables]
 
     def _load(
         self,
@@ -284,6 +276,22 @@ def _references_of(references: References, file: InputFile) -> ExposureReference
             found=", ".join(exposure.file for exposure in references.exposures),
         )
     return exposure
+
+
+def _product_names(
+    request: CalibrationRequest, groups: Sequence[Group], kept: Sequence[InputFile]
+) -> list[str]:
+    """Return the names of all files that will be made, trailers apart.
+
+    Parameters
+    ----------
+    kept
+        Combined exposures that become products too.
+    """
+    single = [*_alone(request, groups), *kept]
+    tables = [table.name for table in request.inputs.of("asn")] if groups else []
+    combined = [group.file_name for group in groups]
+    return [*combined, *(f"{file.rootname}_flt.fits" for file in single), *tables]
 
 
 def _keeps_each(recipe: Recipe, header: Mapping[str, Any]) -> bool:

@@ -6,8 +6,8 @@ a whole file or none.
 """
 
 from calib.fitsfile.exposure import Exposure, read_exposure, write_exposure
-from calib.fitsfile.opening import BLOCK, opened, pixels, pixels_as, primary_header
-from calib.fitsfile.plane import ConstantPlane, HeldPlane, Plane, StoredBytes, StoredPlane
+from calib.fitsfile.opening import BLOCK, opened, pixels, primary_header
+from calib.fitsfile.plane import ConstantPlane, HeldPlane, StoredPlane
 from calib.fitsfile.reference import ReferenceImage, open_reference
 from calib.fitsfile.table import Table, read_table
 from calib.fitsfile.writing import (
@@ -23,9 +23,7 @@ __all__ = [
     "ConstantPlane",
     "Exposure",
     "HeldPlane",
-    "Plane",
     "ReferenceImage",
-    "StoredBytes",
     "StoredPlane",
     "Table",
     "Written",
@@ -33,7 +31,6 @@ __all__ = [
     "open_reference",
     "opened",
     "pixels",
-    "pixels_as",
     "primary_header",
     "read_exposure",
     "read_table",

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +65,7 @@ def read_exposure(path: str | Path) -> Exposure:
         are fewer extensions than NEXTEND says (a file that ends between two of them is sound
         otherwise).
     """
-    with opened(path) as hdus, named(path), Path(path).open("rb") as stream:
+    with opened(path) as hdus, named(path):
         versions = sorted(hdu.ver for hdu in hdus[1:] if hdu.name == "SCI")
         if not versions:
             raise CorruptFile("no SCI extension", path=path, found=[hdu.name for hdu in hdus])
@@ -78,13 +78,13 @@ def read_exposure(path: str | Path) -> Exposure:
                 found=[f"{hdu.name},{hdu.ver}" for hdu in hdus[1:]],
             )
         file = StoredBytes(Path(path))
-        imsets = tuple(_read_imset(hdus, version, stream, file) for version in versions)
-        return Exposure(_read_header(hdus[0], stream), imsets)
+        imsets = tuple(_read_imset(hdus, version, file) for version in versions)
+        return Exposure(_read_header(hdus[0], file), imsets)
 
 
-def _read_imset(hdus: fits.HDUList, version: int, stream: BinaryIO, file: StoredBytes) -> Imset:
+def _read_imset(hdus: fits.HDUList, version: int, file: StoredBytes) -> Imset:
     found = [_extension(hdus, name, version) for name in KINDS]
-    sci, err, dq = (_read_header(hdu, stream) for hdu in found)
+    sci, err, dq = (_read_header(hdu, file) for hdu in found)
     arrays = [
         read_whole(find_plane(file, hdu, kind), kind)
         for hdu, kind in zip(found, KINDS.values(), strict=True)
@@ -99,11 +99,12 @@ def _extension(hdus: fits.HDUList, name: str, version: int) -> Any:
     return hdus[name, version]
 
 
-def _read_header(hdu: Any, stream: BinaryIO) -> Header:
+def _read_header(hdu: Any, file: StoredBytes) -> Header:
     """Read the cards of an extension as the file has them, up to END."""
     place = hdu.fileinfo()
-    stream.seek(place["hdrLoc"])
-    text = stream.read(place["datLoc"] - place["hdrLoc"]).decode("ascii")
+    block = bytearray(place["datLoc"] - place["hdrLoc"])
+    file.fill(memoryview(block), place["hdrLoc"])
+    text = block.decode("ascii")
     for start in range(0, len(text), LENGTH):
         if text[start : start + LENGTH].rstrip() == "END":
             return Header(HeaderText(text[:start]))

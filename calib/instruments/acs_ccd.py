@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from calib.errors import DataError, MissingReference, UnsupportedMode
 from calib.image import Image
@@ -29,7 +30,7 @@ from calib.steps.gain import to_electrons as convert
 from calib.steps.noise import initialise_error as initialise
 from calib.steps.noise import initialise_error_of_bias
 from calib.steps.readout import Readout
-from calib.steps.section import Region
+from calib.steps.section import Offset, Region
 from calib.steps.sink_pixels import begin_trail, flag_sink_pixels, walks_down
 from calib.switches import Switch, caveats, read_number, read_switch
 
@@ -139,7 +140,7 @@ def flag_pixels(state: ExposureState) -> RowWork:
 
 
 def _flag_rows(chip: Chip) -> RowFunction:
-    limit, flag_table = chip.ccd.saturation, bad_pixel_rows(chip)
+    limit, flag_table = chip.ccd.saturation, bad_pixel_rows(chip, chip.state.primary)
 
     def flag(image: Image, first: int) -> Image:
         return flag_table(flag_saturated_samples(image, limit), first)
@@ -147,9 +148,15 @@ def _flag_rows(chip: Chip) -> RowFunction:
     return flag
 
 
-def bad_pixel_rows(chip: Chip) -> RowFunction:
-    """Return what flags rows of an image set as BPIXTAB says; nothing without a usable one."""
-    references, header = chip.state.references, chip.state.primary
+def bad_pixel_rows(chip: Chip, header: Mapping[str, Any]) -> RowFunction:
+    """Return what flags rows of an image set as BPIXTAB says; nothing without a usable one.
+
+    Parameters
+    ----------
+    header
+        CCDAMP and CCDGAIN, which the rows of the table are compared with.
+    """
+    references = chip.state.references
     if not references.is_usable("BPIXTAB"):
         return lambda image, _first: image
     mapping = chip.mapping
@@ -252,7 +259,8 @@ def flag_saturated_pixels(state: ExposureState, parameters: FullWellParameters) 
         return RowWork(state.warn(f"SATUFILE is a placeholder: {NO_FULL_WELL}"))
 
     def rows_of(chip: Chip) -> RowFunction:
-        limit, region = chip.reference("SATUFILE"), region_to_test(chip, parameters)
+        limit = chip.reference("SATUFILE")
+        region = region_to_test(chip, limit.offset, parameters)
 
         def flag(image: Image, first: int) -> Image:
             here = region._replace(y0=region.y0 - first, y1=region.y1 - first)
@@ -263,12 +271,11 @@ def flag_saturated_pixels(state: ExposureState, parameters: FullWellParameters) 
     return RowWork(state.with_notes(*full_well_history(state)), by_chip(state, rows_of))
 
 
-def region_to_test(chip: Chip, parameters: FullWellParameters) -> Region:
-    """Return the pixels that are compared with the saturation image."""
+def region_to_test(chip: Chip, offset: Offset, parameters: FullWellParameters) -> Region:
+    """Return the pixels that are compared with the saturation image, which lies at `offset`."""
     row = overscan_or_none(chip)
     if parameters.whole_subarray:
         return row.science_region(chip.shape)
-    offset = chip.reference("SATUFILE").offset
     return region_to_compare(row.trim_x, row.trim_y, chip.shape, offset)
 
 

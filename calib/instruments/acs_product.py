@@ -6,7 +6,7 @@ The keywords and HISTORY lines are those of calacs (acs2d). The array steps them
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from calib.errors import DataError, MissingReference
@@ -15,6 +15,7 @@ from calib.instruments.acs_ccd import by_chip
 from calib.instruments.acs_tables import photometry_rows
 from calib.instruments.row_work import RowFunction, RowWork
 from calib.instruments.state import Chip, ExposureState, single
+from calib.steps.dark import Subtracted
 from calib.steps.dark import subtract_dark as subtract_dark_image
 from calib.steps.flash import mean_by_rows
 from calib.steps.flash import subtract_flash as subtract_flash_image
@@ -29,6 +30,9 @@ from calib.steps.statistics import (
 )
 from calib.steps.totals import Totals, new_totals
 from calib.switches import read_number
+
+# Takes image, rates, seconds and the mask of serious flags.
+SubtractScaled = Callable[[Image, Image, float, int], Subtracted]
 
 PHOTOMETRY = {
     "PHOTFLAM": "inverse sensitivity",
@@ -53,29 +57,32 @@ def subtract_dark(state: ExposureState) -> RowWork:
 
 def subtract_scaled_dark(state: ExposureState, seconds: float) -> RowWork:
     """Subtract the superdark times so many seconds, and write MEANDARK."""
-    totals = totals_by_chip(state)
-
-    def rows_of(chip: Chip) -> RowFunction:
-        dark, serious = chip.reference("DARKFILE"), chip.serious
-
-        def subtract(image: Image, first: int) -> Image:
-            end = first + image.shape[0]
-            image, found = subtract_dark_image(image, dark.rows(first, end), seconds, serious)
-            totals[chip.index].put(first, found)
-            return image
-
-        return subtract
-
+    rows, totals = _subtract_scaled(state, "DARKFILE", seconds, subtract_dark_image)
     return RowWork(
         state,
-        by_chip(state, rows_of),
+        rows,
         lambda done: done.with_science([{"MEANDARK": single(t.mean)} for t in totals], MEANDARK),
     )
 
 
-def totals_by_chip(state: ExposureState) -> tuple[Totals, ...]:
-    """Return totals to be filled for each image set."""
-    return tuple(new_totals(chip.shape[0]) for chip in state.chips)
+def _subtract_scaled(
+    state: ExposureState, keyword: str, seconds: float, subtract: SubtractScaled
+) -> tuple[tuple[RowFunction, ...], tuple[Totals, ...]]:
+    """Return what subtracts a rate image times so many seconds, and the totals it will fill."""
+    totals = tuple(new_totals(chip.shape[0]) for chip in state.chips)
+
+    def rows_of(chip: Chip) -> RowFunction:
+        rates, serious = chip.reference(keyword), chip.serious
+
+        def subtract_rows(image: Image, first: int) -> Image:
+            end = first + image.shape[0]
+            image, found = subtract(image, rates.rows(first, end), seconds, serious)
+            totals[chip.index].put(first, found)
+            return image
+
+        return subtract_rows
+
+    return by_chip(state, rows_of), totals
 
 
 def dark_seconds(state: ExposureState) -> float:
@@ -100,25 +107,14 @@ def subtract_flash(state: ExposureState) -> RowWork:
         return RowWork(state.with_history(note).skip("FLASHDUR is not positive"))
     if state.value("FLASHSTA") == "ABORTED":
         state = state.with_history("Post-flash STATUS was ABORTED. Post-flash may be compromised.")
-    totals = totals_by_chip(state)
     widths = [chip.shape[1] for chip in state.chips]
-
-    def rows_of(chip: Chip) -> RowFunction:
-        flash, serious = chip.reference("FLSHFILE"), chip.serious
-
-        def subtract(image: Image, first: int) -> Image:
-            end = first + image.shape[0]
-            image, found = subtract_flash_image(image, flash.rows(first, end), seconds, serious)
-            totals[chip.index].put(first, found)
-            return image
-
-        return subtract
+    rows, totals = _subtract_scaled(state, "FLSHFILE", seconds, subtract_flash_image)
 
     def record(done: ExposureState) -> ExposureState:
         means = (mean_by_rows(*pair) for pair in zip(totals, widths, strict=True))
         return done.with_science([{"MEANFLSH": single(mean)} for mean in means], MEANFLSH)
 
-    return RowWork(state, by_chip(state, rows_of), record)
+    return RowWork(state, rows, record)
 
 
 def name_photmode(state: ExposureState) -> ExposureState:

@@ -18,7 +18,7 @@ from calib.errors import DataError, MissingReference
 from calib.fitsfile import Table
 from calib.image import Flags, Float, Image, Imset
 from calib.instruments.row_blocks import each_chip
-from calib.instruments.state import Combination, ExposureState, single
+from calib.instruments.state import Combination, ExposureState, double, single
 from calib.steps.cosmic_rays import (
     Combined,
     Rejection,
@@ -300,7 +300,7 @@ def _times(states: Sequence[ExposureState]) -> dict[str, Any]:
     for keyword, choose in (("EXPSTART", min), ("EXPEND", max)):
         if all(state.primary.get(keyword) is not None for state in states):
             days = choose(state.number(keyword) for state in states)
-            values[keyword] = float(f"{days:.12E}")  # as calacs writes 64-bit numbers
+            values[keyword] = double(days)
     return values
 
 

@@ -16,14 +16,13 @@ from calib.image import Image
 from calib.instruments import acs_flats, acs_linearity, acs_product, acs_sums
 from calib.instruments.acs_ccd import (
     ERROR_INITIALISED,
+    bad_pixel_rows,
     in_electrons,
     mark_electrons,
 )
-from calib.instruments.acs_tables import place_bad_runs
 from calib.instruments.recipe import Kind, Phase, Recipe, Step
-from calib.instruments.row_work import RowFunction, RowWork
-from calib.instruments.state import Chip, ExposureState
-from calib.steps.bad_pixels import flag_bad_pixels, flag_no_table_row
+from calib.instruments.row_work import RowWork
+from calib.instruments.state import ExposureState
 from calib.steps.photon_noise import initialise_error_of_counts, is_without_error
 
 # Accepted and left as they are, as in calacs: switches of the CCDs, which the headers of all
@@ -80,16 +79,8 @@ def check_exposure(state: ExposureState) -> ExposureState:
 
 def flag_pixels(state: ExposureState) -> RowWork:
     """Flag bad pixels (DQICORR); nothing saturates an A-to-D converter here."""
-    rows = tuple(_flag_rows(chip) for chip in state.chips)
+    rows = tuple(bad_pixel_rows(chip, NO_AMPLIFIER) for chip in state.chips)
     return RowWork(state.with_notes("  DQ array initialized ..."), rows)
-
-
-def _flag_rows(chip: Chip) -> RowFunction:
-    table = chip.state.references.table("BPIXTAB")
-    placed = place_bad_runs(table, NO_AMPLIFIER, chip.number, chip.mapping.ltv)
-    if not len(placed):
-        return flag_no_table_row
-    return lambda image, first: flag_bad_pixels(image, placed, first)
 
 
 def name_electrons(state: ExposureState) -> ExposureState:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from calib.dq import ALL_BITS
 from calib.instruments.row_blocks import each_chip
-from calib.instruments.state import Combination, ExposureState
+from calib.instruments.state import Combination, ExposureState, double
 from calib.steps.exposure_sum import sum_exposures
 from calib.switches import Switch
 
@@ -56,11 +56,6 @@ def add_exposures(states: Sequence[ExposureState], _parameters: None = None) -> 
     for warning in dict.fromkeys(line for state in states[1:] for line in state.warnings):
         product = product if warning in first.warnings else product.warn(warning)
     return Combination(product, tuple(states))
-
-
-def double(value: float) -> float:
-    """Return a 64-bit number as calacs writes it: with thirteen digits."""
-    return float(f"{value:.12E}")
 
 
 def serious_flags(state: ExposureState, serious: int) -> int:

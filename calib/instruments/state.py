@@ -58,6 +58,11 @@ def single(value: float) -> float | None:
     return float(f"{np.float32(value):.7E}") if math.isfinite(value) else None
 
 
+def double(value: float) -> float:
+    """Return a 64-bit number as calacs writes it: with thirteen digits."""
+    return float(f"{value:.12E}")
+
+
 @dataclass(frozen=True)
 class ExposureState:
     """One exposure between two steps; never changed in place.
