@@ -111,6 +111,22 @@ def parse_dataset(text: str) -> DatasetId:
     )
 
 
+def rootname_of(name: str, dataset: str) -> str:
+    """Return the exposure or association that a file shows: its first nine characters.
+
+    Parameters
+    ----------
+    name
+        Name of the file; folders before it do not matter.
+    dataset
+        What the file was published with. Names that do not begin with an ipppssoot (logs,
+        products of visits) belong to it.
+    """
+    stem = name.rpartition("/")[2].lower()
+    root, after = stem[:9], stem[9:10]
+    return root if after in {"_", "."} and _IPST.fullmatch(root) else dataset
+
+
 def _why_not(name: str) -> str:
     if re.fullmatch(r"[a-z][a-z0-9]{8}", name) and name[0] in RETIRED_BY_LETTER:
         return f"{RETIRED_BY_LETTER[name[0]]} data cannot be calibrated here"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from calib.records import Products, RawInputs, References
+from calib.records import DataId, Products, RawInputs, References
 
 # What can change a pixel, a header or a preview. Absent ones are left out.
 PACKAGES = (
@@ -52,6 +52,7 @@ def provenance_record(
     references: References,
     products: Products,
     parameters: Mapping[str, Any],
+    data_ids: Iterable[DataId] = (),
     execution: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Put together the record that the manifest carries.
@@ -69,6 +70,8 @@ def provenance_record(
         in the manifest.
     parameters
         What a user set.
+    data_ids
+        What the exposures show, and the association that they make.
     execution
         Whatever names this execution: flow run, attempt, host.
 
@@ -86,6 +89,7 @@ def provenance_record(
         "reference_differences": list(references.differences),
         "source": inputs.source,
         "inputs": _inputs(inputs),
+        "data_ids": [dataclasses.asdict(each) for each in data_ids],
         "members": [dataclasses.asdict(member) for member in inputs.members],
         "switches": dict(products.switches),
         "resolved_parameters": dict(products.parameters),

@@ -14,8 +14,11 @@ from calib.archive.outputs import Output, open_output
 from calib.archive.provenance import provenance_record
 from calib.archive.publish import File, Publication
 from calib.errors import ConfigError
+from calib.fitsfile import primary_header
+from calib.fitsfile.identity import data_id_of, shared_data_id
 from calib.ledger.ledger import Attempt
-from calib.records import Archived, Previews, ProductFile, Products, RawInputs, References
+from calib.records import Archived, DataId, Previews, Products, RawInputs, References
+from calib.repository.registration import registration_of
 from calib.stages.bestrefs import updated_inputs
 from calib.stages.calibrate import engine_of, reference_checksums
 from calib.stages.job import Job
@@ -114,12 +117,10 @@ def register_products(job: Job, attempt: Attempt, archived: Archived) -> None:
     output = output_of(job)
     if output is None:
         return
-    files = tuple(
-        ProductFile(entry.name, f"{archived.uri}/{entry.name}", entry.sha256, entry.size)
-        for entry in output.manifest(archived.run, job.id).files
-    )
+    manifest = output.manifest(archived.run, job.id)
+    found = registration_of(manifest, archived.uri, archived.manifest_sha256)
     ledger = ledger_of(job.ledger)
-    ledger.record_products(attempt, archived.run, job.id, archived.uri, files)
+    ledger.record_publication(attempt, found.published, found.data_ids, found.members)
     ledger.set_current(job.id, archived.run)
 
 
@@ -171,4 +172,13 @@ def _provenance(job: Job, made: Made) -> dict[str, Any]:
         references=made.references,
         products=made.products,
         parameters=_parameters(job),
+        data_ids=_data_ids(job, made.inputs),
     )
+
+
+def _data_ids(job: Job, inputs: RawInputs) -> list[DataId]:
+    """Return what every exposure shows, and what an association shows as a whole."""
+    headers = {file.rootname: primary_header(file.path) for file in inputs.exposures}
+    found = [data_id_of(rootname, header) for rootname, header in headers.items()]
+    known = {each.rootname for each in found}
+    return found if job.dataset in known else [shared_data_id(job.dataset, found), *found]
