@@ -19,6 +19,11 @@ KIND = "calibration"
 # As people write a detector that is not restricted.
 ANY = "any"
 
+NOT_A_FILE = (
+    "a reference of your own must be a file that every worker can open: engines read rows of it "
+    "where it lies"
+)
+
 
 @dataclass(frozen=True)
 class Certification:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from calib.errors import ConfigError
 from calib.ledger.calibrations import (
     KIND,
+    NOT_A_FILE,
     Certification,
     calibrations_in,
     list_calibrations,
@@ -96,9 +97,9 @@ def certify(
     wanted = [_checked(each) for each in certifications]
     number = _ensure(connection, collection, note)
     there = {row.id: _certification(row) for row in _rows(connection, number)}
-    before, new = list(there.values()), []
+    new: list[Certification] = []
     for each in wanted:
-        if not _is_there(each, [*before, *new], collection):
+        if not _is_there(each, [*there.values(), *new], collection):
             new.append(each)
     now = utc_now()
     _move(connection, there, wanted)
@@ -198,8 +199,7 @@ def _checked_uri(each: Certification) -> str:
     source = parse_uri(each.uri)
     if source.scheme != "file":
         raise ConfigError(
-            "a reference of your own must be a file that every worker can open: engines read "
-            "rows of it where it lies",
+            NOT_A_FILE,
             expected="file:/PATH; copy the object to a shared folder first",
             found=each.uri,
         )

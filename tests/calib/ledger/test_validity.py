@@ -167,9 +167,7 @@ def test_cut_minds_detector_and_keyword(ledger: Ledger) -> None:
         ({"begins_at": "2005", "ends_at": "2004"}, "ends after it begins"),
     ],
 )
-def test_bad_certification_is_refused(
-    ledger: Ledger, change: dict[str, Any], message: str
-) -> None:
+def test_bad_certification_is_refused(ledger: Ledger, change: dict[str, Any], message: str) -> None:
     """What cannot be used later never enters the ledger."""
     with pytest.raises(ConfigError, match=message):
         put(ledger, replace(BIAS, **change))
@@ -262,9 +260,7 @@ def test_any_sequence_is_as_the_model_says(ledger: Ledger, asked: list[Any]) -> 
     for is_new, letter, detector, first, end in asked:
         begins, ends = (None if each is None else str(each) for each in (first, end))
         wanted = moments(detector, first, end)
-        each = replace(
-            BIAS, detector=detector, sha1=letter * 40, begins_at=begins, ends_at=ends
-        )
+        each = replace(BIAS, detector=detector, sha1=letter * 40, begins_at=begins, ends_at=ends)
 
         def work(c: Any, each: Certification = each, is_new: bool = is_new) -> int:
             if is_new:
