@@ -8,7 +8,8 @@ one moment, so that an exposure has one answer. The questions are in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -97,13 +98,10 @@ def certify(
     wanted = [_checked(each) for each in certifications]
     number = _ensure(connection, collection, note)
     there = {row.id: _certification(row) for row in _rows(connection, number)}
-    new: list[Certification] = []
-    for each in wanted:
-        if not _is_there(each, [*there.values(), *new], collection):
-            new.append(each)
-    now = utc_now()
     _move(connection, there, wanted)
+    new = _new(collection, there.values(), wanted)
     if new:
+        now = utc_now()
         rows = [{"collection_id": number, "certified_at": now, **asdict(each)} for each in new]
         connection.execute(insert(validities), rows)
         _touch(connection, number, updated_at=now)
@@ -213,31 +211,42 @@ def _checked_uri(each: Certification) -> str:
     return f"file:{path}"
 
 
-def _is_there(new: Certification, known: Sequence[Certification], collection: str) -> bool:
-    """Tell whether a certification is known already; refuse one that overlaps another."""
+def _new(
+    collection: str, known: Collection[Certification], wanted: Iterable[Certification]
+) -> list[Certification]:
+    """Return what is not known yet; refuse what overlaps something else."""
+    content = {_content(each) for each in known}
+    rivals: dict[tuple[str, str], list[Certification]] = defaultdict(list)
     for each in known:
-        if _same(each, new):
-            return True
-        if _clash(each, new):
+        rivals[each.instrument, each.keyword].append(each)
+    new = []
+    for each in wanted:
+        if _content(each) in content:
+            continue
+        others = rivals[each.instrument, each.keyword]
+        _refuse_clash(collection, each, others)
+        others.append(each)
+        content.add(_content(each))
+        new.append(each)
+    return new
+
+
+def _content(each: Certification) -> Certification:
+    """Return what makes a certification the same, wherever the file lies."""
+    return replace(each, uri="")
+
+
+def _refuse_clash(collection: str, new: Certification, others: Iterable[Certification]) -> None:
+    for each in others:
+        if not ("" in {each.detector, new.detector} or each.detector == new.detector):
+            continue
+        if _overlap((each.begins_at, each.ends_at), (new.begins_at, new.ends_at)):
             raise ConfigError(
                 f"two references of {collection} would be valid at once: decertify one first, "
                 "or choose other dates",
                 expected=f"dates that do not overlap those of {each}",
                 found=str(new),
             )
-    return False
-
-
-def _same(one: Certification, other: Certification) -> bool:
-    return replace(one, uri="") == replace(other, uri="")
-
-
-def _clash(one: Certification, other: Certification) -> bool:
-    return (
-        (one.instrument, one.keyword) == (other.instrument, other.keyword)
-        and ("" in {one.detector, other.detector} or one.detector == other.detector)
-        and _overlap((one.begins_at, one.ends_at), (other.begins_at, other.ends_at))
-    )
 
 
 def _overlap(one: _Range, other: _Range) -> bool:
@@ -253,9 +262,9 @@ def _move(
     connection: Connection, there: dict[int, Certification], wanted: Sequence[Certification]
 ) -> None:
     """Look for files where they lie now."""
-    places = {replace(each, uri=""): each.uri for each in wanted}
+    places = {_content(each): each.uri for each in wanted}
     for number, each in there.items():
-        uri = places.get(replace(each, uri=""), each.uri)
+        uri = places.get(_content(each), each.uri)
         if uri != each.uri:
             row = update(validities).where(validities.c.id == number)
             connection.execute(row.values(uri=uri))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from calib.errors import ConfigError
+from calib.fetch.integrity import check_extension_count
 from calib.fitsfile import opened
 from calib.ledger.calibrations import ANY, NOT_A_FILE, Certification
 from calib.references.files import PREFIXES, sha1_of
@@ -77,7 +78,7 @@ def _place(name: str) -> Path:
 
 def _header(path: Path) -> Mapping[str, Any]:
     with opened(path) as hdus:
-        len(hdus)  # finds every extension, and so a file that is cut short
+        check_extension_count(path, hdus)  # reads every header: a file cut short is found
         header: Mapping[str, Any] = hdus[0].header.copy()
     return header
 

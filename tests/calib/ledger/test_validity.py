@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 
 from calib.errors import ConfigError
 from calib.ids import DatasetId
-from calib.ledger.ledger import Ledger
+from calib.ledger.ledger import Ledger, open_ledger
+from calib.ledger.reading import open_reader
 from calib.ledger.validity import (
     Certification,
     calibrations_in,
@@ -298,3 +301,30 @@ def check_against(ledger: Ledger, name: str, model: Model) -> None:
         valid = [each.sha1[0] for each in found if each.is_for("acs", detector, at)]
         expected = model.valid.get((detector, year))
         assert valid == ([] if expected is None else [expected[0]])
+
+
+def test_of_two_at_once_one_wins(url: str, ledger: Ledger) -> None:
+    """Two users certify overlapping references at the same moment: one is told so."""
+    start = threading.Barrier(2)
+
+    def certify_one(letter: str) -> bool:
+        with open_ledger(url) as own:
+            start.wait(timeout=30)
+            try:
+                put(own, replace(BIAS, sha1=letter * 40))
+            except ConfigError:
+                return False
+            return True
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(certify_one, "ab")) == [False, True]
+    assert len(ranges(ledger)) == 1
+
+
+def test_reader_gives_the_same(url: str, ledger: Ledger) -> None:
+    """Planning reads without opening the ledger for writing, on every database."""
+    put(ledger, EARLY)
+    with open_reader(url) as rows:
+        assert rows is not None
+        assert calibrations_in(rows, "lab") == ledger.ask(lambda r: calibrations_in(r, "lab"))
+        assert [each.name for each in list_calibrations(rows)] == ["lab"]
