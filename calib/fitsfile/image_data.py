@@ -22,6 +22,10 @@ from calib.fitsfile.writing import write_atomically
 _LOOKUP = re.compile(r"(CPDIS|CPERR|CQDIS|CQERR|DP|DQ|D2IMDIS|D2IMERR|D2IM)\d.*|D2IMEXT|AXISCORR")
 
 
+# Extensions of whole numbers. One that is stored as a number may have any BITPIX.
+_WHOLE = ("DQ", "SAMP")
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """Extensions of one EXTVER.
@@ -152,7 +156,10 @@ def _take(hdu: Any) -> npt.NDArray[Any]:
     if data is None:
         raise CorruptFile("an extension has no pixels", found=f"{hdu.name},{hdu.ver}")
     del hdu.data
-    return data
+    if hdu.name not in _WHOLE or data.dtype.kind in "iu":
+        return data
+    is_constant = data.strides == (0, 0)
+    return np.broadcast_to(data[0, 0].astype(np.int16), data.shape) if is_constant else data
 
 
 def _check_shapes(planes: Mapping[str, npt.NDArray[Any]], version: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any
 
 # Words of BUNIT and TUNIT that astropy does not know, or knows in another case. COUNTS are data
@@ -44,7 +45,9 @@ def unit_of(text: object) -> Any:
     from astropy import units as u
 
     known = _WORD.sub(lambda word: _WORDS.get(word[0].upper(), word[0]), str(text or "").strip())
-    return u.Unit(known, parse_strict="silent")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of several slashes, which the unit of every flux has
+        return u.Unit(known, parse_strict="silent")
 
 
 def unit_text(unit: Any, before: object = None) -> str:

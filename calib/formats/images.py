@@ -140,7 +140,9 @@ def _deviation(image: Any) -> npt.NDArray[Any]:
     """Return the uncertainty as standard deviation in the unit of the data."""
     from astropy.nddata import StdDevUncertainty
 
-    found = image.uncertainty.represent_as(StdDevUncertainty)
+    found = image.uncertainty
+    if not isinstance(found, StdDevUncertainty):  # a detour over the square loses digits
+        found = found.represent_as(StdDevUncertainty)
     if found.unit in {None, image.unit}:
         return np.asarray(found.array)
     return np.asarray(found.quantity.to_value(image.unit))
