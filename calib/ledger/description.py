@@ -186,12 +186,13 @@ def _choose(versions: Sequence[Version], run: str | None, name: str) -> Version 
 
 
 def _products(rows: Rows, shown: Version, column: str, name: str) -> tuple[Product, ...]:
-    narrowed: dict[str, Any] = {
-        "name": {"names": (name,)},
-        "rootname": {"rootnames": (name,)},
-        "sha256": {"sha256": name},
-    }.get(column, {})
-    query = ProductQuery(datasets=(shown.dataset,), runs=(shown.run,), **narrowed)
+    query = ProductQuery(
+        datasets=(shown.dataset,),
+        runs=(shown.run,),
+        names=(name,) if column == "name" else (),
+        rootnames=(name,) if column == "rootname" else (),
+        sha256=name if column == "sha256" else None,
+    )
     return tuple(find_products(rows, query))
 
 
