@@ -19,23 +19,32 @@ def is_pattern(value: str) -> bool:
     return any(letter in value for letter in "*?")
 
 
-def any_of(column: str, values: Iterable[str], parameters: MutableMapping[str, Any]) -> str:
+def any_of(
+    column: str,
+    values: Iterable[str],
+    parameters: MutableMapping[str, Any],
+    *,
+    label: str | None = None,
+) -> str:
     """Return a condition that holds where a column has one of some values.
 
     Parameters
     ----------
     column
-        Name of the column; the names of the parameters begin with it.
+        Name of the column.
     values
         Texts, compared as they are, or patterns, which ignore case.
     parameters
         Filled in.
+    label
+        What the names of the parameters begin with, if not with that of the column.
 
     Raises
     ------
     ConfigError
         There are more values than a database takes.
     """
+    label = label or column
     every = list(dict.fromkeys(values))
     patterns = [value for value in every if is_pattern(value)]
     exact = [value for value in every if not is_pattern(value)]
@@ -43,12 +52,12 @@ def any_of(column: str, values: Iterable[str], parameters: MutableMapping[str, A
     _check_number(column, len(patterns), _MOST_PATTERNS)
     tests = []
     if exact:
-        names = {f"{column}{number}": value for number, value in enumerate(exact)}
+        names = {f"{label}{number}": value for number, value in enumerate(exact)}
         parameters.update(names)
         tests.append(f"{column} IN ({', '.join(f':{name}' for name in names)})")
     for number, value in enumerate(patterns):
-        parameters[f"{column}_like{number}"] = like(value)
-        tests.append(f"LOWER({column}) LIKE :{column}_like{number} ESCAPE '!'")
+        parameters[f"{label}_like{number}"] = like(value)
+        tests.append(f"LOWER({column}) LIKE :{label}_like{number} ESCAPE '!'")
     return f"({' OR '.join(tests)})"
 
 

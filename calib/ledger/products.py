@@ -27,6 +27,9 @@ class ProductQuery:
 
     Attributes
     ----------
+    words
+        Names of any kind: of published datasets, of the exposures or associations that files
+        show, of files.
     types
         Dataset types: ``flt``, ``raw``, ``preview``...
     datasets, rootnames, names
@@ -50,6 +53,7 @@ class ProductQuery:
         Most rows to return.
     """
 
+    words: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
     rootnames: tuple[str, ...] = ()
@@ -150,6 +154,12 @@ class Run:
 _LOWER = ("type", "dataset", "rootname", "instrument", "program", "visit", "sha256")
 _UPPER = ("detector",)
 
+_NAMED = """id IN (
+  SELECT product.id FROM publication JOIN product ON product.publication_id = publication.id
+  WHERE {datasets}
+  UNION SELECT id FROM product WHERE {rootnames}
+  UNION SELECT id FROM product WHERE {names})"""
+
 
 def find_products(rows: Rows, query: ProductQuery) -> list[Product]:
     """Return the products that a query asks for, by dataset, time of publication and name.
@@ -242,6 +252,8 @@ def _conditions(query: ProductQuery, parameters: dict[str, Any]) -> Iterator[str
     for column, values in asked.items():
         if values:
             yield any_of(column, [_in_case(column, value) for value in values], parameters)
+    if query.words:
+        yield _named(query.words, parameters)
     yield from _data_id(query, parameters)
     if query.association is not None:
         parameters["association"] = query.association.lower()
@@ -251,6 +263,15 @@ def _conditions(query: ProductQuery, parameters: dict[str, Any]) -> Iterator[str
         )
     if query.current:
         yield "is_current = 1"
+
+
+def _named(words: tuple[str, ...], parameters: dict[str, Any]) -> str:
+    """Ask the three tables in turn: one condition over all of them would read every row."""
+    lower = [word.lower() for word in words]
+    datasets = any_of("dataset", lower, parameters, label="word")
+    rootnames = any_of("rootname", lower, parameters, label="word")
+    names = any_of("name", words, parameters, label="file")
+    return _NAMED.format(datasets=datasets, rootnames=rootnames, names=names)
 
 
 def _data_id(query: ProductQuery, parameters: dict[str, Any]) -> Iterator[str]:

@@ -145,6 +145,16 @@ class Repository:
         """
         return self._ask(lambda rows: holdings.chain_runs(rows, name))
 
+    def chain_members(self, name: str) -> list[str]:
+        """Return the runs and chains of a chain in order, as it was defined.
+
+        Raises
+        ------
+        ConfigError
+            There is no such chain.
+        """
+        return self._ask(lambda rows: holdings.chain_members(rows, name))
+
     def define_chain(
         self, name: str, *members: str, flatten: bool = False, note: str | None = None
     ) -> None:

@@ -10,7 +10,25 @@ WORK = Group("Work", sort_key=2)
 KEEP = Group("Keep", sort_key=3)
 
 # Command -> (where it is, group, one line of help). The modules are imported on use.
-COMMANDS: dict[str, tuple[str, Group, str]] = {}
+COMMANDS: dict[str, tuple[str, Group, str]] = {
+    "products": (
+        "deployments.cli.archive.products:products",
+        LOOK,
+        "List products by type, instrument, filter, program, date, run, collection...",
+    ),
+    "runs": ("deployments.cli.archive.runs:runs", LOOK, "List runs and collections."),
+    "show": (
+        "deployments.cli.archive.show:show",
+        LOOK,
+        "Show all about a dataset, file or reference: versions, origin, what was made of it.",
+    ),
+    "chain": (
+        "deployments.cli.archive.chain:chain",
+        KEEP,
+        "Show or define a chain: an ordered list of runs.",
+    ),
+    "tag": ("deployments.cli.archive.tag:tag", KEEP, "Show a tag, or put products into it."),
+}
 
 app = App(name="archive", help="Find, trace, ingest, verify, remake and prune products.")
 for _name, (_where, _group, _text) in COMMANDS.items():
