@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -84,9 +84,11 @@ def read_ramp(path: Path, reading: Reading) -> Any:
     if reading.imset is not None or not is_ramp(path):
         return read_images(path, reading)
     versions = sorted(image_versions(path), reverse=True)
-    sets = [*read_image_sets(path, [name for name in PLANES if name != "SCI"], versions, wcs=False)]
-    primary = sets[0][0]
-    reads = sorted((each for _, each in sets), key=lambda each: each.header.get("SAMPNUM", 0))
+    names = [name for name in PLANES if name != "SCI"]
+    primary, reads = None, []
+    for primary, each in read_image_sets(path, names, versions, wcs=False):  # noqa: B007 - the last
+        reads.append(_Read(each.version, each.header, dict(each.planes)))
+    reads.sort(key=lambda each: each.header.get("SAMPNUM", 0))
     stacks: dict[str, Any] = {field: _stack(path, reads, name) for name, field in PLANES.items()}
     return Ramp(
         **stacks,
@@ -130,7 +132,15 @@ def _set_of(ramp: Ramp, arrays: dict[str, Array], number: int, version: int) -> 
     return ImageSet({name: each[number] for name, each in arrays.items()}, header, version)
 
 
-def _time(path: Path, each: ImageSet) -> float:
+class _Read(NamedTuple):
+    """One read; its arrays go as they are stacked, so that they are not in memory twice."""
+
+    version: int
+    header: Any
+    planes: dict[str, Array]
+
+
+def _time(path: Path, each: _Read) -> float:
     found = each.header.get("SAMPTIME")
     if isinstance(found, bool) or not isinstance(found, int | float):
         message = f"SCI,{each.version} does not say when it was read"
@@ -138,9 +148,9 @@ def _time(path: Path, each: ImageSet) -> float:
     return float(found)
 
 
-def _stack(path: Path, reads: list[ImageSet], name: str) -> Array | None:
+def _stack(path: Path, reads: list[_Read], name: str) -> Array | None:
     """Put the reads of one extension together; what all store as one number takes no memory."""
-    found = [each.planes[name] for each in reads if name in each.planes]
+    found = [each.planes.pop(name) for each in reads if name in each.planes]
     if not found:
         return None
     shapes = {array.shape for array in found}

@@ -54,6 +54,7 @@ def test_products_are_copied_and_the_second_time_found(
         (["{made}", "--type", "raw"], ["raw"]),
         (["{MADE}", "--type", "raw", "--type", "flt", "--run", "first"], ["flt", "raw"]),
         (["@{list}", "-t", "flt"], ["flt"]),
+        (["{made}", "-t", "flt", "--collection", "first"], ["flt"]),
     ],
 )
 def test_words_choose_the_products(
@@ -99,6 +100,7 @@ def test_damaged_product_is_named_and_the_others_are_copied(
         (["nothing_flt.fits"], 21, "nothing_flt.fits"),
         (["{made}", "--type", "drz"], 21, "{made}"),
         (["{made}", "--run", "second"], 21, "{made}"),
+        (["{made}", "--collection", "second"], 2, "second"),
         ([], 2, "no product was named"),
         (["./somewhere"], 2, "no product was named"),
     ],
@@ -139,4 +141,6 @@ def test_archive_is_a_source_of_inputs(
     code, _, error = call(capsys, f"{made}_flt.fits", "--run", "first", "--run", "second")
     assert code == 2
     assert "first, second" in error
+    both = ["--collection", "first", "--collection", "second"]
+    assert call(capsys, f"{made}_flt.fits", *both, f"{tmp_path}/d/")[1][0]["run"] == "first"
     assert call(capsys, f"{made}_flt.fits", f"{tmp_path}/c/")[1][0]["run"] == "second"

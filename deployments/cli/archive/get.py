@@ -27,6 +27,9 @@ def get(
     *arguments: str,
     type: Annotated[list[str] | None, Parameter(name=["--type", "-t"], negative=())] = None,  # noqa: A002 - the word of the option
     run: Annotated[list[str] | None, Parameter(negative=())] = None,
+    collection: Annotated[list[str] | None, Parameter(name=["--collection", "-c"], negative=())] = (
+        None
+    ),
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Copy products to DEST/DATASET/NAME, each held against its registered checksum.
@@ -45,11 +48,16 @@ def get(
         Only this dataset type: flt, raw, preview, log...; may be repeated.
     run
         From this run, not from the current version; may be repeated.
+    collection
+        From these runs, chains and tags: of each dataset the first that has it; may be repeated.
     json
         Write what was copied as JSON to stdout.
     """
     names, folder = _split(arguments)
-    products = _choose(names, ProductQuery(types=tuple(type or ()), runs=tuple(run or ())))
+    query = ProductQuery(
+        types=tuple(type or ()), runs=tuple(run or ()), collections=tuple(collection or ())
+    )
+    products = _choose(names, query)
     outcomes = _copy_all(products, folder)
     if json:
         print_json([_plain(product, *outcome) for product, outcome in outcomes])
@@ -78,8 +86,6 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], Path]:
 
 def _choose(names: Sequence[str], query: ProductQuery) -> list[Product]:
     """Return the products that were asked for; every name must stand for one."""
-    from calib.repository.retrieval import refuse_ambiguous
-
     url = ledger_url(os.environ)
     with open_reader(url) as rows:
         if rows is None:
@@ -87,11 +93,14 @@ def _choose(names: Sequence[str], query: ProductQuery) -> list[Product]:
         found = {name: _matching(rows, name, query) for name in names}
     if missing := [name for name, products in found.items() if not products]:
         raise NotFound(
-            "the registry has no such product" + ("" if query.runs else " that is current"),
+            "the registry has no such product"
+            + ("" if query.runs or query.collections else " that is current"),
             path=_shown(url),
             expected=" ".join(missing),
             found="nothing; `hstflow archive products` lists what there is",
         )
+    from calib.repository.retrieval import refuse_ambiguous
+
     products = list({p.id: p for those in found.values() for p in those}.values())
     refuse_ambiguous(products)
     return products
@@ -101,7 +110,7 @@ def _matching(rows: Rows, name: str, query: ProductQuery) -> list[Product]:
     """Return the products that a word stands for: file name, dataset, or exposure of one."""
     from dataclasses import replace
 
-    query = replace(query, current=not query.runs)
+    query = replace(query, current=not (query.runs or query.collections))
     if "." in name or "*" in name or "/" in name:
         return find_products(rows, replace(query, names=(name,)))
     return find_products(rows, replace(query, datasets=(name.lower(),))) or find_products(
