@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from calib.errors import (
 from calib.fetch.copying import Copied
 from calib.fetch.holdings import Holdings, PlainFiles, UnpackedFiles
 from calib.fetch.options import FetchOptions
+from calib.fetch.registered import RegisteredFile, RegisteredFiles
 from calib.fetch.resolve import EXPECTED, Source, parse_uri
 from calib.fetch.s3 import find_holdings as find_objects
 from calib.fetch.selection import (
@@ -49,6 +50,7 @@ def fetch_inputs(
     *,
     limits: TarLimits | None = None,
     options: FetchOptions | None = None,
+    registered: Mapping[str, RegisteredFile] | None = None,
 ) -> RawInputs:
     """Copy and verify the input files of an exposure or association.
 
@@ -56,17 +58,18 @@ def fetch_inputs(
     any case; if it has none but has ``ID.tar.gz``, that is unpacked. A ``file:`` path may
     also be an archive itself. ``astroquery:`` asks MAST for the files and keeps downloads in
     a cache. ``s3:`` looks for ``ID.tar.gz``, then for the folder ``ID``; see
-    :mod:`calib.fetch.s3`. For an association the exposures that its table marks present
-    come too; an exposure comes alone, whatever its ASN_ID says. Files are copied, never
-    linked, under lower-case names; nothing appears in `destination` before everything is
-    verified.
+    :mod:`calib.fetch.s3`. ``archive:`` takes what a registry knows. For an association the
+    exposures that its table marks present come too; an exposure comes alone, whatever its
+    ASN_ID says. Files are copied, never linked, under lower-case names; nothing appears in
+    `destination` before everything is verified.
 
     Parameters
     ----------
     dataset
         Exposure or association.
     uri
-        ``file:FOLDER``, ``file:ARCHIVE``, ``astroquery:`` or ``s3://BUCKET/PREFIX``.
+        ``file:FOLDER``, ``file:ARCHIVE``, ``astroquery:``, ``s3://BUCKET/PREFIX`` or
+        ``archive:[COLLECTION]``.
     destination
         A folder that belongs to the caller alone; made where absent. Files in it are never
         overwritten.
@@ -74,6 +77,9 @@ def fetch_inputs(
         What an archive may unpack to.
     options
         How to fetch over a network.
+    registered
+        For ``archive:`` the files that the registry has, by name
+        (:func:`calib.repository.inputs.registered_inputs`).
 
     Returns
     -------
@@ -105,6 +111,8 @@ def fetch_inputs(
             holdings = _open_mast(dataset, staging, options or FetchOptions())
         elif source.scheme == "s3":
             holdings = find_objects(dataset, source.location, staging, limits)
+        elif source.scheme == "archive":
+            holdings = RegisteredFiles(uri, _looked_up(registered, dataset), staging)
         else:
             holdings = _open_local(dataset, source.path, staging, limits)
         association, files = _take_all(dataset, holdings)
@@ -150,6 +158,15 @@ def _source_of(dataset: DatasetId, uri: str) -> Source:
             expected="ipppssoot such as j8bt05njq",
         )
     return source
+
+
+def _looked_up(
+    registered: Mapping[str, RegisteredFile] | None, dataset: DatasetId
+) -> Mapping[str, RegisteredFile]:
+    if registered is None:
+        message = "archive: needs the files that a registry has for this dataset"
+        raise ConfigError(message, dataset=dataset.name, expected="registered=...")
+    return registered
 
 
 def _open_mast(dataset: DatasetId, staging: Path, options: FetchOptions) -> Holdings:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from calib.ids import parse_dataset
-from calib.records import DataId
+from calib.records import DataId, Member
 
 # Keywords that name what is in the beam, by instrument: ACS has two filter wheels (ACS
 # Instrument Handbook 5.1), WFC3 one keyword, the spectrographs their gratings and prisms.
@@ -76,6 +76,37 @@ def shared_data_id(association: str, members: Sequence[DataId]) -> DataId:
         observed_at=min(begins, default=None),
         exptime=sum(times) if times else None,
     )
+
+
+def product_data_ids(members: Iterable[Member], exposures: Sequence[DataId]) -> list[DataId]:
+    """Return what the products within an association show: what their exposures share.
+
+    The type of a row says which exposures a product is made of: PROD-CR1 of EXP-CR1 (ACS Data
+    Handbook, table of exposure types in association tables).
+
+    Parameters
+    ----------
+    members
+        The rows of the association table.
+    exposures
+        What its exposures show.
+
+    Raises
+    ------
+    ConfigError
+        The name of a product is not that of a dataset.
+    """
+    types = {row.name.lower(): row.type.upper().partition("-") for row in members}
+    made_of: dict[str, list[DataId]] = {}
+    for each in exposures:
+        role, _, kind = types.get(each.rootname, ("", "", ""))
+        if role == "EXP":
+            made_of.setdefault(kind, []).append(each)
+    return [
+        shared_data_id(name, made_of[kind])
+        for name, (role, _, kind) in types.items()
+        if role == "PROD" and kind in made_of
+    ]
 
 
 def _filter(instrument: str, header: Mapping[str, Any]) -> str | None:

@@ -207,6 +207,8 @@ product = Table(
     UniqueConstraint("publication_id", "name"),
     Index(None, "rootname"),
     Index(None, "type"),
+    Index(None, "name"),
+    Index(None, "sha256"),
 )
 
 # A product that the run before had and this publication does not make any more.
@@ -238,6 +240,7 @@ data_id = Table(
     UniqueConstraint("rootname"),
     Index(None, "instrument", "detector", "filter"),
     Index(None, "program", "visit"),
+    Index(None, "proposal"),
     Index(None, "observed_at"),
 )
 
@@ -267,6 +270,8 @@ input_used = Table(
     _text("source", Text()),
     UniqueConstraint("attempt_id", "name"),
     Index(None, "rootname"),
+    Index(None, "name"),
+    Index(None, "sha256"),
 )
 
 reference_used = Table(
@@ -282,6 +287,7 @@ reference_used = Table(
     Column("present", Boolean, nullable=False),
     UniqueConstraint("attempt_id", "exposure", "keyword"),
     Index(None, "name"),
+    Index(None, "sha1"),
 )
 
 exposure_header = Table(
@@ -305,6 +311,7 @@ current_run = Table(
     _refers("run"),
     _text("updated_at", _TIME),
     UniqueConstraint("dataset"),
+    Index(None, "run_id"),
 )
 
 # A name for a choice of what exists. `kind`: chain (an ordered list of runs and chains, in which

@@ -18,7 +18,9 @@ VIEWS: dict[str, tuple[str, str]] = {
           run.engine_version AS engine_version, run.output AS output,
           run.parameters AS parameters, run.created_at AS created_at,
           COUNT(DISTINCT publication.id) AS datasets, COUNT(product.id) AS products,
-          COALESCE(SUM(product.size), 0) AS bytes
+          COALESCE(SUM(product.size), 0) AS bytes,
+          (SELECT COUNT(*) FROM current_run WHERE current_run.run_id = run.id)
+            AS current_datasets
         FROM run
           LEFT JOIN publication
             ON publication.run_id = run.id AND publication.removed_at IS NULL
@@ -63,6 +65,12 @@ VIEWS: dict[str, tuple[str, str]] = {
           LEFT JOIN current_run ON current_run.dataset = publication.dataset
         """,
     ),
+    "members": (
+        "The rows of association tables: the exposures and products of every association.",
+        """
+        SELECT association, rootname, type, present FROM member
+        """,
+    ),
     "inputs": (
         "Which input files the publications were made from.",
         """
@@ -95,6 +103,12 @@ VIEWS: dict[str, tuple[str, str]] = {
           job.error_class AS error_class, job.code AS code, job.uri AS uri,
           job.created_at AS created_at, job.updated_at AS updated_at
         FROM job JOIN campaign ON campaign.id = job.campaign_id
+        """,
+    ),
+    "collections": (
+        "Every chain, tag and calibration collection.",
+        """
+        SELECT name, kind, note, created_at, updated_at FROM collection
         """,
     ),
     "chains": (

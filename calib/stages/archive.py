@@ -15,7 +15,7 @@ from calib.archive.provenance import provenance_record
 from calib.archive.publish import File, Publication
 from calib.errors import ConfigError
 from calib.fitsfile import primary_header
-from calib.fitsfile.identity import data_id_of, shared_data_id
+from calib.fitsfile.identity import data_id_of, product_data_ids, shared_data_id
 from calib.ledger.ledger import Attempt
 from calib.records import Archived, DataId, Previews, Products, RawInputs, References
 from calib.repository.registration import registration_of
@@ -178,8 +178,12 @@ def _provenance(job: Job, made: Made) -> dict[str, Any]:
 
 
 def _data_ids(job: Job, inputs: RawInputs) -> list[DataId]:
-    """Return what every exposure shows, and what an association shows as a whole."""
+    """Return what every exposure shows, and what an association and its products show."""
     headers = {file.rootname: primary_header(file.path) for file in inputs.exposures}
     found = [data_id_of(rootname, header) for rootname, header in headers.items()]
     known = {each.rootname for each in found}
-    return found if job.dataset in known else [shared_data_id(job.dataset, found), *found]
+    if job.dataset in known:
+        return found
+    products = product_data_ids(inputs.members, found)
+    within = [each for each in products if each.rootname != job.dataset]
+    return [shared_data_id(job.dataset, found), *within, *found]

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from calib.fetch.local import fetch_inputs
 from calib.fetch.options import options_from
+from calib.fetch.registered import RegisteredFile
 from calib.records import RawInputs
+from calib.repository.inputs import registered_inputs
 from calib.stages.job import Job, key_of
+from calib.stages.recording import ledger_of
 from calib.stages.workfolder import RECORD, Finished, StageFolder
 
 
@@ -18,19 +21,37 @@ def fetch(job: Job) -> Finished[RawInputs]:
     Where MAST is, and the user's token, are read from the environment here, in the process
     that downloads: a secret never enters a job, a flow parameter or the ledger.
 
-    Inputs fetched by an earlier attempt are used again unless a source file is newer.
+    Inputs fetched by an earlier attempt are used again unless a source file is newer, or the
+    registry now has other files for this dataset.
 
     Raises
     ------
     NotFound, MissingMember, CorruptFile, ConfigError
-        As :func:`calib.fetch.local.fetch_inputs`.
+        As :func:`calib.fetch.local.fetch_inputs`; with ``archive:`` also as
+        :func:`calib.repository.inputs.registered_inputs`.
     """
-    place = StageFolder(job.folder / "fetch", RawInputs, key_of("fetch", job.dataset, job.source))
+    registered = _look_up(job)
+    key = key_of("fetch", job.dataset, job.source, *_parts(registered))
+    place = StageFolder(job.folder / "fetch", RawInputs, key)
     made = place.path / RECORD
-    return place.run(
-        lambda folder: fetch_inputs(job.id, job.source, folder, options=options_from(os.environ)),
-        still_valid=lambda inputs: _not_newer(job, inputs, made),
-    )
+
+    def work(folder: Path) -> RawInputs:
+        options = options_from(os.environ)
+        return fetch_inputs(job.id, job.source, folder, options=options, registered=registered)
+
+    return place.run(work, still_valid=lambda inputs: _not_newer(job, inputs, made))
+
+
+def _look_up(job: Job) -> dict[str, RegisteredFile] | None:
+    """Return what the registry has for the dataset; None where the inputs lie elsewhere."""
+    if not job.source.startswith("archive:"):
+        return None
+    return ledger_of(job.ledger).ask(lambda rows: registered_inputs(rows, job.id, job.source))
+
+
+def _parts(registered: dict[str, RegisteredFile] | None) -> list[object]:
+    """Return what the key of the stage has of the registry's answer."""
+    return [] if registered is None else [[n, vars(file)] for n, file in sorted(registered.items())]
 
 
 def _not_newer(job: Job, inputs: RawInputs, made: Path) -> bool:

@@ -89,7 +89,8 @@ def process(
     ----------
     arguments
         DATASET: names, or @FILE with one name a line. INPUT_URI: file:FOLDER with FITS files
-        or a tarball (default file:.). OUTPUT_URI: file:FOLDER (default file:.) or none, which
+        or a tarball (default file:.), or archive:[COLLECTION], raws that were published
+        before. OUTPUT_URI: file:FOLDER (default file:.) or none, which
         leaves the products in the work folder. PROFILE: onsite, offsite, cloud or a file:
         how to reach CRDS.
     """

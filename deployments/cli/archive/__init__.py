@@ -26,6 +26,28 @@ COMMANDS: dict[str, tuple[str, Group, str]] = {
         WORK,
         "Make references of a collection invalid for a range of dates.",
     ),
+    "products": (
+        "deployments.cli.archive.products:products",
+        LOOK,
+        "List products by type, instrument, filter, program, date, run, collection...",
+    ),
+    "runs": ("deployments.cli.archive.runs:runs", LOOK, "List runs and collections."),
+    "show": (
+        "deployments.cli.archive.show:show",
+        LOOK,
+        "Show all about a dataset, file or reference: versions, origin, what was made of it.",
+    ),
+    "get": (
+        "deployments.cli.archive.get:get",
+        LOOK,
+        "Copy products out of the archive, verified.",
+    ),
+    "chain": (
+        "deployments.cli.archive.chain:chain",
+        KEEP,
+        "Show or define a chain: an ordered list of runs.",
+    ),
+    "tag": ("deployments.cli.archive.tag:tag", KEEP, "Show a tag, or put products into it."),
 }
 
 app = App(name="archive", help="Find, trace, ingest, verify, remake and prune products.")

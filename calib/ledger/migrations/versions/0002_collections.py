@@ -64,6 +64,7 @@ def upgrade() -> None:
     _create_data_id()
     _create_member()
     _create_collections()
+    _index_lineage()
 
 
 def _key() -> sa.Column[int]:
@@ -111,7 +112,9 @@ def _create_product() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_product"),
         sa.UniqueConstraint("publication_id", "name", name="uq_product_publication_id_name"),
     )
+    op.create_index("ix_product_name", "product", ["name"])
     op.create_index("ix_product_rootname", "product", ["rootname"])
+    op.create_index("ix_product_sha256", "product", ["sha256"])
     op.create_index("ix_product_type", "product", ["type"])
 
 
@@ -149,6 +152,7 @@ def _create_data_id() -> None:
     op.create_index("ix_data_id_instrument_detector_filter", "data_id", columns)
     op.create_index("ix_data_id_observed_at", "data_id", ["observed_at"])
     op.create_index("ix_data_id_program_visit", "data_id", ["program", "visit"])
+    op.create_index("ix_data_id_proposal", "data_id", ["proposal"])
 
 
 def _create_member() -> None:
@@ -240,3 +244,10 @@ def _create_validity() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_validity"),
     )
     op.create_index("ix_validity_collection_id_keyword", "validity", ["collection_id", "keyword"])
+
+
+def _index_lineage() -> None:
+    op.create_index("ix_input_used_name", "input_used", ["name"])
+    op.create_index("ix_input_used_sha256", "input_used", ["sha256"])
+    op.create_index("ix_reference_used_sha1", "reference_used", ["sha1"])
+    op.create_index("ix_current_run_run_id", "current_run", ["run_id"])
