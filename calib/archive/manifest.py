@@ -15,9 +15,9 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any
 
-from calib.archive.layout import FOLDER_BY_ROLE, MANIFEST, Role, is_run_name, relative_name
+from calib.archive.layout import FOLDER_BY_ROLE, MANIFEST, Role, relative_name
 from calib.errors import ArchiveError, ConfigError
-from calib.ids import DatasetId, parse_dataset
+from calib.ids import DatasetId, is_run_name, parse_dataset
 from calib.records import from_json, to_json
 
 # Raised when a field changes its meaning; readers pass over fields that they do not know.

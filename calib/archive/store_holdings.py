@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from calib.archive.layout import MANIFEST, check_dataset, check_run_name, is_run_name
+from calib.archive.layout import MANIFEST, check_dataset, check_run_name
 from calib.archive.manifest import FileEntry, Manifest, digest, parse_manifest
 from calib.archive.verification import Problem
 from calib.errors import ArchiveError
-from calib.ids import DatasetId
+from calib.ids import DatasetId, is_run_name
 from calib.records import Archived
 from calib.stores.store import Store, Stored
 

@@ -12,6 +12,7 @@ from calib.errors import ConfigError
 from calib.ids import DatasetId
 from calib.ledger.clock import utc_now
 from calib.ledger.location import hide_credentials
+from calib.ledger.names import check_run_name_free
 from calib.ledger.schema import campaign as campaigns
 from calib.ledger.schema import job as jobs
 from calib.ledger.schema import run as runs
@@ -55,7 +56,8 @@ def plan(
     Raises
     ------
     ConfigError
-        The campaign or the run is frozen on another context.
+        The campaign or the run is frozen on another context, or a collection has the name of
+        the run.
     """
     campaign_id = _check_context(connection, campaign, run, context)
     known = select(jobs.c.dataset).where(jobs.c.campaign_id == campaign_id, jobs.c.run == run)
@@ -187,6 +189,8 @@ def _check_context(connection: Connection, campaign: str, run: str, context: str
     frozen = connection.scalar(select(campaigns.c.context).where(campaigns.c.id == number))
     _check_same_context(f"campaign {campaign}", frozen, context)
     written = connection.scalar(select(runs.c.context).where(runs.c.name == run))
+    if written is None:
+        check_run_name_free(connection, run)
     _check_same_context(f"run {run}", written, context)
     return number
 

@@ -14,6 +14,7 @@ from calib.ledger.attempts import Attempt, check_held
 from calib.ledger.clock import utc_now
 from calib.ledger.jobs import insert_once
 from calib.ledger.location import hide_credentials
+from calib.ledger.names import check_run_name_free
 from calib.ledger.schema import current_run as current_runs
 from calib.ledger.schema import exposure_header as exposure_headers
 from calib.ledger.schema import input_used as inputs_used
@@ -39,9 +40,10 @@ def ensure_run(connection: Connection, name: str, content: Mapping[str, Any]) ->
     Raises
     ------
     ConfigError
-        The run exists with other content (a run is write-once), or a parameter looks like a
-        secret.
+        The run exists with other content (a run is write-once), a collection has its name, or
+        a parameter looks like a secret.
     """
+    check_run_name_free(connection, name)
     parameters = content["parameters"]
     _refuse_secrets(parameters)
     values = {

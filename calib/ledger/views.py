@@ -97,6 +97,12 @@ VIEWS: dict[str, tuple[str, str]] = {
         FROM job JOIN campaign ON campaign.id = job.campaign_id
         """,
     ),
+    "collections": (
+        "Every chain, tag and calibration collection.",
+        """
+        SELECT name, kind, note, created_at, updated_at FROM collection
+        """,
+    ),
     "chains": (
         "The runs and chains in every chain, in order.",
         """
