@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -35,7 +36,9 @@ class Output(Protocol):
         """Publish a dataset and make it current: :func:`calib.archive.publish.publish`."""
         ...
 
-    def find_published(self, dataset: DatasetId, fingerprint: str) -> Archived | None:
+    def find_published(
+        self, dataset: DatasetId, fingerprint: str, *, runs: Sequence[str] | None = None
+    ) -> Archived | None:
         """Look for a result: :func:`calib.archive.holdings.find_published`."""
         ...
 
@@ -89,9 +92,11 @@ class FileOutput:
         """Publish a dataset and make it current."""
         return publish.publish(publication, self.folder)
 
-    def find_published(self, dataset: DatasetId, fingerprint: str) -> Archived | None:
-        """Look for a result that is published already."""
-        return holdings.find_published(self.folder, dataset, fingerprint)
+    def find_published(
+        self, dataset: DatasetId, fingerprint: str, *, runs: Sequence[str] | None = None
+    ) -> Archived | None:
+        """Look for a result that is published already, in these runs or in all."""
+        return holdings.find_published(self.folder, dataset, fingerprint, runs=runs)
 
     def free_run(self, run: str, dataset: DatasetId, fingerprint: str) -> str:
         """Return a run that can take a result."""

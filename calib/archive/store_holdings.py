@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -43,8 +44,12 @@ class StoreHoldings:
         """Where the store is."""
         return self.store.uri
 
-    def find_published(self, dataset: DatasetId, fingerprint: str) -> Archived | None:
+    def find_published(
+        self, dataset: DatasetId, fingerprint: str, *, runs: Sequence[str] | None = None
+    ) -> Archived | None:
         """Look for a result that is published already: in the current version, then in all runs.
+
+        With `runs` given, in these alone.
 
         A damaged publication does not count; it is named in the log.
 
@@ -54,9 +59,10 @@ class StoreHoldings:
             The pointer was not made by the archive.
         """
         current = self.pointed_run(dataset)
-        runs = [run for run in self.store.list_folders("runs") if is_run_name(run)]
-        every = dict.fromkeys([*([current] if current else []), *sorted(runs)])
-        found = (self._published_in(run, dataset, fingerprint) for run in every)
+        if runs is None:
+            every = [run for run in self.store.list_folders("runs") if is_run_name(run)]
+            runs = [*([current] if current else []), *sorted(every)]
+        found = (self._published_in(run, dataset, fingerprint) for run in dict.fromkeys(runs))
         return next((archived for archived in found if archived is not None), None)
 
     def free_run(self, run: str, dataset: DatasetId, fingerprint: str) -> str:

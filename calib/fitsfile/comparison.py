@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -294,5 +294,6 @@ def _different_bits(old: npt.NDArray[Any], new: npt.NDArray[Any]) -> npt.NDArray
         return different
     bits = np.dtype(f"{old.dtype.byteorder}u{old.dtype.itemsize}")
     stored = (np.ascontiguousarray(array).view(bits) for array in (old, new))
-    unequal: npt.NDArray[np.bool_] = np.not_equal(*stored)
-    return unequal & ~(np.isnan(old) & np.isnan(new))
+    both_nan: npt.NDArray[np.bool_] = np.isnan(old) & np.isnan(new)
+    unequal: npt.NDArray[np.bool_] = np.not_equal(*stored) & ~both_nan
+    return unequal

@@ -40,12 +40,14 @@ def published_before(job: Job, inputs: RawInputs, references: References) -> Arc
     """Return where the same result already lies, made current; None if it does not exist.
 
     The same result means an equal fingerprint: inputs, context, references, engine with its
-    numbers-version, and parameters.
+    numbers-version, and parameters. Where the job has to be in its own run, other runs do not
+    count.
     """
     output = output_of(job)
     if output is None:
         return None
-    found = output.find_published(job.id, job_fingerprint(job, inputs, references))
+    runs = [job.run] if job.options.own_run else None
+    found = output.find_published(job.id, job_fingerprint(job, inputs, references), runs=runs)
     if found is not None:
         output.make_current(job.id, found.run)
     return found

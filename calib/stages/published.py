@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from calib.archive.manifest import Manifest
@@ -18,9 +17,11 @@ from calib.stores.s3_store import open_store
 from calib.stores.store import Store
 from calib.stores.uri import parse_uri
 
-# The folder of a publication (calib.archive.layout), and perhaps a file in it.
+# The folder of a publication in its run, or the current one (calib.archive.layout), and perhaps
+# a file in it.
 _PLACE = re.compile(
-    r"(?P<output>.+)/runs/(?P<run>[^/]+)/(?P<instrument>[^/]+)/(?P<dataset>[^/]+)(?:/.*)?"
+    r"(?P<output>.+)/(?:runs/(?P<run>[^/]+)|data)/(?:acs|cos|stis|wfc3|mvm)"
+    r"/(?P<dataset>[a-z0-9_-]{9,})(?:/.*)?"
 )
 
 _OF_DATASET = """
@@ -62,6 +63,11 @@ class Found:
         return self.store.uri
 
 
+def is_publication(word: str) -> bool:
+    """Tell whether a word is the URI of a publication, or of a file in one."""
+    return ":" in word and bool(_PLACE.fullmatch(_location(word)))
+
+
 def find_publication(
     name: str, *, run: str | None = None, output: str | None = None, rows: Rows | None = None
 ) -> Found:
@@ -91,7 +97,7 @@ def find_publication(
         Its manifest is missing or cannot be right.
     """
     if place := _PLACE.fullmatch(_location(name)):
-        return _open(place["output"], run or place["run"], parse_dataset(place["dataset"]))
+        return _find_in(place["output"], place["dataset"], run or place["run"])
     if output is not None:
         return _find_in(output, name, run)
     if rows is None:
@@ -101,12 +107,10 @@ def find_publication(
 
 
 def _location(name: str) -> str:
-    """Return a name that exists as a path as the URI of what it points to."""
-    if "/" in name and ":" not in name and (path := Path(name).expanduser()).exists():
-        return f"file:{path.resolve()}"
-    if name.startswith("file:"):
-        return f"file:{parse_uri(name).path}"
-    return name
+    """Return a path as a URI; links are followed, as they lead to the run."""
+    if "/" in name and ":" not in name:
+        name = f"file:{name}"
+    return f"file:{parse_uri(name).path}" if name.startswith("file:") else name
 
 
 def _open(output: str, run: str, dataset: DatasetId) -> Found:

@@ -58,7 +58,10 @@ def find_references(
 def _exposure(recorded: Mapping[str, Any]) -> ExposureReferences:
     uses = tuple(
         ReferenceUse(
-            use["keyword"], use["name"], _THEN if use["present"] else None, use["sha1"],
+            use["keyword"],
+            use["name"],
+            _THEN if use["present"] else None,
+            use["sha1"],
             bool(use["required"]),
         )
         for use in recorded["references"]

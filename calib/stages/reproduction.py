@@ -235,9 +235,7 @@ def _refuse_others(manifest: Manifest, inputs: RawInputs) -> None:
     """Raise where the inputs are not those that the products were made from."""
     recorded = {file["name"]: file["sha256"] for file in manifest.provenance["inputs"]}
     there = {file.name: file.sha256 for file in inputs.files}
-    others = sorted(
-        name for name in {*recorded, *there} if recorded.get(name) != there.get(name)
-    )
+    others = sorted(name for name in {*recorded, *there} if recorded.get(name) != there.get(name))
     if others:
         raise CorruptFile(
             "the inputs are not those that the products were made from: they have changed since; "
@@ -314,4 +312,3 @@ def _compare(found: Found, job: Job, made: Made, facts: Facts) -> tuple[FileResu
     folder = Path(job.work) / "compared"
     folder.mkdir()
     return compare_all(found.manifest.files, found.store, files, terms, folder)
-

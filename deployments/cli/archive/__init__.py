@@ -10,7 +10,18 @@ WORK = Group("Work", sort_key=2)
 KEEP = Group("Keep", sort_key=3)
 
 # Command -> (where it is, group, one line of help). The modules are imported on use.
-COMMANDS: dict[str, tuple[str, Group, str]] = {}
+COMMANDS: dict[str, tuple[str, Group, str]] = {
+    "reproduce": (
+        "deployments.cli.archive.reproduce:reproduce",
+        WORK,
+        "Make published products again from their provenance, and compare bit for bit.",
+    ),
+    "replace": (
+        "deployments.cli.archive.replace:replace",
+        WORK,
+        "Process datasets into a new run that takes a run's place in a chain.",
+    ),
+}
 
 app = App(name="archive", help="Find, trace, ingest, verify, remake and prune products.")
 for _name, (_where, _group, _text) in COMMANDS.items():
