@@ -78,11 +78,14 @@ class Terms:
         Keywords of cards that may differ: their versions do.
     other_pillow
         Whether another Pillow draws the pictures now.
+    other_words
+        Whether any card of a header may differ.
     """
 
     tolerance: Tolerance = EXACT
     versions: tuple[str, ...] = ()
     other_pillow: bool = False
+    other_words: bool = False
 
 
 def compare_all(
@@ -173,7 +176,8 @@ _RANK = (*REPRODUCED, "differs")
 
 def _state(extension: ExtensionDifference, terms: Terms) -> str:
     cards = [card for card in extension.cards if card.keyword not in terms.versions]
-    if extension.form or not all(_is_close(card, terms.tolerance) for card in cards):
+    are_close = terms.other_words or all(_is_close(card, terms.tolerance) for card in cards)
+    if extension.form or not are_close:
         return "differs"
     data = extension.data
     if data is not None and data.beyond > terms.tolerance.fraction * data.total:

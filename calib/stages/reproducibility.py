@@ -66,6 +66,8 @@ class Class:
         Where the tolerance comes from.
     suffixes
         Ends of the names of the products concerned; every FITS file where there are none.
+    other_words
+        Whether headers may say other things, too: another engine writes other HISTORY.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Class:
     tolerance: Tolerance
     source: str
     suffixes: tuple[str, ...] = ()
+    other_words: bool = False
 
 
 def facts_of(
@@ -171,6 +174,7 @@ CLASSES = (
         _other_engine,
         ROUNDING,
         "engines are held to each other's numbers but for the rounding of float32",
+        other_words=True,
     ),
     Class(
         "numbers",
@@ -178,6 +182,7 @@ CLASSES = (
         Tolerance(rtol=1e-5, fraction=1e-3),
         "a version of the numbers changes few pixels, or all by little; which and why is said "
         "in CHANGES under 'Numbers that change'",
+        other_words=True,
     ),
     Class(
         "machine",

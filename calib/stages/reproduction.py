@@ -7,12 +7,11 @@ are not asked again.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from calib.archive.layout import relative_name
 from calib.archive.manifest import FileEntry, Manifest
@@ -38,8 +37,6 @@ from calib.stages.reproducibility import (
 )
 from calib.stores.store import hash_file
 from calib.switches import Overrides
-
-log = logging.getLogger(__name__)
 
 # Exit code where a dataset was made again and came out otherwise.
 DIFFERS = 25
@@ -94,6 +91,8 @@ class Reproduction:
         Which one made it again.
     inputs
         Where they came from.
+    unanswered
+        What the source of the inputs said where the archive had to do; empty otherwise.
     changes
         What is another now: name, then, now.
     files
@@ -109,6 +108,7 @@ class Reproduction:
     reasons: tuple[str, ...]
     engine: str
     inputs: str
+    unanswered: str
     changes: tuple[tuple[str, str, str], ...]
     files: tuple[FileResult, ...]
     seconds: float = 0.0
@@ -147,7 +147,8 @@ def reproduce(found: Found, rerun: Rerun) -> Reproduction:
     if not {"engine", "inputs", "references", "context"} <= {*provenance}:
         raise not_ours(found.manifest.dataset, found.uri)
     _make_folder(rerun.work)
-    inputs, origin, job = _fetch(found, rerun)
+    fetched = _fetch(found, rerun)
+    inputs, job = fetched.inputs, fetched.job
     references = find_references(provenance, job, rerun.folders)
     facts = _facts(provenance, job, inputs)
     made = _make(job, inputs, references)
@@ -160,7 +161,8 @@ def reproduce(found: Found, rerun: Rerun) -> Reproduction:
         kind="tolerance" if classes else "exact",
         reasons=tuple(f"{why} ({each.source})" for each, why in classes),
         engine=f"{facts.now.name} {facts.now.numbers_version}",
-        inputs=origin,
+        inputs=fetched.origin,
+        unanswered=fetched.unanswered,
         changes=changes(facts),
         files=files,
         seconds=time.perf_counter() - start,
@@ -207,8 +209,18 @@ def _job(manifest: Manifest, rerun: Rerun, source: str) -> Job:
     )
 
 
-def _fetch(found: Found, rerun: Rerun) -> tuple[RawInputs, str, Job]:
+class _Fetched(NamedTuple):
+    """The inputs, where they came from, the job that has them, and why not from their source."""
+
+    inputs: RawInputs
+    origin: str
+    job: Job
+    unanswered: str = ""
+
+
+def _fetch(found: Found, rerun: Rerun) -> _Fetched:
     """Bring the inputs: from where a person says, else from their source, else the archive."""
+    unanswered = ""
     if not rerun.from_archive:
         source = rerun.source or _recorded_source(found.manifest)
         job = _job(found.manifest, rerun, source)
@@ -217,12 +229,12 @@ def _fetch(found: Found, rerun: Rerun) -> tuple[RawInputs, str, Job]:
         except (NotFound, Unavailable, ConfigError) as error:
             if rerun.source is not None:
                 raise
-            log.warning("the inputs are not at their source any more: %s", error)
+            unanswered = str(error)
         else:
             _refuse_others(found.manifest, inputs)
-            return inputs, source, job
+            return _Fetched(inputs, source, job)
     job = _job(found.manifest, rerun, f"file:{_from_archive(found, rerun.work)}")
-    return fetch(job).record, ARCHIVE_ORIGIN, job
+    return _Fetched(fetch(job).record, ARCHIVE_ORIGIN, job, unanswered)
 
 
 def _recorded_source(manifest: Manifest) -> str:
@@ -305,9 +317,9 @@ def _compare(found: Found, job: Job, made: Made, facts: Facts) -> tuple[FileResu
         for file in files_of(job, made)
         if file.role != "log"
     }
+    words = any(each.other_words for each in classes)
     terms = {
-        name: Terms(tolerance_for(name, classes), cards, other_pillow="pillow" in other)
-        for name in files
+        name: Terms(tolerance_for(name, classes), cards, "pillow" in other, words) for name in files
     }
     folder = Path(job.work) / "compared"
     folder.mkdir()

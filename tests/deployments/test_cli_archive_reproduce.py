@@ -63,12 +63,7 @@ def test_reproduce(
 
 
 def test_reproduce_for_programs(
-    process: Process,
-    published: Published,
-    crds: Observatory,
-    raws: Path,
-    call: Call,
-    tmp_path: Path,
+    process: Process, crds: Observatory, raws: Path, call: Call, tmp_path: Path
 ) -> None:
     """--json has every file; --keep keeps what was made; one failure does not stop others."""
     one, two = crds.datasets[:2]
@@ -137,7 +132,7 @@ def test_process_into_a_chain(
 def test_replace(
     process: Process, crds: Observatory, raws: Path, own_home: Path, call: Call
 ) -> None:
-    """The chain moves after every dataset has succeeded; the same command goes on after a failure."""
+    """The chain moves after all have succeeded; the same command goes on after a failure."""
     one, two = crds.datasets[:2]
     process(one, "--run", "old", "--chain", "best")
     process(two, "--run", "old")

@@ -109,6 +109,8 @@ def reproduce(
         for number, publication in enumerate(found, start=1):
             show(f"{publication.manifest.dataset}  ({number} of {len(found)})")
             result, own = _reproduce_one(publication, places, flags)
+            if result.get("unanswered") and not _is_local(publication):
+                flags = dataclasses.replace(flags, from_archive=True)  # waiting once is enough
             results.append(result)
             code = code or own
     if flags.json:
@@ -133,6 +135,10 @@ def _read_arguments(arguments: Sequence[str], flags: ReproduceFlags) -> tuple[li
             "inputs are named twice", expected="one of INPUT_URI, --input and --from-archive"
         )
     return names, dataclasses.replace(places, source=next(iter(sources), None))
+
+
+def _is_local(found: Found) -> bool:
+    return str(found.manifest.provenance.get("source", "")).startswith("file:")
 
 
 def _find_all(names: Sequence[str], places: _Places, flags: ReproduceFlags) -> list[Found]:
@@ -257,7 +263,8 @@ def _notes(result: Reproduction) -> Iterator[str]:
 
     yield from (f"not bit for bit: {reason}" for reason in result.reasons)
     if result.inputs == ARCHIVE_ORIGIN:
-        yield "inputs: from the archive"
+        why = f", as their source gives none: {result.unanswered}" if result.unanswered else ""
+        yield f"inputs: from the archive{why}"
     for name, then, now in result.changes:
         if name not in _QUIET:
             yield f"made with {name} {then}, now {now}"
