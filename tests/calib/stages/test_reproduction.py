@@ -7,10 +7,10 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from archived import EXPOSURE, PAIR, Home, rewrite, rewrite_sum, spoil, states, tree
 from astropy.io import fits
 
 from calib.archive.outputs import open_output
@@ -22,92 +22,14 @@ from calib.errors import (
     ReferenceUnavailable,
     UnsupportedMode,
 )
-from calib.ledger.reading import open_reader
-from calib.simulate.context import CONTEXTS
-from calib.simulate.detector import SMALL_FRAME
-from calib.simulate.observatory import Observatory, Plan, build
-from calib.simulate.programme import plan_programme_visits, plan_sbc, plan_wfc
 from calib.stages.job import Options
-from calib.stages.planning import Request, plan_jobs
+from calib.stages.planning import plan_jobs
 from calib.stages.published import find_publication
-from calib.stages.reproduction import ARCHIVE_ORIGIN, Reproduction, Rerun, reproduce
+from calib.stages.reproduction import ARCHIVE_ORIGIN, Rerun, reproduce
 from calib.stages.sequence import process_dataset
 from calib.stores.s3_store import S3Store
 from calib.stores.store import hash_file
 from calib.switches import Overrides
-
-EXPOSURE, PAIR = "jsky12aaq", "jsky05010"
-
-
-@dataclasses.dataclass(frozen=True)
-class Home:
-    """Raws, references, an archive and its ledger in one folder, to be copied and spoiled."""
-
-    root: Path
-    datasets: tuple[str, ...]
-    context: str
-
-    @property
-    def observatory(self) -> Observatory:
-        """Where raws and references are."""
-        names = (self.context, self.context)
-        return Observatory(self.root / "sky" / "raw", self.root / "sky" / "crds", (), names)
-
-    @property
-    def request(self) -> Request:
-        """How its datasets were asked for."""
-        return Request(
-            source=f"file:{self.observatory.raws}",
-            output=f"file:{self.root / 'archive'}",
-            profile=self.observatory.profile,
-            work=str(self.root / "work"),
-            ledger=f"sqlite:///{self.root / 'ledger.db'}",
-            context=self.context,
-        )
-
-    def file(self, name: str, dataset: str = EXPOSURE) -> Path:
-        """Return a file of the current version of a dataset."""
-        return (self.root / "archive" / "data" / "acs" / dataset / name).resolve()
-
-    def again(self, name: str = EXPOSURE, **options: Any) -> Reproduction:
-        """Make a dataset of this home again, found in its archive."""
-        run = options.pop("run", None)
-        found = find_publication(name, run=run, output=self.request.output)
-        rerun = Rerun(self.observatory.profile, self.root / "again")
-        return reproduce(found, dataclasses.replace(rerun, **options))
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """Return an archive with a quadrant of the WFC, an SBC frame and a pair of the HRC."""
-    root = tmp_path_factory.mktemp("published")
-    visits = plan_programme_visits(1)[:1]
-    plan = Plan.of(SMALL_FRAME, 1, [plan_wfc(1)[2], plan_sbc(1)[0]], visits)
-    build(root / "sky", plan, {})
-    home = Home(root, plan.datasets, CONTEXTS[0])
-    for job in plan_jobs(home.request, plan.datasets):
-        assert process_dataset(job).state == "processed"
-    return home
-
-
-@pytest.fixture
-def home(published: Home, tmp_path: Path) -> Home:
-    """Return a copy of it that a test may spoil; the sources recorded are still the first."""
-    shutil.copytree(published.root, tmp_path / "home", symlinks=True)
-    return dataclasses.replace(published, root=tmp_path / "home")
-
-
-def states(result: Reproduction) -> dict[str, str]:
-    """Return the states of the files that are not identical."""
-    return {file.name: file.state for file in result.files if file.state != "identical"}
-
-
-def tree(root: Path) -> dict[str, tuple[int, int]]:
-    """Return everything in an archive, with sizes and times."""
-    return {
-        str(path.relative_to(root)): (path.lstat().st_size, path.lstat().st_mtime_ns)
-        for path in sorted(root.rglob("*"))
-    }
 
 
 def test_every_kind_of_dataset_is_the_same_again(published: Home, tmp_path: Path) -> None:
@@ -160,35 +82,6 @@ def test_changed_inputs_are_an_error(home: Home) -> None:
         home.again(source=f"file:{home.observatory.raws}")
     assert hash_file(raw) in str(caught.value)
     assert home.again(work=home.root / "other", from_archive=True).reproduced
-
-
-def spoil(path: Path, change: Callable[[fits.HDUList], object]) -> None:
-    """Change a FITS file in place."""
-    with fits.open(path, memmap=False) as hdus:
-        change(hdus)
-        content = fits.HDUList(hdus)
-        content.writeto(path.with_suffix(".new"), output_verify="ignore")
-    path.with_suffix(".new").replace(path)
-
-
-def rewrite(
-    home: Home, change: Callable[[dict[str, Any]], object], dataset: str = EXPOSURE
-) -> None:
-    """Change the provenance in a manifest, as if it had been written so."""
-    path = home.file("manifest.json", dataset)
-    manifest = json.loads(path.read_bytes())
-    change(manifest["provenance"])
-    path.write_text(json.dumps(manifest))
-
-
-def rewrite_sum(home: Home, name: str) -> None:
-    """Make the manifest agree with a changed file: what was published was always so."""
-    path, file = home.file("manifest.json"), home.file(name)
-    manifest = json.loads(path.read_bytes())
-    for entry in manifest["files"]:
-        if entry["name"] == name:
-            entry.update(sha256=hash_file(file), size=file.stat().st_size)
-    path.write_text(json.dumps(manifest))
 
 
 @pytest.mark.parametrize(
@@ -362,68 +255,6 @@ def test_other_engine_that_is_not_there(home: Home) -> None:
     """It is refused by name."""
     with pytest.raises(ConfigError, match="no such engine"):
         home.again(engine="calacs")
-
-
-def test_found_by_ledger_name_path_and_uri(published: Home) -> None:
-    """Dataset, product, link, path and URI all lead to the same publication."""
-    flt = published.root / "archive" / "data" / "acs" / EXPOSURE / f"{EXPOSURE}_flt.fits"
-    member = "jsky05aaq_flt.fits"
-    with open_reader(published.request.ledger) as rows:
-        by_name = find_publication(EXPOSURE.upper(), rows=rows)
-        by_product = find_publication(f"{EXPOSURE}_flt.fits", rows=rows)
-        by_member = find_publication(member, rows=rows)
-        with pytest.raises(NotFound, match="knows no publication"):
-            find_publication("j8bt05njq", rows=rows)
-        with pytest.raises(NotFound, match="expected run other"):
-            find_publication(EXPOSURE, run="other", rows=rows)
-        with pytest.raises(ConfigError, match="not the name of a dataset"):
-            find_publication("nonsense", rows=rows)
-    by_path = find_publication(str(flt))
-    by_uri = find_publication(f"file:{flt.parent}/")
-
-    assert {by_name.uri, by_product.uri, by_path.uri, by_uri.uri} == {by_name.uri}
-    assert by_member.manifest.dataset == PAIR
-    with pytest.raises(ConfigError, match="no ledger to look in"):
-        find_publication(EXPOSURE)
-    with pytest.raises(NotFound, match="by the name of the association"):
-        find_publication(member, output=published.request.output)
-
-
-def test_several_runs_need_a_choice(home: Home) -> None:
-    """Where none is current the run has to be named; pruned ones do not count."""
-    import sqlite3
-
-    options = Options(overrides=Overrides({"PHOTCORR": "OMIT"}))
-    request = dataclasses.replace(home.request, run="second", options=options)
-    process_dataset(plan_jobs(request, [EXPOSURE])[0])
-    with sqlite3.connect(home.root / "ledger.db") as database:
-        database.execute("delete from current_run")
-    database.close()
-    with open_reader(home.request.ledger) as rows, pytest.raises(ConfigError, match="or --run"):
-        find_publication(EXPOSURE, rows=rows)
-    with sqlite3.connect(home.root / "ledger.db") as database:
-        database.execute("update publication set removed_at = '2026-01-01' where id > 3")
-    database.close()
-
-    with open_reader(home.request.ledger) as rows:
-        assert find_publication(EXPOSURE, rows=rows).manifest.run != "second"
-        with pytest.raises(NotFound, match="pruned at 2026-01-01"):
-            find_publication(EXPOSURE, run="second", rows=rows)
-
-
-def test_ingested_publications_are_refused(home: Home) -> None:
-    """A row without a manifest is of something made elsewhere."""
-    import sqlite3
-
-    with sqlite3.connect(home.root / "ledger.db") as database:
-        database.execute("update publication set manifest_sha256 = null")
-    database.close()
-
-    with (
-        open_reader(home.request.ledger) as rows,
-        pytest.raises(UnsupportedMode, match="not made by hstflow"),
-    ):
-        find_publication(EXPOSURE, rows=rows)
 
 
 def test_from_a_bucket(published: Home, bucket: str, tmp_path: Path) -> None:
