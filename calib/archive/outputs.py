@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from calib.archive import holdings, publish, verification
+from calib.archive import holdings, publish, survey, verification
 from calib.archive.layout import publication_folder
 from calib.archive.manifest import Manifest, read_manifest
 from calib.archive.publish import Publication
 from calib.archive.store_output import StoreOutput
+from calib.archive.survey import Place
 from calib.archive.verification import Problem
 from calib.errors import ConfigError
 from calib.ids import DatasetId
@@ -67,6 +69,14 @@ class Output(Protocol):
         """Compare with the manifest: :func:`calib.archive.verification.verify`."""
         ...
 
+    def publications(self) -> Iterator[Place]:
+        """Yield every dataset of every run: :func:`calib.archive.survey.publications`."""
+        ...
+
+    def strays(self) -> Iterator[Problem]:
+        """Yield what should not be there: :func:`calib.archive.survey.strays`."""
+        ...
+
 
 @dataclass(frozen=True)
 class FileOutput:
@@ -114,6 +124,14 @@ class FileOutput:
     ) -> list[Problem]:
         """Compare a publication with its manifest."""
         return verification.verify(self.folder, dataset, run=run, deep=deep)
+
+    def publications(self) -> Iterator[Place]:
+        """Yield every dataset of every run that has a manifest."""
+        return survey.publications(self.folder)
+
+    def strays(self) -> Iterator[Problem]:
+        """Yield what is in ``runs/`` and ``data/`` and should not be, or leads nowhere."""
+        return survey.strays(self.folder)
 
 
 def open_output(uri: str) -> Output:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from calib.archive.at_once import spread
 from calib.archive.layout import MANIFEST, check_dataset, check_run_name, is_run_name
 from calib.archive.manifest import FileEntry, Manifest, digest, parse_manifest
+from calib.archive.store_survey import survey_pointers, survey_runs
+from calib.archive.survey import Place
 from calib.archive.verification import Problem
 from calib.errors import ArchiveError
 from calib.ids import DatasetId
@@ -125,6 +129,16 @@ class StoreHoldings:
             return [Problem("unreadable", self.store.uri_of(key), str(error))]
         return self._problems(manifest, deep=deep)
 
+    def publications(self) -> Iterator[Place]:
+        """Yield every dataset of every run that has a manifest, run after run."""
+        return (found for found in survey_runs(self.store) if isinstance(found, Place))
+
+    def strays(self) -> Iterator[Problem]:
+        """Yield what is in ``runs/`` and ``data/`` and should not be, or leads nowhere."""
+        yield from (found for found in survey_runs(self.store) if isinstance(found, Problem))
+        judged = spread(self._judge_pointer, survey_pointers(self.store), AT_ONCE)
+        yield from (problem for problem in judged if problem is not None)
+
     def is_taken(self, place: str) -> bool:
         """Tell whether something is published there."""
         return self.store.head(f"{place}/{MANIFEST}") is not None
@@ -197,6 +211,18 @@ class StoreHoldings:
         if deep and (found := self.store.compute_digest(key)) != file.sha256:
             return Problem("changed", uri, f"sha256 {found}, not {file.sha256}")
         return None
+
+    def _judge_pointer(self, found: DatasetId | Problem) -> Problem | None:
+        if isinstance(found, Problem):
+            return found
+        uri = self.store.uri_of(pointer_key(found))
+        try:
+            run = self.pointed_run(found)
+        except ArchiveError as error:
+            return Problem("changed", uri, error.message)
+        if run is None or self.is_taken(place_of(run, found)):
+            return None
+        return Problem("missing", uri, f"leads to run {run}, which does not hold it")
 
     def pointed_run(self, dataset: DatasetId) -> str | None:
         """Return the run of the current version; None where nothing is published."""
