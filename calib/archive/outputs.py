@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from calib.archive import holdings, publish, survey, verification
+from calib.archive import holdings, publish, removal, survey, verification
 from calib.archive.layout import publication_folder
 from calib.archive.manifest import Manifest, read_manifest
 from calib.archive.publish import Publication
@@ -77,6 +77,10 @@ class Output(Protocol):
         """Yield what should not be there: :func:`calib.archive.survey.strays`."""
         ...
 
+    def remove(self, run: str, dataset: DatasetId) -> bool:
+        """Remove a version that is not current: :func:`calib.archive.removal.remove`."""
+        ...
+
 
 @dataclass(frozen=True)
 class FileOutput:
@@ -132,6 +136,10 @@ class FileOutput:
     def strays(self) -> Iterator[Problem]:
         """Yield what is in ``runs/`` and ``data/`` and should not be, or leads nowhere."""
         return survey.strays(self.folder)
+
+    def remove(self, run: str, dataset: DatasetId) -> bool:
+        """Remove a version that is not current; False where there was nothing."""
+        return removal.remove(self.folder, run, dataset)
 
 
 def open_output(uri: str) -> Output:
