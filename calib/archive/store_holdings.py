@@ -98,7 +98,12 @@ class StoreHoldings:
         return self.parse(self.manifest_bytes(run, dataset), place_of(run, dataset))
 
     def verify(
-        self, dataset: DatasetId, *, run: str | None = None, deep: bool = True
+        self,
+        dataset: DatasetId,
+        *,
+        run: str | None = None,
+        deep: bool = True,
+        manifest_sha256: str | None = None,
     ) -> list[Problem]:
         """Compare a publication with its manifest.
 
@@ -108,6 +113,8 @@ class StoreHoldings:
             What, and in which run; the current version where not given.
         deep
             Read every object and compare checksums; otherwise presence and size only.
+        manifest_sha256
+            Checksum of the manifest itself, as recorded elsewhere (the ledger).
 
         Returns
         -------
@@ -122,16 +129,27 @@ class StoreHoldings:
         run = run or self.pointed_run(dataset)
         if run is None or not self.is_taken(place_of(run, dataset)):
             raise ArchiveError("nothing is published", dataset=dataset.name, path=self.uri)
+        uri = self.store.uri_of(f"{place_of(run, dataset)}/{MANIFEST}")
         try:
-            manifest = self.manifest(run, dataset)
+            content = self.manifest_bytes(run, dataset)
+            manifest = self.parse(content, place_of(run, dataset))
         except ArchiveError as error:
-            key = f"{place_of(run, dataset)}/{MANIFEST}"
-            return [Problem("unreadable", self.store.uri_of(key), str(error))]
+            return [Problem("unreadable", uri, str(error))]
+        if manifest_sha256 not in {None, digest(content)}:
+            return [Problem("changed", uri, f"expected sha256 {manifest_sha256}")]
         return self._problems(manifest, deep=deep)
 
-    def publications(self) -> Iterator[Place]:
-        """Yield every dataset of every run that has a manifest, run after run."""
-        return (found for found in survey_runs(self.store) if isinstance(found, Place))
+    def holds(self, run: str, dataset: DatasetId) -> bool:
+        """Tell whether a run has a manifest of a dataset."""
+        return self.is_taken(place_of(run, dataset))
+
+    def uri_of(self, run: str, dataset: DatasetId) -> str:
+        """Return where a dataset is in a run, or would be."""
+        return self.store.uri_of(place_of(run, dataset))
+
+    def publications(self, run: str | None = None) -> Iterator[Place]:
+        """Yield every dataset of every run (or of one) that has a manifest, run after run."""
+        return (found for found in survey_runs(self.store, run) if isinstance(found, Place))
 
     def strays(self) -> Iterator[Problem]:
         """Yield what is in ``runs/`` and ``data/`` and should not be, or leads nowhere."""

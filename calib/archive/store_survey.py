@@ -22,15 +22,15 @@ _CLAIMS = ".claims"
 _DEPTH = 4
 
 
-def survey_runs(store: Store) -> Iterator[Place | Problem]:
-    """Yield all that lies below ``runs/``: publications, and what is none.
+def survey_runs(store: Store, only: str | None = None) -> Iterator[Place | Problem]:
+    """Yield all that lies below ``runs/``, or in one run: publications, and what is none.
 
     Raises
     ------
     HstflowError
         The store does not answer, or cannot be read.
     """
-    keys = (stored.key for stored in store.list_keys("runs/"))
+    keys = (stored.key for stored in store.list_keys(f"runs/{only}/" if only else "runs/"))
     for parts, those in groupby(keys, lambda key: tuple(key.split("/")[:_DEPTH])):
         yield from _survey_place(store, parts, those)
 

@@ -37,20 +37,22 @@ class Place(NamedTuple):
     uri: str
 
 
-def publications(output: Path) -> Iterator[Place]:
+def publications(output: Path, run: str | None = None) -> Iterator[Place]:
     """Yield every dataset of every run that has a manifest, run after run.
 
     Parameters
     ----------
     output
         Output folder; one that does not exist holds nothing.
+    run
+        Only this run.
 
     Raises
     ------
     ArchiveError
         A folder cannot be read.
     """
-    for found in survey_runs(output.absolute()):
+    for found in survey_runs(output.absolute(), run):
         if isinstance(found, Place):
             yield found
 
@@ -78,15 +80,15 @@ def strays(output: Path) -> Iterator[Problem]:
     yield from survey_pointers(output)
 
 
-def survey_runs(output: Path) -> Iterator[Place | Problem]:
-    """Yield all that lies below ``runs/``: publications, and what is none."""
+def survey_runs(output: Path, only: str | None = None) -> Iterator[Place | Problem]:
+    """Yield all that lies below ``runs/``, or in one run: publications, and what is none."""
     for run in _folders(output / "runs"):
         if isinstance(run, Problem):
             yield run
-        elif is_run_name(run.name):
-            yield from _survey_run(output, run)
-        else:
+        elif not is_run_name(run.name):
             yield orphan(str(run), NOT_A_RUN)
+        elif only in {None, run.name}:
+            yield from _survey_run(output, run)
 
 
 def survey_pointers(output: Path) -> Iterator[Problem]:

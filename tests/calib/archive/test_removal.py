@@ -81,9 +81,12 @@ def test_the_current_version_is_never_removed(make: Make, place: Output) -> None
 
 
 @pytest.mark.parametrize("run", ["../new", "", "Capital", ".staging", "a/b"])
-def test_odd_names_of_runs_are_refused(make: Make, place: Output, run: str) -> None:
+def test_odd_names_of_runs_are_refused(make: Make, output: Path, run: str) -> None:
     """No name leads out of the output."""
+    place = FileOutput(output)
     publish_two(place, make)
+    with pytest.raises(ConfigError):
+        StoreOutput(FileStore(output)).remove(run, DATASET)
     with pytest.raises(ConfigError):
         place.remove(run, DATASET)
     assert runs(place) == ["new", "old"]
