@@ -99,26 +99,53 @@ WHERE product.publication_id = :version
 ORDER BY product.name
 """
 
-_CHAINS = """
-SELECT chain.name AS name FROM chain_member
+# Runs in chains, publications in tags, datasets that somebody is at work on: with the reason.
+_CHAINED = """
+SELECT DISTINCT run.name AS held, chain.name AS holder FROM chain_member
   JOIN collection AS chain ON chain.id = chain_member.collection_id
   JOIN run ON run.id = chain_member.run_id
-WHERE run.name = :run ORDER BY chain.name
+ORDER BY holder
 """
 
-_TAGS = """
-SELECT DISTINCT collection.name AS name FROM tagged_product
+_TAGGED = """
+SELECT DISTINCT product.publication_id AS held, collection.name AS holder FROM tagged_product
   JOIN collection ON collection.id = tagged_product.collection_id
   JOIN product ON product.id = tagged_product.product_id
-WHERE product.publication_id = :id ORDER BY collection.name
+WHERE CAST(:dataset AS VARCHAR) IS NULL OR tagged_product.dataset = CAST(:dataset AS VARCHAR)
+ORDER BY holder
 """
 
 _AT_WORK = """
-SELECT campaign.name AS campaign, job.state AS state
+SELECT DISTINCT job.dataset AS held, campaign.name || ' (' || job.state || ')' AS holder
 FROM job JOIN campaign ON campaign.id = job.campaign_id
-WHERE job.dataset = :dataset AND job.state IN ('submitted', 'processing')
-ORDER BY job.id
+WHERE job.state IN ('submitted', 'processing')
+  AND (CAST(:dataset AS VARCHAR) IS NULL OR job.dataset = CAST(:dataset AS VARCHAR))
+ORDER BY holder
 """
+
+_SEVERAL = """
+SELECT dataset FROM publication WHERE removed_at IS NULL
+GROUP BY dataset HAVING COUNT(*) > 1 ORDER BY dataset
+"""
+
+
+@dataclass(frozen=True)
+class Holds:
+    """Why versions are not to be removed, in names.
+
+    Attributes
+    ----------
+    chains
+        Chains by run.
+    tags
+        Tags by number of the publication.
+    work
+        Jobs at work, or about to be, by dataset.
+    """
+
+    chains: dict[str, list[str]]
+    tags: dict[int, list[str]]
+    work: dict[str, list[str]]
 
 
 def list_outputs(rows: Rows) -> dict[str, list[str]]:
@@ -152,19 +179,19 @@ def uncovered(rows: Rows, version: Version, other: Version) -> list[str]:
     return [row["name"] for row in rows(_UNCOVERED, {"version": version.id, "other": other.id})]
 
 
-def chains_of(rows: Rows, run: str) -> list[str]:
-    """Return the chains that a run is in."""
-    return [row["name"] for row in rows(_CHAINS, {"run": run})]
+def find_holds(rows: Rows, dataset: str | None = None) -> Holds:
+    """Return what holds on to versions, of all datasets or of one."""
+    about = {"dataset": dataset}
+    return Holds(
+        _gathered(rows(_CHAINED, {})),
+        _gathered(rows(_TAGGED, about)),
+        _gathered(rows(_AT_WORK, about)),
+    )
 
 
-def tags_of(rows: Rows, version: Version) -> list[str]:
-    """Return the tags that hold a product of a version."""
-    return [row["name"] for row in rows(_TAGS, {"id": version.id})]
-
-
-def work_on(rows: Rows, dataset: str) -> list[str]:
-    """Return the jobs that are at work on a dataset, or about to be, in words."""
-    return [f"{row['campaign']} ({row['state']})" for row in rows(_AT_WORK, {"dataset": dataset})]
+def datasets_with_several(rows: Rows) -> list[str]:
+    """Return the datasets that have more than one version."""
+    return [row["dataset"] for row in rows(_SEVERAL, {})]
 
 
 def mark_removed(connection: Connection, versions: Iterable[Version]) -> None:
@@ -178,3 +205,10 @@ def mark_removed(connection: Connection, versions: Iterable[Version]) -> None:
     )
     if values:
         connection.execute(statement, values)
+
+
+def _gathered(found: list[dict[str, Any]]) -> dict[Any, list[str]]:
+    holders: dict[Any, list[str]] = {}
+    for row in found:
+        holders.setdefault(row["held"], []).append(row["holder"])
+    return holders
