@@ -41,3 +41,8 @@ def in_words(size: float) -> str:
             return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} {_UNITS[-1]}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 version, 2 versions."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -15,7 +15,7 @@ from rich.table import Table
 from calib.errors import ARCHIVE, DONE
 from calib.ledger.location import ledger_url
 from calib.ledger.reading import open_reader
-from deployments.cli.archive.keeping import counted, in_words
+from deployments.cli.archive.keeping import counted, in_words, plural
 from deployments.cli.console import err, expand_names, out, print_json
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _show_plan(plan: PrunePlan) -> None:
         _say_more(len(plan.going))
     _show_staying([(each.version, each.why) for each in plan.staying], "stays")
     count = len(plan.going)
-    said = f"{count} versions, {in_words(plan.freed)} would go, {len(plan.staying)} stay"
+    said = f"{plural(count, 'version')}, {in_words(plan.freed)} would go, {len(plan.staying)} stay"
     out.print(f"{said}: --yes does it" if count else "nothing to do", soft_wrap=True)
 
 
@@ -118,7 +118,7 @@ def _show_done(plan: PrunePlan, done: Sequence[Pruned]) -> None:
     failed = [(each.version, each.why) for each in done if not each.is_gone]
     _show_staying(failed, "[red]could not go[/red]")
     gone = len(done) - len(failed)
-    said = f"{gone} versions removed, {in_words(_freed(done))} freed"
+    said = f"{plural(gone, 'version')} removed, {in_words(_freed(done))} freed"
     out.print(f"{said}; {len(plan.staying) + len(failed)} stay" if done else "nothing to do")
 
 

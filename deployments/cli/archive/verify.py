@@ -11,10 +11,12 @@ from cyclopts import Parameter, validators
 from rich.markup import escape
 from rich.table import Table
 
+from calib.archive.layout import check_run_name
 from calib.errors import ARCHIVE, DONE, ConfigError, HstflowError
+from calib.ids import parse_dataset
 from calib.ledger.location import ledger_url
 from calib.ledger.reading import open_reader
-from deployments.cli.archive.keeping import counted, in_words
+from deployments.cli.archive.keeping import counted, in_words, plural
 from deployments.cli.console import expand_names, out, print_json, split_arguments
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 # Publications at the same time: enough to hide the round trips of a bucket, and for deep
 # verification as many cores as a workstation spares.
 THREADS = 4
+ALL_WELL = "[green]all is well[/green]"
 
 
 def verify(
@@ -55,9 +58,11 @@ def verify(
         Write everything as JSON to stdout.
     """
     tokens, uris = split_arguments(arguments)
-    names = expand_names(tokens)
+    names = [parse_dataset(name).name for name in expand_names(tokens)]
     if len(uris) > 1:
         raise ConfigError("one output at a time", expected="[OUTPUT_URI]", found=" ".join(uris))
+    for name in run:
+        check_run_name(name)
     report = _Report()
     with open_reader(ledger_url(os.environ)) as rows:
         for uri in uris or _all_outputs(rows):
@@ -93,7 +98,7 @@ def _checked(
         total = expected_number(rows, output) if rows and is_all else None
         yield from counted(verify_repository(output, rows, **options), "publications", total)
     except HstflowError as error:
-        if is_named or isinstance(error, ConfigError):
+        if is_named:
             raise
         yield Checked(None, None, uri, 0, (Problem("unreadable", uri, str(error)),))
 
@@ -121,7 +126,7 @@ class _Report:
 
     def refuse_nothing(self, names: Sequence[str], runs: Sequence[str]) -> None:
         """Raise where nothing was there to verify: a typing mistake is not "all is well"."""
-        for name in sorted({name.lower() for name in names} - self.datasets):
+        for name in sorted({*names} - self.datasets):
             missing = {"kind": "missing", "path": name, "message": "published nowhere"}
             about = {"output": None, "run": None, "dataset": name}
             self.problems.append({**missing, **about})
@@ -152,9 +157,11 @@ class _Report:
             table.columns[-1].overflow = "fold"
             out.print(table)
         number = len(self.problems)
-        verdict = f"[red]{number} problems[/red]" if number else "[green]all is well[/green]"
+        verdict = f"[red]{plural(number, 'problem')}[/red]" if number else ALL_WELL
         places = f"{len(self.outputs)} outputs" if len(self.outputs) > 1 else "".join(self.outputs)
-        said = f"{self.publications} publications, {in_words(self.size)} in {escape(places)}"
+        said = (
+            f"{plural(self.publications, 'publication')}, {in_words(self.size)} in {escape(places)}"
+        )
         out.print(f"{said}: {verdict}", soft_wrap=True)
 
     def _sorted(self) -> list[dict[str, Any]]:
