@@ -97,11 +97,14 @@ class ReplaceFlags(WorkFlags):
     ----------
     all
         Every dataset that the chain holds now.
+    prune
+        Then remove the products of the run that left the chain, but never the only copy.
     """
 
     own_run: ClassVar[bool] = True
 
     all: Annotated[bool, Parameter(negative=())] = False
+    prune: Annotated[bool, Parameter(negative=())] = False
 
 
 def process(

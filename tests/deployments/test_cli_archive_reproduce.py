@@ -174,6 +174,29 @@ def test_replace_publishes_in_the_new_run(
     assert f"old stays behind it, as it alone holds {two}" in said
 
 
+def test_replace_and_prune(
+    process: Process, crds: Observatory, raws: Path, own_home: Path, call: Call, tmp_path: Path
+) -> None:
+    """--prune removes what the run that left held, and only if a run has left."""
+    one, two = crds.datasets[:2]
+    process(one, "--run", "old", "--chain", "best")
+    process(two, "--run", "old")
+    words = ["replace", "best", f"file:{raws}", "--context", crds.contexts[0], "--prune"]
+    old = tmp_path / "out" / "runs" / "old" / "acs"
+
+    code, said, _ = call(*words[:2], one, *words[2:], "--run", "half")
+    assert (code, "nothing is pruned" in said) == (0, True)
+    assert (old / one / "manifest.json").exists()
+
+    process(one, "--run", "old", "--chain", "best")
+    code, said, _ = call(*words[:2], "--all", *words[2:], "--run", "whole", "--json")
+    result = json.loads(said)
+    assert (code, result["left"]) == (0, "half")
+    assert (result["pruned"]["removed"], result["pruned"]["failed"]) == ([one], [])
+    assert not (tmp_path / "out" / "runs" / "half" / "acs" / one / "manifest.json").exists()
+    assert (old / one / "manifest.json").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.markup import escape
 
-from calib.errors import ConfigError
+from calib.errors import ARCHIVE, ConfigError
 from calib.records import Outcome
 from deployments.cli.console import (
     err,
@@ -37,8 +37,8 @@ def replace(
 
     The chain moves in one step, after every dataset has succeeded. If one fails the chain
     stays as it is and the new run is kept: the same command goes on there. A first run that
-    holds more datasets than the new one stays behind it, so the chain loses nothing. No
-    product is removed: `hstflow archive prune` does that.
+    holds more datasets than the new one stays behind it, so the chain loses nothing. Without
+    --prune no product is removed.
 
     Parameters
     ----------
@@ -58,11 +58,13 @@ def replace(
     run = plan_run(names, places, flags)
     outcomes = process_all(names, places, dataclasses.replace(flags, run=run))
     move = _move(chain, run, outcomes)
-    if flags.json:
-        print_json(_as_json(move, outcomes, chain, run))
-    elif move is not None:
+    if move is not None and not flags.json:
         out.print(escape(describe(move)), soft_wrap=True)
-    return first_code(outcomes)
+    pruned = _prune(move, quiet=flags.json) if flags.prune and move is not None else None
+    if flags.json:
+        print_json({**_as_json(move, outcomes, chain, run), "pruned": pruned})
+    failed = pruned is not None and bool(pruned["failed"])
+    return first_code(outcomes) or (ARCHIVE if failed else 0)
 
 
 def _read_arguments(
@@ -115,6 +117,34 @@ def _move(chain: str, run: str, outcomes: Sequence[Outcome]) -> Move | None:
         return None
     with open_ledger(load_settings().ledger) as ledger:
         return ledger.write(lambda connection: replace_front(connection, chain, run))
+
+
+def _prune(move: Move, *, quiet: bool) -> dict[str, list[str]]:
+    """Remove what the replaced run holds, if the new run or another covers it."""
+    from calib.ledger.ledger import open_ledger
+    from calib.repository.pruning import Selection, plan_prune, prune
+    from tasks.settings import load_settings
+
+    if move.left is None:
+        found: dict[str, list[str]] = {"removed": [], "stays": [], "failed": []}
+        why = "nothing is pruned: no run has left the chain"
+    else:
+        selection = Selection(runs=(move.left,))
+        with open_ledger(load_settings().ledger) as ledger:
+            plan = ledger.ask(lambda rows: plan_prune(rows, selection))
+            done = list(prune(plan, ledger))
+        found = {
+            "removed": [each.version.dataset for each in done if each.is_gone],
+            "stays": [f"{each.version.dataset}: {each.why}" for each in plan.staying],
+            "failed": [f"{each.version.dataset}: {each.why}" for each in done if not each.is_gone],
+        }
+        count = len(found["removed"])
+        why = f"{count} of {count + len(found['stays'] + found['failed'])} datasets pruned from"
+        why = f"{why} {move.left}"
+    if not quiet:
+        for line in (why, *found["stays"], *found["failed"]):
+            out.print(escape(line), soft_wrap=True)
+    return found
 
 
 def describe(move: Move) -> str:
