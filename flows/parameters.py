@@ -39,6 +39,9 @@ class ProcessOptions(BaseModel):
     )
     keep_scratch: bool = Field(default=False, description="keep the work folder afterwards")
     threads: int = Field(default=1, ge=1, description="threads per dataset")
+    own_run: bool = Field(
+        default=False, description="publish in this run although another one has the same result"
+    )
 
 
 def build_request(
@@ -80,6 +83,7 @@ def _options(options: ProcessOptions, settings: Settings) -> Options:
         messages=options.messages or settings.messages,
         keep_scratch=options.keep_scratch,
         threads=options.threads,
+        own_run=options.own_run,
     )
 
 

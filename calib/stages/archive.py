@@ -41,12 +41,14 @@ def published_before(job: Job, inputs: RawInputs, references: References) -> Arc
     """Return where the same result already lies, made current; None if it does not exist.
 
     The same result means an equal fingerprint: inputs, context, references, engine with its
-    numbers-version, and parameters.
+    numbers-version, and parameters. Where the job has to be in its own run, other runs do not
+    count.
     """
     output = output_of(job)
     if output is None:
         return None
-    found = output.find_published(job.id, job_fingerprint(job, inputs, references))
+    runs = [job.run] if job.options.own_run else None
+    found = output.find_published(job.id, job_fingerprint(job, inputs, references), runs=runs)
     if found is not None:
         output.make_current(job.id, found.run)
     return found
@@ -87,7 +89,7 @@ def archive(job: Job, made: Made, run: str) -> Archived:
         dataset=job.id,
         run=run,
         fingerprint=job_fingerprint(job, made.inputs, made.references),
-        files=_files(job, made),
+        files=files_of(job, made),
         provenance=_provenance(job, made),
     )
     return output.publish(publication)
@@ -153,7 +155,8 @@ def _parameters(job: Job) -> dict[str, Any]:
     }
 
 
-def _files(job: Job, made: Made) -> tuple[File, ...]:
+def files_of(job: Job, made: Made) -> tuple[File, ...]:
+    """Return the files to publish: products, raws with their references, previews, logs."""
     products = [File("product", Path(f.path), f.sha256) for f in made.products.files]
     made_names = {file.name for file in made.products.files}
     inputs = updated_inputs(job, made.inputs).files
@@ -174,7 +177,23 @@ def _provenance(job: Job, made: Made) -> dict[str, Any]:
         products=made.products,
         parameters=_parameters(job) | use_record(job, made.references),
         data_ids=_data_ids(job, made.inputs),
+        request=_request(job, made.references),
     )
+
+
+def _request(job: Job, references: References) -> dict[str, Any]:
+    """Return how to ask for the same again: `archive reproduce` does.
+
+    References of the CRDS cache are found by their names; others have their paths here.
+    """
+    uses = {use for exposure in references.exposures for use in exposure.references}
+    cache = job.profile.references
+    own = {use.path for use in uses if use.path and not Path(use.path).is_relative_to(cache)}
+    return {
+        "previews": job.options.previews,
+        "thumb": job.options.thumb,
+        "own_references": sorted(own),
+    }
 
 
 def _data_ids(job: Job, inputs: RawInputs) -> list[DataId]:

@@ -72,11 +72,12 @@ def _choose(job: Job, inputs: RawInputs, folder: Path) -> References:
         certified=certified_choice(job),
     )
     for file in inputs.exposures:
-        _write_headers(file, references, folder)
+        write_headers(file, references, folder)
     return references
 
 
-def _write_headers(file: InputFile, references: References, folder: Path) -> None:
+def write_headers(file: InputFile, references: References, folder: Path) -> None:
+    """Write a copy of an exposure that names its references into a folder."""
     exposure = references.of(file.name)
     if exposure is None:
         return

@@ -45,6 +45,8 @@ class Options:
         Keep the work folder of a published dataset.
     threads
         Threads per dataset. The products do not depend on it, so no key has it.
+    own_run
+        Publish in this run although another one has the same result.
     """
 
     engine: str = "auto"
@@ -57,6 +59,7 @@ class Options:
     messages: MessageStyle = "none"
     keep_scratch: bool = False
     threads: int = 1
+    own_run: bool = False
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,31 @@ COMMANDS: dict[str, tuple[str, Group, str]] = {
         "Show or define a chain: an ordered list of runs.",
     ),
     "tag": ("deployments.cli.archive.tag:tag", KEEP, "Show a tag, or put products into it."),
+    "reproduce": (
+        "deployments.cli.archive.reproduce:reproduce",
+        WORK,
+        "Make published products again from their provenance, and compare bit for bit.",
+    ),
+    "replace": (
+        "deployments.cli.archive.replace:replace",
+        WORK,
+        "Process datasets into a new run that takes a run's place in a chain.",
+    ),
+    "verify": (
+        "deployments.cli.archive.verify:verify",
+        KEEP,
+        "Compare files, manifests and the ledger; say what is missing or changed.",
+    ),
+    "prune": (
+        "deployments.cli.archive.prune:prune",
+        KEEP,
+        "Remove old versions, never the only copy; a dry run unless --yes.",
+    ),
+    "ack": (
+        "deployments.cli.archive.ack:ack",
+        KEEP,
+        "Write down that an archive has taken datasets, or could not.",
+    ),
 }
 
 app = App(name="archive", help="Find, trace, ingest, verify, remake and prune products.")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
+from archived import Home, publish_home
 
 from calib.simulate.observatory import Observatory
 from calib.stages.job import Job
@@ -28,3 +31,16 @@ def request_of(observatory: Observatory, tmp_path: Path) -> Request:
 def job(request_of: Request, observatory: Observatory) -> Job:
     """Return the first simulated dataset's job."""
     return plan_jobs(request_of, observatory.datasets[:1])[0]
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Return an archive with a quadrant of the WFC, an SBC frame and a pair of the HRC."""
+    return publish_home(tmp_path_factory.mktemp("published"))
+
+
+@pytest.fixture
+def home(published: Home, tmp_path: Path) -> Home:
+    """Return a copy of it that a test may spoil; the sources recorded are still the first."""
+    shutil.copytree(published.root, tmp_path / "home", symlinks=True)
+    return dataclasses.replace(published, root=tmp_path / "home")
