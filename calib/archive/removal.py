@@ -25,6 +25,7 @@ from calib.archive.layout import (
 from calib.archive.staging import staged, sweep
 from calib.archive.store_holdings import StoreHoldings, place_of
 from calib.archive.store_survey import claim_key
+from calib.archive.survey import STAGING
 from calib.errors import ArchiveError
 from calib.ids import DatasetId
 
@@ -61,7 +62,7 @@ def remove(output: Path, run: str, dataset: DatasetId) -> bool:
         if is_there:
             _take_out(output, run, dataset)
             log.info("%s removed from %s", dataset, run)
-        _drop_empty(run_folder(output, run), folder.parent)
+        _drop_empty(run_folder(output, run))
     return is_there
 
 
@@ -111,11 +112,20 @@ def _take_out(output: Path, run: str, dataset: DatasetId) -> None:
             _refuse_current(run, run, dataset, str(folder))
 
 
-def _drop_empty(run: Path, instrument: Path) -> None:
-    """Remove the folders of a run that holds nothing; whoever publishes makes them again."""
-    for folder in (instrument, run / ".staging", run):
-        with suppress(OSError):  # not empty, or gone
-            folder.rmdir()
+def _drop_empty(run: Path) -> None:
+    """Remove the folders of a run that holds nothing; whoever publishes makes them again.
+
+    The staging folder goes only after every folder of an instrument is found empty: whoever
+    else is removing from the run still has something in one of them, so nothing is taken away
+    from under them.
+    """
+    with suppress(OSError):  # not empty, not a folder, or gone
+        folders = [entry for entry in run.iterdir() if entry.name != STAGING]
+        if any(entry for folder in folders for entry in folder.iterdir()):
+            return
+        for folder in (*folders, run / STAGING, run):
+            with suppress(FileNotFoundError):  # another one is doing the same
+                folder.rmdir()
 
 
 def _remove_manifest(holdings: StoreHoldings, run: str, dataset: DatasetId, claim: Claim) -> None:

@@ -26,7 +26,7 @@ NOT_A_DATASET = "not a dataset of this instrument"
 NOT_OURS = "not made by the archive"
 LEFT = "left by a process that ended"
 _LINK = "a link, which is not followed"
-_STAGING = ".staging"
+STAGING = ".staging"
 
 
 class Place(NamedTuple):
@@ -124,7 +124,7 @@ def _survey_run(output: Path, run: Path) -> Iterator[Place | Problem]:
     for folder in _folders(run):
         if isinstance(folder, Problem):
             yield folder
-        elif folder.name == _STAGING:
+        elif folder.name == STAGING:
             found = (_staging_problem(path) for path in _children(folder))
             yield from (problem for problem in found if problem is not None)
         else:

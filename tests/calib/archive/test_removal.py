@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -222,6 +223,22 @@ def test_a_version_made_current_meanwhile_comes_back(
 
     assert runs(place) == ["new", "old"]
     assert place.verify(DATASET) == []
+
+
+def test_many_at_once(make: Make, output: Path) -> None:
+    """Threads that empty a run together never take its folders from under each other."""
+    place = FileOutput(output)
+    letters = "abcdefghijkl"
+    names = [parse_dataset(f"{first}8bt05n{letter}q") for letter in letters for first in "ji"]
+    for name in names:
+        place.publish(make(run="old", created="01", dataset=name))
+        place.publish(make(run="new", created="02", dataset=name))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda name: place.remove("old", name), names))
+
+    assert not (output / "runs" / "old").exists()
+    assert len([*place.publications()]) == len(names)
 
 
 def test_keys_beside_the_prefix_stay(make: Make, bucket: str) -> None:
