@@ -23,8 +23,6 @@ from calib.repository import deposit
 from calib.repository.deposit import put
 from calib.repository.retrieval import find_product, get
 
-pytest_plugins = ("databases",)
-
 DATASET = "j8bt05njq"
 FLT = f"{DATASET}_flt.fits"
 

@@ -22,8 +22,6 @@ from calib.ledger.registry import set_current
 from calib.records import Member
 from calib.repository.inputs import registered_inputs
 
-pytest_plugins = ("databases",)
-
 RUN = {"context": "c", "engine": "e", "engine_version": "1", "output": "file:/o"}
 EXPOSURE, OTHER, ASN = "j8bt06nyq", "j8bt06nzq", "j8bt06040"
 FAR = "j8zz99abq"  # a member that the registry knows by the table only

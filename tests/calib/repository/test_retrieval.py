@@ -21,8 +21,6 @@ from calib.ledger.registry import set_current
 from calib.repository.retrieval import copy_out, find_path, find_product, get, place_below
 from calib.stores import S3Store
 
-pytest_plugins = ("databases",)
-
 NAME, DATASET = "j8bt05njq_flt.fits", "j8bt05njq"
 RUN = {"context": "c", "engine": "e", "engine_version": "1", "output": "file:/o"}
 
