@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -31,6 +32,37 @@ def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
         column.justify = "right" if column.header in right else "left"
         column.overflow = "fold"
     return table
+
+
+def print_rows(
+    console: Console,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: tuple[str, ...] = (),
+) -> None:
+    """Print rows of plain text as a table.
+
+    Where they fit they are set here: rich takes more than half a millisecond for each row.
+    """
+    lines = [tuple(columns), *map(tuple, rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    if sum(widths) + 2 * len(widths) > console.width:
+        table = plain_table(*columns, right=right)
+        for line in lines[1:]:
+            table.add_row(*map(escape, line))
+        console.print(table)
+        return
+    sides = ["rjust" if name in right else "ljust" for name in columns]
+    texts = [
+        "  ".join(
+            getattr(text, side)(width + len(text) - cell_len(text))
+            for text, side, width in zip(line, sides, widths, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
+    console.out(texts[0], style="dim", highlight=False)
+    console.out("\n".join(texts[1:]), highlight=False)
 
 
 def size_text(size: float) -> str:
