@@ -296,6 +296,15 @@ def test_rows_are_whole_on_any_screen(width: int) -> None:
         assert lines[1:] == ["aaaaaaaaa   1  [b]", "c          10  \u661f"]
 
 
+@pytest.mark.parametrize(("width", "expected"), [(9, "a b c d"), (8, "a c d"), (3, "c d")])
+def test_narrow_screen_leaves_columns_out(width: int, expected: str) -> None:
+    """Columns that can be spared go one after the other, until the rest fits."""
+    console = Console(file=io.StringIO(), width=width + 1)
+    print_rows(console, "abcd", [("1", "2", "3", "4")], spare=("b", "a"))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines()[0].split() == expected.split()
+
+
 @pytest.mark.parametrize(
     ("size", "expected"),
     [

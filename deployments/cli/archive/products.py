@@ -118,7 +118,8 @@ def print_products(console: Console, found: Sequence[Product]) -> None:
         )
         for each in found
     )
-    print_rows(console, columns, rows, right=("size",))
+    spare = ("dataset", "target", "began (UTC)", "detector")
+    print_rows(console, columns, rows, right=("size",), spare=spare)
 
 
 def _report(
