@@ -15,6 +15,7 @@ from calib.ledger.schema import data_id as data_ids
 from calib.ledger.schema import member as members
 from calib.ledger.schema import product as products
 from calib.ledger.schema import publication as publications
+from calib.ledger.schema import tagged_product as tagged_products
 from calib.ledger.schema import tombstone as tombstones
 from calib.ledger.upsert import upsert
 from calib.records import DataId, Member
@@ -200,9 +201,13 @@ def _insert_files(connection: Connection, found: Iterable[tuple[int, Published]]
     rows = [row for number, each in pairs for row in _file_rows(number, each.files)]
     if rows:
         connection.execute(insert(products), rows)
+    _insert_tombstones(connection, pairs)
+
+
+def _insert_tombstones(connection: Connection, found: Iterable[tuple[int, Published]]) -> None:
     gone = [
         {"publication_id": number, "name": name, "last_run": run}
-        for number, each in pairs
+        for number, each in found
         for name, run in each.tombstones
     ]
     if gone:
@@ -219,10 +224,8 @@ def _join(connection: Connection, known: Row[Any], each: Published, attempt_id: 
     """Add what is new to a publication that is known."""
     mine = publications.c.id == known.id
     if known.removed_at is not None:
-        connection.execute(delete(products).where(products.c.publication_id == known.id))
-        connection.execute(delete(tombstones).where(tombstones.c.publication_id == known.id))
         connection.execute(update(publications).where(mine).values(_row(each, attempt_id)))
-        _insert_files(connection, [(known.id, each)])
+        _replace_files(connection, known.id, each)
         return
     query = select(products.c.name, products.c.sha256).where(products.c.publication_id == known.id)
     there = {row.name: row.sha256 for row in connection.execute(query)}
@@ -230,6 +233,18 @@ def _join(connection: Connection, known: Row[Any], each: Published, attempt_id: 
     rows = list(_file_rows(known.id, [file for file in each.files if file.name not in there]))
     if rows:
         connection.execute(insert(products), rows)
+
+
+def _replace_files(connection: Connection, number: int, each: Published) -> None:
+    """Give a publication that was pruned its new files; tags keep those of the same name."""
+    upsert(connection, products, list(_file_rows(number, each.files)), ["publication_id", "name"])
+    names = [file.name for file in each.files]
+    lost = (products.c.publication_id == number) & products.c.name.not_in(names)
+    numbers = select(products.c.id).where(lost)
+    connection.execute(delete(tagged_products).where(tagged_products.c.product_id.in_(numbers)))
+    connection.execute(delete(products).where(lost))
+    connection.execute(delete(tombstones).where(tombstones.c.publication_id == number))
+    _insert_tombstones(connection, [(number, each)])
 
 
 def _refuse_changed(there: Mapping[str, str | None], each: Published) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from small_registry import ALONE, ASSOCIATION, BIAS, EXPOSURES, checksum, fill
 from sqlalchemy import text
 
 from calib.errors import COMMAND, INPUT
 from calib.ledger.ledger import open_ledger
-from deployments.cli.archive.tables import size_text
+from deployments.cli.archive.tables import print_rows, size_text
 from deployments.cli.main import run
 
 Capture = pytest.CaptureFixture[str]
@@ -278,6 +280,29 @@ sys.exit(", ".join(sorted(heavy & set(sys.modules))) or 0)
 """
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("width", [80, 20])
+def test_rows_are_whole_on_any_screen(width: int) -> None:
+    """Columns stand below each other where they fit; on a narrow screen cells are folded."""
+    console = Console(file=io.StringIO(), width=width)
+    rows = [("a" * 9, "1", "[b]"), ("c", "10", "\u661f")]
+    print_rows(console, ("name", "n", "target"), rows, right=("n",))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    words = [word for line in lines for word in line.split()]
+    assert {"1", "10", "[b]", "\u661f"} <= set(words)
+    if width == 80:
+        assert lines[1:] == ["aaaaaaaaa   1  [b]", "c          10  \u661f"]
+
+
+@pytest.mark.parametrize(("width", "expected"), [(9, "a b c d"), (8, "a c d"), (3, "c d")])
+def test_narrow_screen_leaves_columns_out(width: int, expected: str) -> None:
+    """Columns that can be spared go one after the other, until the rest fits."""
+    console = Console(file=io.StringIO(), width=width + 1)
+    print_rows(console, "abcd", [("1", "2", "3", "4")], spare=("b", "a"))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines()[0].split() == expected.split()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 from cyclopts import Parameter, validators
+from rich.console import Console
 from rich.markup import escape
 
 from calib.ledger.location import hide_credentials, ledger_url
@@ -18,8 +19,7 @@ from calib.ledger.reading import open_reader
 from deployments.cli.archive.selection import Selection
 from deployments.cli.archive.tables import (
     amounts_text,
-    cell,
-    plain_table,
+    print_rows,
     screen,
     size_text,
     tell_no_ledger,
@@ -101,21 +101,25 @@ def place_of(product: Product) -> str:
     return unquote(parts.path) if parts.scheme == "file" else product.uri
 
 
-def product_table(found: Sequence[Product]) -> Any:
-    """Return products as a table."""
+def print_products(console: Console, found: Sequence[Product]) -> None:
+    """Print products as a table, the current ones marked."""
     columns = ("", "file", "dataset", "detector", "filter", "began (UTC)", "target", "size", "run")
-    table = plain_table(*columns, right=("size",))
-    for each in found:
-        shown = (each.name, each.dataset, each.detector, each.filter)
-        table.add_row(
+    rows = (
+        (
             "*" if each.is_current else "",
-            *(cell(value) for value in shown),
+            each.name,
+            each.dataset,
+            each.detector or "",
+            each.filter or "",
             time_text(each.observed_at),
-            cell(each.target),
+            each.target or "",
             size_text(each.size),
-            cell(each.run),
+            each.run,
         )
-    return table
+        for each in found
+    )
+    spare = ("dataset", "target", "began (UTC)", "detector")
+    print_rows(console, columns, rows, right=("size",), spare=spare)
 
 
 def _report(
@@ -135,7 +139,7 @@ def _print(found: Sequence[Product], amounts: dict[str, Amount]) -> None:
         err.print("no such product")
         return
     console = screen()
-    console.print(product_table(found))
+    print_products(console, found)
     console.print(escape(amounts_text(amounts)), style="dim")
     total = sum(each.products for each in amounts.values())
     if total > len(found):

@@ -14,7 +14,7 @@ from calib.ledger.holdings import TAG, kind_of, tagged
 from calib.ledger.location import ledger_url
 from calib.ledger.products import ProductQuery, count_products, find_products
 from calib.ledger.reading import open_reader
-from deployments.cli.archive.products import product_table
+from deployments.cli.archive.products import print_products
 from deployments.cli.archive.selection import Selection
 from deployments.cli.archive.tables import amounts_text, count_text, screen, tell_no_ledger
 from deployments.cli.console import err, print_json
@@ -121,7 +121,7 @@ def _show(url: str, name: str, *, json: bool) -> None:
         print_json({"name": name, "products": [asdict(each) for each in found]})
     elif found:
         console = screen()
-        console.print(product_table(found))
+        print_products(console, found)
         console.print(escape(amounts_text(amounts)), style="dim")
     else:
         err.print(f"{escape(name)} holds nothing")

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, select
+from sqlalchemy import Table, select, update
 
 from calib.errors import ArchiveError, ConfigError
 from calib.ledger import schema
+from calib.ledger.collections import tag_products, tagged
 from calib.ledger.ledger import Attempt, Ledger
 from calib.ledger.publications import (
     Published,
@@ -104,6 +105,19 @@ def test_pruned_publication_comes_back(filled: Ledger) -> None:
     assert all_rows(filled, schema.publication)[0]["removed_at"] is None
     assert [row["name"] for row in all_rows(filled, schema.product)] == [CRJ.name]
     assert all_rows(filled, schema.tombstone) == []
+
+
+def test_tags_outlive_pruning(filled: Ledger) -> None:
+    """A dataset that was pruned and is there again keeps its tags, but for files it lost."""
+    record(filled, replace(PUBLISHED, files=(FLT, CRJ)))
+    filled.write(lambda c: tag_products(c, "paper", [1, 2]))
+    pruned = update(schema.publication).values(removed_at="2026")
+    filled.write(lambda c: c.execute(pruned))
+    record(filled, replace(PUBLISHED, files=(replace(FLT, sha256="c" * 64),)))
+    assert filled.ask(lambda rows: tagged(rows, "paper")) == [1]
+    (product,) = all_rows(filled, schema.product)
+    assert (product["id"], product["sha256"]) == (1, "c" * 64)
+    assert len(all_rows(filled, schema.tombstone)) == 1
 
 
 def test_unknown_run_is_refused(ledger: Ledger) -> None:
