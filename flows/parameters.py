@@ -36,6 +36,7 @@ class ProcessOptions(BaseModel):
     )
     keep_scratch: bool = Field(default=False, description="keep the work folder afterwards")
     threads: int = Field(default=1, ge=1, description="threads per dataset")
+    tar: bool | None = Field(None, description="lay products out as CALDP's tar too")
 
 
 def build_request(
@@ -76,6 +77,7 @@ def _options(options: ProcessOptions, settings: Settings) -> Options:
         messages=options.messages or settings.messages,
         keep_scratch=options.keep_scratch,
         threads=options.threads,
+        tar=settings.tar if options.tar is None else options.tar,
     )
 
 

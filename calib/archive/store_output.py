@@ -22,7 +22,7 @@ from pathlib import PurePosixPath
 
 from calib.archive.claim import Claim, claimed
 from calib.archive.layout import MANIFEST
-from calib.archive.manifest import FileEntry, Manifest, digest, plain_json
+from calib.archive.manifest import FileEntry, Manifest, Tombstone, digest, plain_json
 from calib.archive.publish import File, Publication, named_files, refuse_rival, write_manifest
 from calib.archive.store_holdings import (
     AT_ONCE,
@@ -31,6 +31,7 @@ from calib.archive.store_holdings import (
     pointer_bytes,
     pointer_key,
 )
+from calib.archive.tombstones import epitaphs, tombstones_of
 from calib.errors import ArchiveError, HstflowError
 from calib.ids import DatasetId
 from calib.records import Archived
@@ -65,10 +66,11 @@ class StoreOutput(StoreHoldings):
             self.store, claim_key, dataset.name, is_needless=lambda: self.is_taken(place)
         ) as claim:
             if claim is not None and not self.is_taken(place):
-                content = self._upload(publication, sources, claim)
+                content, graves = self._upload(publication, sources, claim)
                 self._point(dataset, run)
                 log.info("%s published in %s: %d files", dataset, run, len(sources))
-                return Archived(run, self.store.uri_of(place), digest(content))
+                uri = self.store.uri_of(place)
+                return Archived(run, uri, digest(content), notes=epitaphs(graves))
         return self._join_twin(publication)
 
     def make_current(self, dataset: DatasetId, run: str) -> None:
@@ -83,8 +85,11 @@ class StoreOutput(StoreHoldings):
         if self.pointed_run(dataset) != run:
             self._point(dataset, run)
 
-    def _upload(self, publication: Publication, sources: Mapping[str, File], claim: Claim) -> bytes:
-        """Put files, then the manifest; return its bytes. What fails leaves no file."""
+    def _upload(
+        self, publication: Publication, sources: Mapping[str, File], claim: Claim
+    ) -> tuple[bytes, tuple[Tombstone, ...]]:
+        """Put files, then the manifest; return what it says. What fails leaves no file."""
+        dataset = publication.dataset
         place = place_of(publication.run, publication.dataset)
         is_whole = False
         try:
@@ -94,17 +99,18 @@ class StoreOutput(StoreHoldings):
                     lambda item: self._put(f"{place}/{item[0]}", item, claim), sources.items()
                 )
                 entries = tuple(files)
-            content = write_manifest(publication, entries, PurePosixPath(place))
+            graves = tombstones_of(lambda: self.current_manifest(dataset), dataset.name, entries)
+            content = write_manifest(publication, entries, PurePosixPath(place), graves)
             claim.check()
             is_whole = True  # from here on the manifest may lie there, whatever the answer
             self._put_manifest(place, content)
         except ArchiveError as error:
-            error.dataset = error.dataset or publication.dataset.name
+            error.dataset = error.dataset or dataset.name
             raise
         finally:
             if not is_whole:
                 self._clear_quietly(place, claim)
-        return content
+        return content, graves
 
     def _put(self, key: str, named: tuple[str, File], claim: Claim) -> FileEntry:
         name, file = named

@@ -13,6 +13,7 @@ from calib.archive.fingerprint import fingerprint
 from calib.archive.outputs import Output, open_output
 from calib.archive.provenance import provenance_record
 from calib.archive.publish import File, Publication
+from calib.archive.tar_output import publish_tar
 from calib.errors import ConfigError
 from calib.fitsfile import primary_header
 from calib.fitsfile.identity import data_id_of, shared_data_id
@@ -129,6 +130,20 @@ def register_found(job: Job, attempt: Attempt, archived: Archived) -> None:
     with suppress(ConfigError):  # the run is known, with the settings that it was made with
         register_run(job, archived.run)
     register_products(job, attempt, archived)
+
+
+def lay_out_tar(job: Job) -> None:
+    """Write CALDP's tar of what is current, where it was asked for and is not there.
+
+    Raises
+    ------
+    ArchiveError
+        It cannot be written. The dataset is published all the same, and the next run of the
+        same job tries again.
+    """
+    output = output_of(job)
+    if output is not None and job.options.tar:
+        publish_tar(output, job.id, job.folder)
 
 
 def job_fingerprint(job: Job, inputs: RawInputs, references: References) -> str:

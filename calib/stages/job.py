@@ -38,6 +38,8 @@ class Options:
         Keep the work folder of a published dataset.
     threads
         Threads per dataset. The products do not depend on it, so no key has it.
+    tar
+        Lay what is current out as CALDP's tar too: ``OUTPUT/outputs/ID/ID.tar.gz``.
     """
 
     engine: str = "auto"
@@ -48,6 +50,7 @@ class Options:
     messages: MessageStyle = "none"
     keep_scratch: bool = False
     threads: int = 1
+    tar: bool = False
 
 
 @dataclass(frozen=True)
