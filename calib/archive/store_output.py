@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from calib.archive.claim import Claim, claimed
+from calib.archive.claim import Claim, claimed, clear_abandoned
 from calib.archive.layout import MANIFEST
 from calib.archive.manifest import FileEntry, Manifest, Tombstone, digest, plain_json
 from calib.archive.publish import File, Publication, named_files, refuse_rival, write_manifest
@@ -71,6 +71,7 @@ class StoreOutput(StoreHoldings):
                 log.info("%s published in %s: %d files", dataset, run, len(sources))
                 uri = self.store.uri_of(place)
                 return Archived(run, uri, digest(content), notes=epitaphs(graves))
+        clear_abandoned(self.store, claim_key)
         return self._join_twin(publication)
 
     def make_current(self, dataset: DatasetId, run: str) -> None:
