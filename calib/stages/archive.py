@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -25,6 +26,8 @@ from calib.stages.calibrate import engine_of, reference_checksums
 from calib.stages.job import Job
 from calib.stages.joblog import LOG_NAME
 from calib.stages.recording import ledger_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,35 @@ def register_products(job: Job, attempt: Attempt, archived: Archived) -> None:
     found = registration_of(manifest, archived.uri, archived.manifest_sha256)
     ledger = ledger_of(job.ledger)
     ledger.record_publication(attempt, found.published, found.data_ids, found.members)
-    ledger.set_current(job.id, archived.run)
+    _follow_pointer(job, output, archived.run)
+
+
+def _follow_pointer(job: Job, output: Output, run: str) -> None:
+    """Enter what is current in the archive, which need not be what was published just now.
+
+    Others may publish the same dataset meanwhile. Each looks at the pointer again after its
+    entry, so the last of them leaves the two in agreement.
+    """
+    entered, shown = None, _shown_run(job, output) or run
+    while shown != entered:
+        entered = _enter_current(job, shown, run)
+        shown = _shown_run(job, output) or entered
+
+
+def _shown_run(job: Job, output: Output) -> str | None:
+    current = output.current_manifest(job.id)
+    return None if current is None else current.run
+
+
+def _enter_current(job: Job, shown: str, published: str) -> str:
+    """Enter a run as the current one; return what the pointer said."""
+    ledger = ledger_of(job.ledger)
+    try:
+        ledger.set_current(job.id, shown)
+    except ConfigError:
+        log.warning("%s: this ledger does not know the current run, %s", job.id, shown)
+        ledger.set_current(job.id, published)
+    return shown
 
 
 def register_found(job: Job, attempt: Attempt, archived: Archived) -> None:
