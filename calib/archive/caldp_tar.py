@@ -23,7 +23,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
-from calib.archive.disk import CHUNK
+from calib.archive.disk import CHUNK, size_of
 from calib.archive.manifest import FileEntry, Manifest
 from calib.errors import ArchiveError
 
@@ -78,9 +78,10 @@ def write_tar(manifest: Manifest, local: Local, target: Path) -> None:
     with target.open("xb") as raw:
         with _packed(raw) as tar:
             for name, file in tar_members(manifest).items():
-                with local(file) as path, path.open("rb") as stream:
-                    _refuse_other_size(file, path, os.fstat(stream.fileno()).st_size)
-                    tar.addfile(_header(name, file.size), stream)
+                with local(file) as path:
+                    _refuse_other_size(file, path, size_of(path))  # also what is no file
+                    with path.open("rb") as stream:
+                        tar.addfile(_header(name, file.size), stream)
         raw.flush()
         os.fsync(raw.fileno())
     check_tar(target, manifest)

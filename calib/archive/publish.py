@@ -147,10 +147,12 @@ def make_current(output: Path, dataset: DatasetId, run: str) -> None:
     Raises
     ------
     ArchiveError
-        The run does not hold the dataset, or holds it damaged; or the link cannot be made.
+        The run does not hold the dataset, holds it damaged, or is a link to somewhere else;
+        or the pointer cannot be made.
     """
     output = output.absolute()
     folder = publication_folder(output, run, dataset)
+    refuse_detour(output, folder)
     manifest = read_manifest(folder)
     refuse_damage(folder, manifest)
     with disk.archive_errors(folder, dataset=str(dataset)):

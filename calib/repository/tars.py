@@ -69,5 +69,6 @@ def output_of(uri: str, run: str, dataset: DatasetId) -> str | None:
     if not uri.endswith(end):
         return None
     output = uri.removesuffix(end)
-    # Paths are recorded as URIs, in which a blank is %20; keys of buckets are as they are.
-    return f"file:{unquote(output.removeprefix('file://'))}" if uri.startswith("file:") else output
+    # As URIs of three slashes paths are quoted (a blank is %20); keys of buckets never are.
+    is_quoted = output.startswith("file://")
+    return f"file:{unquote(output.removeprefix('file://'))}" if is_quoted else output
