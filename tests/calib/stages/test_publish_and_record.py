@@ -14,6 +14,7 @@ from typing import Any
 
 import databases
 import pytest
+from breakable import PowerCut
 
 from calib.archive import pointer, publish
 from calib.archive.outputs import open_output
@@ -28,10 +29,6 @@ from calib.stages.recording import ledger_of
 from calib.stages.sequence import process_dataset
 
 template, url = databases.template, databases.url
-
-
-class PowerCut(BaseException):
-    """Nothing runs after this, no handler and no cleaning."""
 
 
 # The steps from the first entry of the run to the end of the job: renames of the archive, and
