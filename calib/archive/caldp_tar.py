@@ -31,7 +31,7 @@ from calib.errors import ArchiveError
 # versions of GNU tar warn of an "implausibly old time stamp" for 0.
 _TIME = 315532800
 
-# zlib's own default: level 9 takes twice the time for 1 % less of an exposure.
+# zlib's own default: level 9 makes a noisy frame 0.2 % smaller, and takes a sixth more time.
 _LEVEL = 6
 
 _MODE = 0o644
