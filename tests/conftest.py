@@ -91,6 +91,7 @@ def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
         if name.startswith(("CRDS_", "XDG_", "CALDP_")) or name in {
             "HSTFLOW_PROFILE",
             "HSTFLOW_ENGINE",
+            "HSTFLOW_CALIBRATIONS",
             "HSTFLOW_REFERENCE_MEMORY",
             "HSTFLOW_TAR",
             "HSTFLOW_DOWNLOADS",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,29 @@ from calib.references.profile import CrdsProfile
 logger = logging.getLogger(__name__)
 
 Required = Callable[[Mapping[str, Any]], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class OwnReference:
+    """A reference of the user's own, for one exposure.
+
+    Attributes
+    ----------
+    path
+        The file.
+    sha1
+        What its checksum must be (hexadecimal).
+    source
+        Where the choice comes from, for messages.
+    """
+
+    path: Path
+    sha1: str
+    source: str
+
+
+# Which references of the user's own are for an exposure, by keyword.
+Certified = Callable[[ExposureHeaders], Mapping[str, OwnReference]]
 
 
 @dataclass(frozen=True)
@@ -56,6 +79,7 @@ class _Answer:
     required: tuple[str, ...]
     names: Mapping[str, str]
     matching: dict[str, str]
+    own: Mapping[str, OwnReference]
 
 
 @dataclass(frozen=True)
@@ -76,6 +100,7 @@ def best_references(
     profile: CrdsProfile,
     required: Required,
     custom: Mapping[str, Path] | None = None,
+    certified: Certified | None = None,
     download: bool = True,
 ) -> References:
     """Choose the references of exposures.
@@ -94,6 +119,9 @@ def best_references(
         switches open.
     custom
         Paths of files to use whatever the rules say, by keyword.
+    certified
+        Returns the files that one exposure gets instead of those of the rules; `custom` wins
+        over them. Types that neither the rules, calibration nor the header know are left out.
     download
         Whether to fetch chosen files that are not in the cache, where the profile has a
         server and may write. False is for asking what the answer is.
@@ -108,8 +136,8 @@ def best_references(
     Raises
     ------
     MissingReference
-        A required type has no match, or its file is listed as bad. The message has every
-        problem of every file.
+        A required type has no match, its file is listed as bad, or a certified file is gone
+        or changed. The message has every problem of every file.
     ReferenceUnavailable
         The only problem is that required files are not in the cache.
     ConfigError
@@ -123,6 +151,8 @@ def best_references(
     exposures = [read_headers(path) for path in files]
     with library.session(profile) as messages:
         answers = [_answer(exposure, context, profile, required) for exposure in exposures]
+        if certified is not None:
+            answers = [replace(each, own=_known_types(each, certified)) for each in answers]
         _check_keywords(custom, answers)
         if download and not (profile.offline or profile.readonly):
             _download(answers, context, profile)
@@ -183,7 +213,14 @@ def _answer(
         tuple(key.upper() for key in required(exposure.header)),
         {kind.upper(): str(name) for kind, name in sorted(names.items())},
         {key: str(value) for key, value in sorted(matching.items())},
+        own={},
     )
+
+
+def _known_types(answer: _Answer, certified: Certified) -> Mapping[str, OwnReference]:
+    """Leave out types that mean nothing here: certified for any detector, used by another."""
+    known = {*answer.names, *answer.required, *answer.exposure.header}
+    return {key: own for key, own in certified(answer.exposure).items() if key in known}
 
 
 def _download(answers: Sequence[_Answer], context: str, profile: CrdsProfile) -> None:
@@ -193,6 +230,7 @@ def _download(answers: Sequence[_Answer], context: str, profile: CrdsProfile) ->
             keyword.lower(): name
             for keyword, name in answer.names.items()
             if not name.startswith(NOT_FOUND)
+            and keyword not in answer.own
             and locate_reference(profile, instrument, name) is None
         }
         if absent:
@@ -233,7 +271,7 @@ def _source(context: str, profile: CrdsProfile, custom: Mapping[str, Path]) -> _
 
 def _look_up(answer: _Answer, source: _Source) -> tuple[ExposureReferences, list[Problem]]:
     uses, problems = [], []
-    for keyword in dict.fromkeys((*answer.names, *answer.required, *source.custom)):
+    for keyword in dict.fromkeys((*answer.names, *answer.required, *answer.own, *source.custom)):
         use, problem = _use(answer, keyword, source)
         uses += [use] if use else []
         problems += [problem] if problem else []
@@ -247,6 +285,8 @@ def _use(
     required = keyword in answer.required
     if keyword in source.custom:
         return use_of(keyword, source.custom[keyword], required=required), None
+    if keyword in answer.own:
+        return _own_use(answer, keyword)
     text = answer.names.get(keyword)
     if text is None or text.startswith(NOT_FOUND):
         return _no_file(answer, keyword, text, source.context)
@@ -260,6 +300,33 @@ def _use(
         level = logging.DEBUG if problem.awaited else logging.WARNING
         logger.log(level, "%s %s: %s", problem.file, problem.keyword, problem.text)
     return use, problem if required else None
+
+
+def _own_use(answer: _Answer, keyword: str) -> tuple[ReferenceUse, Problem | None]:
+    """Use a certified file if it is there and is what was certified."""
+    own, file = answer.own[keyword], answer.exposure.path.name
+    required = keyword in answer.required
+    trouble = _trouble_with(own)
+    if trouble is None:
+        logger.info("%s %s: %s, %s", file, keyword, own.path.name, own.source)
+        return use_of(keyword, own.path, required=required), None
+    if not required:
+        logger.warning("%s %s: %s", file, keyword, trouble)
+    use = ReferenceUse(keyword, own.path.name, required=required)
+    return use, Problem(file, keyword, trouble) if required else None
+
+
+def _trouble_with(own: OwnReference) -> str | None:
+    """Say why a certified file cannot be used; None: it can."""
+    if not own.path.is_file():
+        return f"{own.path}, {own.source}, is not there"
+    found = sha1_of(own.path)
+    if found != own.sha1:
+        return (
+            f"{own.path}, {own.source}, was changed since: sha1 {own.sha1} was certified, "
+            f"{found} is there"
+        )
+    return None
 
 
 def _no_file(

@@ -23,6 +23,7 @@ from calib.records import Archived, DataId, Previews, Products, RawInputs, Refer
 from calib.repository.registration import registration_of
 from calib.stages.bestrefs import updated_inputs
 from calib.stages.calibrate import engine_of, reference_checksums
+from calib.stages.calibrations import collection_record, use_record
 from calib.stages.job import Job
 from calib.stages.joblog import LOG_NAME
 from calib.stages.recording import ledger_of
@@ -111,7 +112,7 @@ def register_run(job: Job, run: str) -> None:
         context=job.context,
         engine=job.options.engine,
         engine_version=version("hstflow"),
-        parameters=_parameters(job),
+        parameters=_parameters(job) | collection_record(job.options),
         output=job.output,
     )
 
@@ -187,7 +188,7 @@ def job_fingerprint(job: Job, inputs: RawInputs, references: References) -> str:
         references=reference_checksums(references),
         engine=engine.name,
         numbers_version=engine.numbers_version,
-        parameters=_parameters(job),
+        parameters=_parameters(job) | use_record(job, references),
     )
 
 
@@ -217,7 +218,7 @@ def _provenance(job: Job, made: Made) -> dict[str, Any]:
         inputs=made.inputs,
         references=made.references,
         products=made.products,
-        parameters=_parameters(job),
+        parameters=_parameters(job) | use_record(job, made.references),
         data_ids=_data_ids(job, made.inputs),
     )
 

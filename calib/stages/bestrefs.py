@@ -13,6 +13,7 @@ from calib.fitsfile import primary_header
 from calib.records import InputFile, RawInputs, References
 from calib.references.bestrefs import best_references
 from calib.references.headers import update_headers
+from calib.stages.calibrations import certified_choice, collection_record, still_as_certified
 from calib.stages.job import Job, key_of
 from calib.stages.workfolder import Finished, StageFolder
 
@@ -26,16 +27,20 @@ def bestrefs(job: Job, inputs: RawInputs) -> Finished[References]:
         As :func:`calib.references.bestrefs.best_references`.
     """
     place = StageFolder(job.folder / "bestrefs", References, bestrefs_key(job, inputs))
-    return place.run(lambda folder: _choose(job, inputs, folder), still_valid=_references_there)
+    return place.run(
+        lambda folder: _choose(job, inputs, folder),
+        still_valid=lambda found: _still_there(job, found),
+    )
 
 
 def bestrefs_key(job: Job, inputs: RawInputs) -> str:
-    """Return what decides the answer: inputs, context, custom references, what is opened."""
+    """Return what decides the answer: inputs, context, references of one's own, what is opened."""
     return key_of(
         "bestrefs",
         sorted(file.sha256 for file in inputs.files),
         job.context,
         job.options.references,
+        collection_record(job.options),
         job.options.engine,
         dataclasses.asdict(job.options.overrides),
         dataclasses.asdict(job.profile),
@@ -64,6 +69,7 @@ def _choose(job: Job, inputs: RawInputs, folder: Path) -> References:
         profile=job.profile,
         required=required,
         custom={keyword: Path(path) for keyword, path in job.options.references.items()},
+        certified=certified_choice(job),
     )
     for file in inputs.exposures:
         _write_headers(file, references, folder)
@@ -78,10 +84,11 @@ def _write_headers(file: InputFile, references: References, folder: Path) -> Non
     update_headers(copy, exposure, references.context)
 
 
-def _references_there(references: References) -> bool:
-    """Look again: a file that was in the cache may have left it since."""
+def _still_there(job: Job, references: References) -> bool:
+    """Look again: a file may have left the cache since, or a certified one have changed."""
     uses = [use for exposure in references.exposures for use in exposure.references]
-    return all(Path(use.path).is_file() for use in uses if use.path)
+    there = all(Path(use.path).is_file() for use in uses if use.path)
+    return there and still_as_certified(job, references)
 
 
 def headers_of(inputs: RawInputs) -> list[Mapping[str, Any]]:

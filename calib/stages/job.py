@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from calib.ids import DatasetId, parse_dataset
+from calib.ledger.calibrations import Certification
 from calib.references.profile import CrdsProfile
 from calib.switches import Overrides
 
@@ -28,6 +29,12 @@ class Options:
         Switches and step parameters set by the user.
     references
         Reference files set by the user, path by keyword.
+    calibrations
+        Calibration collection whose references are used for the exposures that they are
+        valid for; None: CRDS alone.
+    certifications
+        What is in that collection, read when the job was planned: what becomes of the
+        collection later changes no job. None: not read yet.
     previews
         ``normal`` (a failure is a warning), ``required`` (it is error 28) or ``none``.
     thumb
@@ -45,6 +52,8 @@ class Options:
     engine: str = "auto"
     overrides: Overrides = field(default_factory=Overrides)
     references: dict[str, str] = field(default_factory=dict)
+    calibrations: str | None = None
+    certifications: tuple[Certification, ...] | None = None
     previews: PreviewPolicy = "normal"
     thumb: int = 128
     messages: MessageStyle = "none"

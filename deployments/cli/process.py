@@ -42,6 +42,10 @@ class ProcessFlags:
         KEYWORD=VALUE (DARKCORR=OMIT) or step.parameter=VALUE; may be repeated.
     reference
         KEYWORD=PATH, a reference file of your own (BIASFILE=my_bia.fits); may be repeated.
+    calibrations
+        Calibration collection (`hstflow archive certify`): each exposure gets the references
+        that are valid at its date; --reference wins over it. none: no collection, whatever
+        HSTFLOW_CALIBRATIONS says.
     previews
         normal: a preview that fails is a warning; required: it is error 28; none: no previews.
     messages
@@ -65,6 +69,7 @@ class ProcessFlags:
     engine: str | None = None
     set: Annotated[list[str] | None, Parameter(negative=())] = None
     reference: Annotated[list[str] | None, Parameter(negative=())] = None
+    calibrations: str | None = None
     previews: Literal["normal", "required", "none"] | None = None
     messages: Literal["none", "flat", "folders"] | None = None
     keep_scratch: Annotated[bool, Parameter(negative=())] = False
@@ -148,6 +153,7 @@ def _options(flags: ProcessFlags) -> Any:
         engine=flags.engine,
         set=flags.set or [],
         reference=flags.reference or [],
+        calibrations=flags.calibrations,
         messages=flags.messages,
         previews=flags.previews,
         keep_scratch=flags.keep_scratch,

@@ -11,6 +11,21 @@ KEEP = Group("Keep", sort_key=3)
 
 # Command -> (where it is, group, one line of help). The modules are imported on use.
 COMMANDS: dict[str, tuple[str, Group, str]] = {
+    "calibrations": (
+        "deployments.cli.archive.calibrations:calibrations",
+        LOOK,
+        "List references of your own, with the dates for which they are valid.",
+    ),
+    "certify": (
+        "deployments.cli.archive.certify:certify",
+        WORK,
+        "Enter a reference of your own in a calibration collection, with dates.",
+    ),
+    "decertify": (
+        "deployments.cli.archive.certify:decertify",
+        WORK,
+        "Make references of a collection invalid for a range of dates.",
+    ),
     "tar": (
         "deployments.cli.archive.tar:tar",
         WORK,

@@ -77,6 +77,7 @@ def test_an_occupied_folder_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.slow
 def test_certified_by_crds(others: Observatory) -> None:
     """`crds certify` finds the known fault only: it lists no APERTURE for biases before SM4.
 
