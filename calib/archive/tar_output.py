@@ -157,12 +157,9 @@ def save_tar(output: Output, dataset: DatasetId, folder: Path, *, run: str | Non
 
 def _is_done(shelf: _Shelf, key: str, manifest: Manifest) -> bool:
     record = _read_record(shelf.read(_record_key(key)) or b"")
-    shown = record and (record.run, record.published)
-    return (
-        record is not None
-        and shown == (manifest.run, manifest.created)
-        and shelf.digest(key) == record.sha256
-    )
+    if record is None or (record.run, record.published) != (manifest.run, manifest.created):
+        return False
+    return shelf.digest(key) == record.sha256
 
 
 def _record_key(key: str) -> str:
