@@ -211,12 +211,25 @@ class Previews:
 
 @dataclass(frozen=True)
 class Archived:
-    """Where a dataset was published."""
+    """Where a dataset was published.
+
+    Attributes
+    ----------
+    run, uri
+        The run, and the folder of the dataset in it.
+    manifest_sha256
+        Checksum of the manifest's bytes.
+    already_there
+        Whether the same result was published before.
+    notes
+        What a person should know: products that are not made any more.
+    """
 
     run: str
     uri: str
     manifest_sha256: str
     already_there: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class ProcessOptions(BaseModel):
     own_run: bool = Field(
         default=False, description="publish in this run although another one has the same result"
     )
+    tar: bool | None = Field(None, description="lay products out as CALDP's tar too")
 
 
 def build_request(
@@ -84,6 +85,7 @@ def _options(options: ProcessOptions, settings: Settings) -> Options:
         keep_scratch=options.keep_scratch,
         threads=options.threads,
         own_run=options.own_run,
+        tar=settings.tar if options.tar is None else options.tar,
     )
 
 

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     messages: Literal["none", "flat", "folders"] = Field(
         default="none", description="message files to write beside the products"
     )
+    tar: bool = Field(
+        default=False, description="lay products out as CALDP's OUTPUT/outputs/ID/ID.tar.gz too"
+    )
     reference_memory: ByteSize | None = Field(
         default=None,
         description="bytes of references that a process keeps decoded, such as 2GiB; 0: none",

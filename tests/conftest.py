@@ -93,6 +93,7 @@ def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
             "HSTFLOW_ENGINE",
             "HSTFLOW_CALIBRATIONS",
             "HSTFLOW_REFERENCE_MEMORY",
+            "HSTFLOW_TAR",
             "HSTFLOW_DOWNLOADS",
             "HSTFLOW_DOWNLOADS_LIMIT",
             "HSTFLOW_FETCH_SPT",

@@ -51,6 +51,7 @@ def registration_of(manifest: Manifest, uri: str, manifest_sha256: str) -> Regis
         published_at=manifest.created,
         fingerprint=manifest.fingerprint,
         manifest_sha256=manifest_sha256,
+        tombstones=tuple((each.name, each.last_run) for each in manifest.tombstones),
     )
     provenance = manifest.provenance
     return Registration(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from calib.archive.fingerprint import fingerprint
 from calib.archive.outputs import Output, open_output
 from calib.archive.provenance import provenance_record
 from calib.archive.publish import File, Publication
+from calib.archive.tar_output import publish_tar
 from calib.errors import ConfigError
 from calib.fitsfile import primary_header
 from calib.fitsfile.identity import data_id_of, product_data_ids, shared_data_id
@@ -25,6 +27,8 @@ from calib.stages.calibrations import collection_record, use_record
 from calib.stages.job import Job
 from calib.stages.joblog import LOG_NAME
 from calib.stages.recording import ledger_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,35 @@ def register_products(job: Job, attempt: Attempt, archived: Archived) -> None:
     found = registration_of(manifest, archived.uri, archived.manifest_sha256)
     ledger = ledger_of(job.ledger)
     ledger.record_publication(attempt, found.published, found.data_ids, found.members)
-    ledger.set_current(job.id, archived.run)
+    _follow_pointer(job, output, archived.run)
+
+
+def _follow_pointer(job: Job, output: Output, run: str) -> None:
+    """Enter what is current in the archive, which need not be what was published just now.
+
+    Others may publish the same dataset meanwhile. Each looks at the pointer again after its
+    entry, so the last of them leaves the two in agreement.
+    """
+    entered, shown = None, _shown_run(job, output) or run
+    while shown != entered:
+        entered = _enter_current(job, shown, run)
+        shown = _shown_run(job, output) or entered
+
+
+def _shown_run(job: Job, output: Output) -> str | None:
+    current = output.current_manifest(job.id)
+    return None if current is None else current.run
+
+
+def _enter_current(job: Job, shown: str, published: str) -> str:
+    """Enter a run as the current one; return what the pointer said."""
+    ledger = ledger_of(job.ledger)
+    try:
+        ledger.set_current(job.id, shown)
+    except ConfigError:
+        log.warning("%s: this ledger does not know the current run, %s", job.id, shown)
+        ledger.set_current(job.id, published)
+    return shown
 
 
 def register_found(job: Job, attempt: Attempt, archived: Archived) -> None:
@@ -132,6 +164,20 @@ def register_found(job: Job, attempt: Attempt, archived: Archived) -> None:
     with suppress(ConfigError):  # the run is known, with the settings that it was made with
         register_run(job, archived.run)
     register_products(job, attempt, archived)
+
+
+def lay_out_tar(job: Job) -> None:
+    """Write CALDP's tar of what is current, where it was asked for and is not there.
+
+    Raises
+    ------
+    ArchiveError
+        It cannot be written. The dataset is published all the same, and the next run of the
+        same job tries again.
+    """
+    output = output_of(job)
+    if output is not None and job.options.tar:
+        publish_tar(output, job.id, job.folder)
 
 
 def job_fingerprint(job: Job, inputs: RawInputs, references: References) -> str:

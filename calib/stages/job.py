@@ -47,6 +47,8 @@ class Options:
         Threads per dataset. The products do not depend on it, so no key has it.
     own_run
         Publish in this run although another one has the same result.
+    tar
+        Lay what is current out as CALDP's tar too: ``OUTPUT/outputs/ID/ID.tar.gz``.
     """
 
     engine: str = "auto"
@@ -60,6 +62,7 @@ class Options:
     keep_scratch: bool = False
     threads: int = 1
     own_run: bool = False
+    tar: bool = False
 
 
 @dataclass(frozen=True)

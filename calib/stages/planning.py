@@ -65,6 +65,7 @@ def plan_jobs(request: Request, datasets: Sequence[str]) -> list[Job]:
     if not names:
         raise ConfigError("no dataset was named", expected="one or more names, or @FILE")
     context = resolve_context(request.context, request.profile)
+    _check_tar(request)
     resolved = dataclasses.replace(
         request,
         source=_absolute_source(request.source),
@@ -74,6 +75,15 @@ def plan_jobs(request: Request, datasets: Sequence[str]) -> list[Job]:
     jobs = [_job(resolved, name, context) for name in dict.fromkeys(names)]
     _check_bucket(jobs[0])
     return jobs
+
+
+def _check_tar(request: Request) -> None:
+    if request.options.tar and output_uri(request.output) is None:
+        raise ConfigError(
+            "a tar goes to the output, and there is none",
+            expected="file:PATH or s3://BUCKET/PREFIX as OUTPUT_URI, or --no-tar",
+            found=request.output,
+        )
 
 
 def _check_bucket(job: Job) -> None:

@@ -54,6 +54,8 @@ class WorkFlags:
         Message files beside the products: none, flat (CALDP's), or folders.
     keep_scratch
         Keep the work folder after publication.
+    tar
+        Write CALDP's OUTPUT/outputs/ID/ID.tar.gz too, of what is current; or --no-tar.
     threads
         Threads; without it one per CPU that this process may use. The products do not depend on it.
     json
@@ -75,6 +77,7 @@ class WorkFlags:
     previews: Literal["normal", "required", "none"] | None = None
     messages: Literal["none", "flat", "folders"] | None = None
     keep_scratch: Annotated[bool, Parameter(negative=())] = False
+    tar: bool | None = None
     threads: Threads = None
     json: Annotated[bool, Parameter(negative=())] = False
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False
@@ -247,6 +250,7 @@ def _options(flags: WorkFlags) -> Any:
         keep_scratch=flags.keep_scratch,
         threads=threads_or_all(flags.threads),
         own_run=flags.own_run,
+        tar=flags.tar,
     )
 
 

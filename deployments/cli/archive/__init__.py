@@ -73,6 +73,11 @@ COMMANDS: dict[str, tuple[str, Group, str]] = {
         KEEP,
         "Write down that an archive has taken datasets, or could not.",
     ),
+    "tar": (
+        "deployments.cli.archive.tar:tar",
+        WORK,
+        "Write published datasets as CALDP's tar files.",
+    ),
 }
 
 app = App(name="archive", help="Find, trace, ingest, verify, remake and prune products.")
