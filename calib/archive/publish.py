@@ -66,11 +66,15 @@ class File:
         Where it lies now; its name is kept.
     sha256
         What its bytes must be (hexadecimal); None where nobody has said.
+    is_linked
+        Give the file a second name instead of copying it: :func:`calib.archive.disk.link_new`.
+        In a bucket there is no such thing.
     """
 
     role: Role
     path: Path
     sha256: str | None = None
+    is_linked: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ class Publication:
         How it was made, as JSON.
     created
         Time of publication, ISO 8601 in UTC: the newest publication becomes current.
+    becomes_current
+        Whether the pointer follows.
     """
 
     dataset: DatasetId
@@ -97,6 +103,7 @@ class Publication:
     files: tuple[File, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     created: str = field(default_factory=_now)
+    becomes_current: bool = True
 
 
 def publish(publication: Publication, output: Path) -> Archived:
@@ -203,7 +210,8 @@ def _publish_new(
         content = _fill(entry / dataset.name, final, publication, sources)
         if not _move(entry / dataset.name, final):
             return None
-        pointer.swap(link, output, dataset)
+        if publication.becomes_current:
+            pointer.swap(link, output, dataset)
     log.info("%s published in %s: %d files", dataset, run, len(sources))
     return Archived(run, final.as_uri(), digest(content))
 
@@ -257,7 +265,8 @@ def write_manifest(
 
 
 def _copy(file: File, folder: Path, name: str) -> FileEntry:
-    sha256, size = disk.copy_new(file.path, folder / name)
+    put = disk.link_new if file.is_linked else disk.copy_new
+    sha256, size = put(file.path, folder / name)
     if file.sha256 not in {None, sha256}:
         raise ArchiveError(
             "the file has changed since it was made",
@@ -288,7 +297,7 @@ def _join_twin(publication: Publication, output: Path) -> Archived:
     manifest = parse_manifest(content, folder / MANIFEST)
     refuse_rival(manifest, publication, folder)
     refuse_damage(folder, manifest)
-    if _is_newest(output, dataset, manifest):
+    if publication.becomes_current and _is_newest(output, dataset, manifest):
         _point(output, dataset, run)
     return Archived(run, folder.as_uri(), digest(content), already_there=True)
 

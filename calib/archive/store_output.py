@@ -66,7 +66,8 @@ class StoreOutput(StoreHoldings):
         ) as claim:
             if claim is not None and not self.is_taken(place):
                 content = self._upload(publication, sources, claim)
-                self._point(dataset, run)
+                if publication.becomes_current:
+                    self._point(dataset, run)
                 log.info("%s published in %s: %d files", dataset, run, len(sources))
                 return Archived(run, self.store.uri_of(place), digest(content))
         return self._join_twin(publication)
@@ -143,7 +144,7 @@ class StoreOutput(StoreHoldings):
         manifest = self.parse(content, place)
         refuse_rival(manifest, publication, self.store.uri_of(place))
         self._refuse_damage(manifest)
-        if self._is_newest(manifest):
+        if publication.becomes_current and self._is_newest(manifest):
             self._point(dataset, run)
         return Archived(run, self.store.uri_of(place), digest(content), already_there=True)
 

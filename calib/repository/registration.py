@@ -33,6 +33,7 @@ def registration_of(manifest: Manifest, uri: str, manifest_sha256: str) -> Regis
     manifest_sha256
         Checksum of the manifest's bytes.
     """
+    provenance = manifest.provenance
     files = tuple(
         PublishedFile(
             name=file.name,
@@ -51,8 +52,8 @@ def registration_of(manifest: Manifest, uri: str, manifest_sha256: str) -> Regis
         published_at=manifest.created,
         fingerprint=manifest.fingerprint,
         manifest_sha256=manifest_sha256,
+        transfer="link" if provenance.get("transfer") == "link" else "copy",
     )
-    provenance = manifest.provenance
     return Registration(
         published,
         tuple(_record(DataId, each) for each in provenance.get("data_ids", ())),
