@@ -12,6 +12,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -194,12 +195,14 @@ def _prepare_runs(ledger: Ledger, found: Survey, work: _Work) -> None:
 def _batches(groups: Sequence[Group]) -> Iterator[list[Group]]:
     """Yield groups of one run, with about as many files as one transaction takes."""
     batch: list[Group] = []
+    size = 0
     for group in groups:
-        full = sum(len(each.files) for each in batch) + len(group.files) > _BATCH
+        full = size + len(group.files) > _BATCH
         if batch and (full or batch[0].run != group.run):
             yield batch
-            batch = []
+            batch, size = [], 0
         batch.append(group)
+        size += len(group.files)
     if batch:
         yield batch
 
@@ -245,7 +248,7 @@ def _take(work: _Work, group: Group, known: dict[str, KnownFile]) -> _Taken:
         name in known and known[name].size == size for name, size in sizes.items()
     ):
         return _Taken(group, len(group.files))
-    with _private_folder(request.scratch) as name:
+    with _private_folder(work, group) as name:
         parts = bring_parts(
             work.source,
             group.files,
@@ -263,7 +266,11 @@ def _take(work: _Work, group: Group, known: dict[str, KnownFile]) -> _Taken:
     return _Taken(group, len(parts), len(new), size, published, examined)
 
 
-def _private_folder(scratch: Path | None) -> tempfile.TemporaryDirectory[str]:
+def _private_folder(work: _Work, group: Group) -> AbstractContextManager[str]:
+    """Lend a folder for what has to be downloaded or unpacked; most files are read in place."""
+    scratch = work.request.scratch
+    if work.source.is_local and not any(each.placed.is_tarball for each in group.files):
+        return nullcontext("")
     try:
         if scratch is not None:
             scratch.mkdir(parents=True, exist_ok=True)
