@@ -134,7 +134,7 @@ def _acquire(store: Store, key: str, owner: str, is_needless: Callable[[], bool]
         held = store.read(key)
         if held is None:
             continue
-        if _is_abandoned(held):
+        if is_abandoned(held):
             if tag := store.replace(key, content, held.tag):
                 log.info("taking over from %s, which ended", _owner_of(held))
                 return tag
@@ -150,7 +150,8 @@ def _acquire(store: Store, key: str, owner: str, is_needless: Callable[[], bool]
     return None
 
 
-def _is_abandoned(held: Content) -> bool:
+def is_abandoned(held: Content) -> bool:
+    """Tell whether the owner of a claim is known to be dead, or has not renewed it."""
     return held.age > LEASE or is_owner_dead(_owner_of(held))
 
 

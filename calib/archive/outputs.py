@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from calib.archive import holdings, publish, verification
-from calib.archive.layout import publication_folder
+from calib.archive import holdings, publish, removal, survey, verification
+from calib.archive.layout import MANIFEST, publication_folder
 from calib.archive.manifest import Manifest, read_manifest
+from calib.archive.pointer import current_run
 from calib.archive.publish import Publication
 from calib.archive.store_output import StoreOutput
+from calib.archive.survey import Place
 from calib.archive.verification import Problem
 from calib.errors import ConfigError
 from calib.ids import DatasetId
@@ -62,9 +66,38 @@ class Output(Protocol):
         ...
 
     def verify(
-        self, dataset: DatasetId, *, run: str | None = None, deep: bool = True
+        self,
+        dataset: DatasetId,
+        *,
+        run: str | None = None,
+        deep: bool = True,
+        manifest_sha256: str | None = None,
     ) -> list[Problem]:
         """Compare with the manifest: :func:`calib.archive.verification.verify`."""
+        ...
+
+    def holds(self, run: str, dataset: DatasetId) -> bool:
+        """Tell whether a run has a manifest of a dataset."""
+        ...
+
+    def uri_of(self, run: str, dataset: DatasetId) -> str:
+        """Return where a dataset is in a run, or would be."""
+        ...
+
+    def pointed_run(self, dataset: DatasetId) -> str | None:
+        """Return the run of the current version: :func:`calib.archive.pointer.current_run`."""
+        ...
+
+    def publications(self, run: str | None = None) -> Iterator[Place]:
+        """Yield all there is, or one run: :func:`calib.archive.survey.publications`."""
+        ...
+
+    def strays(self) -> Iterator[Problem]:
+        """Yield what should not be there: :func:`calib.archive.survey.strays`."""
+        ...
+
+    def remove(self, run: str, dataset: DatasetId) -> bool:
+        """Remove a version that is not current: :func:`calib.archive.removal.remove`."""
         ...
 
 
@@ -110,10 +143,41 @@ class FileOutput:
         return read_manifest(publication_folder(self.folder, run, dataset))
 
     def verify(
-        self, dataset: DatasetId, *, run: str | None = None, deep: bool = True
+        self,
+        dataset: DatasetId,
+        *,
+        run: str | None = None,
+        deep: bool = True,
+        manifest_sha256: str | None = None,
     ) -> list[Problem]:
         """Compare a publication with its manifest."""
-        return verification.verify(self.folder, dataset, run=run, deep=deep)
+        return verification.verify(
+            self.folder, dataset, run=run, deep=deep, manifest_sha256=manifest_sha256
+        )
+
+    def holds(self, run: str, dataset: DatasetId) -> bool:
+        """Tell whether a run has a manifest of a dataset."""
+        return os.path.lexists(publication_folder(self.folder, run, dataset) / MANIFEST)
+
+    def uri_of(self, run: str, dataset: DatasetId) -> str:
+        """Return where a dataset is in a run, or would be."""
+        return publication_folder(self.folder.absolute(), run, dataset).as_uri()
+
+    def pointed_run(self, dataset: DatasetId) -> str | None:
+        """Return the run of the current version; None where nothing is published."""
+        return current_run(self.folder, dataset)
+
+    def publications(self, run: str | None = None) -> Iterator[Place]:
+        """Yield every dataset of every run (or of one) that has a manifest."""
+        return survey.publications(self.folder, run)
+
+    def strays(self) -> Iterator[Problem]:
+        """Yield what is in ``runs/`` and ``data/`` and should not be, or leads nowhere."""
+        return survey.strays(self.folder)
+
+    def remove(self, run: str, dataset: DatasetId) -> bool:
+        """Remove a version that is not current; False where there was nothing."""
+        return removal.remove(self.folder, run, dataset)
 
 
 def open_output(uri: str) -> Output:

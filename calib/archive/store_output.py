@@ -24,6 +24,7 @@ from calib.archive.claim import Claim, claimed
 from calib.archive.layout import MANIFEST
 from calib.archive.manifest import FileEntry, Manifest, digest, plain_json
 from calib.archive.publish import File, Publication, named_files, refuse_rival, write_manifest
+from calib.archive.removal import remove_from_store
 from calib.archive.store_holdings import (
     AT_ONCE,
     StoreHoldings,
@@ -31,6 +32,7 @@ from calib.archive.store_holdings import (
     pointer_bytes,
     pointer_key,
 )
+from calib.archive.store_survey import claim_key
 from calib.errors import ArchiveError, HstflowError
 from calib.ids import DatasetId
 from calib.records import Archived
@@ -60,9 +62,11 @@ class StoreOutput(StoreHoldings):
         sources, place = named_files(publication), place_of(run, dataset)
         plain_json(publication.provenance)
         self.pointed_run(dataset)  # an obstacle shows before the work
-        claim_key = f"runs/{run}/.claims/{dataset.instrument}/{dataset.name}.json"
         with claimed(
-            self.store, claim_key, dataset.name, is_needless=lambda: self.is_taken(place)
+            self.store,
+            claim_key(run, dataset),
+            dataset.name,
+            is_needless=lambda: self.is_taken(place),
         ) as claim:
             if claim is not None and not self.is_taken(place):
                 content = self._upload(publication, sources, claim)
@@ -83,6 +87,10 @@ class StoreOutput(StoreHoldings):
         self._refuse_damage(self.manifest(run, dataset))
         if self.pointed_run(dataset) != run:
             self._point(dataset, run)
+
+    def remove(self, run: str, dataset: DatasetId) -> bool:
+        """Remove a version that is not current: :func:`calib.archive.removal.remove_from_store`."""
+        return remove_from_store(self, run, dataset)
 
     def _upload(self, publication: Publication, sources: Mapping[str, File], claim: Claim) -> bytes:
         """Put files, then the manifest; return its bytes. What fails leaves no file."""

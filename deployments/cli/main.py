@@ -66,6 +66,11 @@ COMMANDS = {
 }
 
 GROUPS = {
+    "archive": (
+        "deployments.cli.archive:app",
+        OPERATION,
+        "Find, trace, ingest, verify, remake and prune products.",
+    ),
     "ledger": ("deployments.cli.ledger:app", OPERATION, "Upgrade and back up the ledger."),
 }
 

@@ -10,7 +10,23 @@ WORK = Group("Work", sort_key=2)
 KEEP = Group("Keep", sort_key=3)
 
 # Command -> (where it is, group, one line of help). The modules are imported on use.
-COMMANDS: dict[str, tuple[str, Group, str]] = {}
+COMMANDS: dict[str, tuple[str, Group, str]] = {
+    "verify": (
+        "deployments.cli.archive.verify:verify",
+        KEEP,
+        "Compare files, manifests and the ledger; say what is missing or changed.",
+    ),
+    "prune": (
+        "deployments.cli.archive.prune:prune",
+        KEEP,
+        "Remove old versions, never the only copy; a dry run unless --yes.",
+    ),
+    "ack": (
+        "deployments.cli.archive.ack:ack",
+        KEEP,
+        "Write down that an archive has taken datasets, or could not.",
+    ),
+}
 
 app = App(name="archive", help="Find, trace, ingest, verify, remake and prune products.")
 for _name, (_where, _group, _text) in COMMANDS.items():
