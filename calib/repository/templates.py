@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import PurePosixPath
 
-from calib.archive.layout import LONGEST_FILE, LONGEST_RUN, MANIFEST, Role, relative_name
+from calib.archive.layout import LONGEST_FILE, MANIFEST, Role, check_run_name, relative_name
 from calib.errors import ArchiveError, ConfigError
 from calib.ids import INSTRUMENT_BY_LETTER, parse_dataset, rootname_of
 
@@ -55,7 +55,7 @@ FIELDS: dict[str, _Kind] = {
     "proposal": _Kind("[0-9]{1,6}", "[0-9]"),
     "detector": _Kind("[A-Za-z0-9-]{1,32}", "[A-Za-z0-9-]"),
     "filter": _Kind("[A-Za-z0-9;-]{1,64}", "[A-Za-z0-9;-]"),
-    "run": _Kind(rf"[a-z0-9][a-z0-9._-]{{0,{LONGEST_RUN - 1}}}", "[a-z0-9._-]"),
+    "run": _Kind("[a-z0-9][a-z0-9._-]*", "[a-z0-9._-]"),
     "any": _Kind("[^/]+"),
 }
 
@@ -261,6 +261,7 @@ def _placed(key: str, fields: Mapping[str, str]) -> Placed | None:
 
 def _refuse_contradiction(dataset: str, fields: Mapping[str, str]) -> None:
     """Raise where folders and names do not say the same."""
+    check_run_name(fields.get("run", "r"))
     known = parse_dataset(dataset)
     shown = parse_dataset(fields.get("root", dataset))
     said = {"program": shown.program, "visit": shown.visit, "instrument": known.instrument}

@@ -173,6 +173,7 @@ def _provenance(job: Job, made: Made) -> dict[str, Any]:
         products=made.products,
         parameters=_parameters(job),
         data_ids=_data_ids(job, made.inputs),
+        execution={"campaign": job.campaign, "engine": job.options.engine},
     )
 
 
