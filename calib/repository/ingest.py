@@ -216,7 +216,7 @@ def _ingest_batch(
     for each in pool.map(lambda group: _try(work, group, known.get(group.dataset, {})), batch):
         if isinstance(each, Refused):
             done.refused.append(each)
-            log.warning("%s not ingested: %s", each.dataset, each.reason)
+            log.info("%s not ingested: %s", each.dataset, each.reason)
         else:
             taken.append(each)
     ledger.write(lambda c: _record(c, run, taken, work.request))

@@ -11,6 +11,11 @@ KEEP = Group("Keep", sort_key=3)
 
 # Command -> (where it is, group, one line of help). The modules are imported on use.
 COMMANDS: dict[str, tuple[str, Group, str]] = {
+    "ingest": (
+        "deployments.cli.archive.ingest:ingest",
+        WORK,
+        "Make files of CALDP, MAST or your own a run: copied, linked or in place.",
+    ),
     "verify": (
         "deployments.cli.archive.verify:verify",
         KEEP,
