@@ -67,18 +67,10 @@ def filled(observatory: Observatory, tmp_path_factory: pytest.TempPathFactory) -
     return Filled(folder / "out", request.ledger, (*observatory.datasets[:2], FOREIGN))
 
 
-@pytest.fixture(scope="session")
-def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an empty ledger file, to be copied."""
-    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
-    open_ledger(str(path)).close()
-    return path
-
-
 @pytest.fixture
-def second(tmp_path: Path, empty_ledger: Path) -> Iterator[Ledger]:
+def second(tmp_path: Path, template: Path) -> Iterator[Ledger]:
     """Return a new ledger."""
-    with open_ledger(str(shutil.copy(empty_ledger, tmp_path / "second.db"))) as opened:
+    with open_ledger(str(shutil.copy(template, tmp_path / "second.db"))) as opened:
         yield opened
 
 
