@@ -233,6 +233,9 @@ def _try(work: _Work, group: Group, known: dict[str, KnownFile]) -> _Taken | Ref
         return _take(work, group, known)
     except (DataError, ArchiveError) as error:
         return Refused(group.run, group.dataset, _said(error), error.code)
+    except OSError as error:  # the folder for work in progress is full: so it is for all others
+        message = f"reading or writing failed: {error.strerror}"
+        raise Unavailable(message, dataset=group.dataset, path=error.filename, code=1) from error
 
 
 def _said(error: HstflowError) -> str:

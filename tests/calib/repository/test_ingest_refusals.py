@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ingestible import write_file, write_tarball
 
-from calib.errors import ArchiveError, ConfigError, NotFound
+from calib.errors import ArchiveError, ConfigError, NotFound, Unavailable
 from calib.ledger.ledger import Ledger
 from calib.repository.candidates import IngestRequest, check_request
 from calib.repository.ingest import Ingested, ingest
@@ -166,3 +166,18 @@ def test_a_damaged_pointer_refuses_one_dataset(
 
     assert counts(done) == (1, 0, 1, 9, 0)
     assert done.code == ArchiveError.code
+
+
+def test_a_full_disk_ends_the_ingest_in_words(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No room to unpack is trouble of this machine, not of the dataset: try again."""
+    write_tarball(tmp_path / "in/j8bt06xyq.tar.gz", {"j8bt06xyq.tra": b"x"})
+    output = f"file:{tmp_path / 'out'}"
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("calib.repository.examination.unpack", refuse)
+    with pytest.raises(Unavailable, match="No space left"):
+        ingest(IngestRequest(f"file:{tmp_path / 'in'}", "r", output, "caldp"), ledger)
