@@ -10,7 +10,7 @@ from typing import Protocol
 
 from calib.archive import holdings, publish, removal, survey, verification
 from calib.archive.layout import MANIFEST, publication_folder
-from calib.archive.manifest import Manifest, read_manifest
+from calib.archive.manifest import Manifest, read_bytes, read_manifest
 from calib.archive.pointer import current_run
 from calib.archive.publish import Publication
 from calib.archive.store_output import StoreOutput
@@ -64,6 +64,16 @@ class Output(Protocol):
         ------
         ArchiveError
             It is missing, or cannot be right.
+        """
+        ...
+
+    def manifest_bytes(self, run: str, dataset: DatasetId) -> bytes:
+        """Return the bytes of a manifest, whose sha256 the ledger keeps.
+
+        Raises
+        ------
+        ArchiveError
+            It is missing.
         """
         ...
 
@@ -145,6 +155,10 @@ class FileOutput:
     def manifest(self, run: str, dataset: DatasetId) -> Manifest:
         """Return the manifest of a dataset in a run."""
         return read_manifest(publication_folder(self.folder, run, dataset))
+
+    def manifest_bytes(self, run: str, dataset: DatasetId) -> bytes:
+        """Return the bytes of a manifest."""
+        return read_bytes(publication_folder(self.folder, run, dataset))
 
     def verify(
         self,

@@ -68,11 +68,15 @@ class File:
         Where it lies now; its name is kept.
     sha256
         What its bytes must be (hexadecimal); None where nobody has said.
+    is_linked
+        Give the file a second name instead of copying it: :func:`calib.archive.disk.link_new`.
+        In a bucket there is no such thing.
     """
 
     role: Role
     path: Path
     sha256: str | None = None
+    is_linked: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ class Publication:
         How it was made, as JSON.
     created
         Time of publication, ISO 8601 in UTC: the newest publication becomes current.
+    becomes_current
+        Whether the pointer follows.
     """
 
     dataset: DatasetId
@@ -99,6 +105,7 @@ class Publication:
     files: tuple[File, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     created: str = field(default_factory=_now)
+    becomes_current: bool = True
 
 
 def publish(publication: Publication, output: Path) -> Archived:
@@ -205,12 +212,18 @@ def _publish_new(
     with staged(staging_area(output, run), dataset.name) as entry:
         link = pointer.prepare(output, dataset, run, entry)
         files = _fill(entry / dataset.name, publication, sources)
-        graves = _tombstones(output, dataset, files)
+        graves = tombstones_of(
+            lambda: current_manifest(output, dataset),
+            dataset.name,
+            files,
+            becomes_current=publication.becomes_current,
+        )
         content = write_manifest(publication, files, final, graves)
         _finish(entry / dataset.name, files, content)
         if not _move(entry / dataset.name, final):
             return None
-        pointer.swap(link, output, dataset)
+        if publication.becomes_current:
+            pointer.swap(link, output, dataset)
     log.info("%s published in %s: %d files", dataset, run, len(sources))
     return Archived(run, final.as_uri(), digest(content), notes=epitaphs(graves))
 
@@ -231,12 +244,6 @@ def _finish(folder: Path, files: tuple[FileEntry, ...], content: bytes) -> None:
         disk.sync_folder(parent)
     disk.write_new(folder / MANIFEST, content)
     disk.sync_folder(folder)
-
-
-def _tombstones(
-    output: Path, dataset: DatasetId, files: tuple[FileEntry, ...]
-) -> tuple[Tombstone, ...]:
-    return tombstones_of(lambda: current_manifest(output, dataset), dataset.name, files)
 
 
 def write_manifest(
@@ -278,7 +285,8 @@ def write_manifest(
 
 
 def _copy(file: File, folder: Path, name: str) -> FileEntry:
-    sha256, size = disk.copy_new(file.path, folder / name)
+    put = disk.link_new if file.is_linked else disk.copy_new
+    sha256, size = put(file.path, folder / name)
     if file.sha256 not in {None, sha256}:
         raise ArchiveError(
             "the file has changed since it was made",
@@ -309,7 +317,7 @@ def _join_twin(publication: Publication, output: Path) -> Archived:
     manifest = parse_manifest(content, folder / MANIFEST)
     refuse_rival(manifest, publication, folder)
     refuse_damage(folder, manifest)
-    if _is_newest(output, dataset, manifest):
+    if publication.becomes_current and _is_newest(output, dataset, manifest):
         _point(output, dataset, run)
     return Archived(run, folder.as_uri(), digest(content), already_there=True)
 

@@ -71,7 +71,8 @@ class StoreOutput(StoreHoldings):
         ) as claim:
             if claim is not None and not self.is_taken(place):
                 content, graves = self._upload(publication, sources, claim)
-                self._point(dataset, run)
+                if publication.becomes_current:
+                    self._point(dataset, run)
                 log.info("%s published in %s: %d files", dataset, run, len(sources))
                 uri = self.store.uri_of(place)
                 return Archived(run, uri, digest(content), notes=epitaphs(graves))
@@ -108,7 +109,12 @@ class StoreOutput(StoreHoldings):
                     lambda item: self._put(f"{place}/{item[0]}", item, claim), sources.items()
                 )
                 entries = tuple(files)
-            graves = tombstones_of(lambda: self.current_manifest(dataset), dataset.name, entries)
+            graves = tombstones_of(
+                lambda: self.current_manifest(dataset),
+                dataset.name,
+                entries,
+                becomes_current=publication.becomes_current,
+            )
             content = write_manifest(publication, entries, PurePosixPath(place), graves)
             claim.check()
             is_whole = True  # from here on the manifest may lie there, whatever the answer
@@ -158,7 +164,7 @@ class StoreOutput(StoreHoldings):
         manifest = self.parse(content, place)
         refuse_rival(manifest, publication, self.store.uri_of(place))
         self._refuse_damage(manifest)
-        if self._is_newest(manifest):
+        if publication.becomes_current and self._is_newest(manifest):
             self._point(dataset, run)
         return Archived(run, self.store.uri_of(place), digest(content), already_there=True)
 

@@ -18,9 +18,15 @@ log = logging.getLogger(__name__)
 
 
 def tombstones_of(
-    read_current: Callable[[], Manifest | None], dataset: str, files: Iterable[FileEntry]
+    read_current: Callable[[], Manifest | None],
+    dataset: str,
+    files: Iterable[FileEntry],
+    *,
+    becomes_current: bool,
 ) -> tuple[Tombstone, ...]:
-    """Return the tombstones of a version that is about to follow the current one.
+    """Return the tombstones of a version that is about to be published.
+
+    A version that does not follow the current one leaves nothing out.
 
     Parameters
     ----------
@@ -31,7 +37,11 @@ def tombstones_of(
         Name for the log.
     files
         What the new version holds.
+    becomes_current
+        Whether it follows the current version.
     """
+    if not becomes_current:
+        return ()
     try:
         current = read_current()
     except ArchiveError as error:

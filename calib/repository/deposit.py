@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +96,9 @@ def put(
         files = [_write(Path(scratch) / name, objects[name]) for name in names]
         ledger.write(lambda c: ensure_run(c, check_run_name(run), _content(place)))
         publication = _publication(identity, run, files, dict(parameters or {}))
-        before = place.current_manifest(identity)
-        archived = place.publish(publication)
-    if before is not None and before.run != run:
-        _point_back(place, identity, run, before.run)
-    _register(ledger, place, identity, archived, is_current=before is None or before.run == run)
+        is_first = place.current_manifest(identity) is None
+        archived = place.publish(replace(publication, becomes_current=is_first))
+    _register(ledger, place, identity, archived)
     return archived
 
 
@@ -163,18 +161,10 @@ def _data_ids(dataset: DatasetId, files: list[Path]) -> Iterator[DataId]:
         seen.add(rootname)
 
 
-def _point_back(place: Output, dataset: DatasetId, run: str, before: str) -> None:
-    """Make the version of before current again, unless somebody published meanwhile."""
-    current = place.current_manifest(dataset)
-    if current is not None and current.run == run:
-        place.make_current(dataset, before)
-
-
-def _register(
-    ledger: Ledger, place: Output, dataset: DatasetId, archived: Archived, *, is_current: bool
-) -> None:
+def _register(ledger: Ledger, place: Output, dataset: DatasetId, archived: Archived) -> None:
     manifest = place.manifest(archived.run, dataset)
     found = registration_of(manifest, archived.uri, archived.manifest_sha256)
+    is_current = place.pointed_run(dataset) == archived.run
 
     def record(connection: Connection) -> None:
         record_publications(connection, [found.published])

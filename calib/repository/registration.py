@@ -33,6 +33,7 @@ def registration_of(manifest: Manifest, uri: str, manifest_sha256: str) -> Regis
     manifest_sha256
         Checksum of the manifest's bytes.
     """
+    provenance = manifest.provenance
     files = tuple(
         PublishedFile(
             name=file.name,
@@ -52,8 +53,8 @@ def registration_of(manifest: Manifest, uri: str, manifest_sha256: str) -> Regis
         fingerprint=manifest.fingerprint,
         manifest_sha256=manifest_sha256,
         tombstones=tuple((each.name, each.last_run) for each in manifest.tombstones),
+        transfer="link" if provenance.get("transfer") == "link" else "copy",
     )
-    provenance = manifest.provenance
     return Registration(
         published,
         tuple(_record(DataId, each) for each in provenance.get("data_ids", ())),

@@ -224,6 +224,7 @@ def _provenance(job: Job, made: Made) -> dict[str, Any]:
         parameters=_parameters(job) | use_record(job, made.references),
         data_ids=_data_ids(job, made.inputs),
         request=_request(job, made.references),
+        execution={"campaign": job.campaign, "engine": job.options.engine},
     )
 
 

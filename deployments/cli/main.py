@@ -71,7 +71,11 @@ GROUPS = {
         OPERATION,
         "Find, trace, ingest, verify, remake and prune products.",
     ),
-    "ledger": ("deployments.cli.ledger:app", OPERATION, "Upgrade and back up the ledger."),
+    "ledger": (
+        "deployments.cli.ledger:app",
+        OPERATION,
+        "Upgrade, copy, move and rebuild the ledger.",
+    ),
 }
 
 # What cyclopts cannot say of a command whose words are sorted out by their form.

@@ -58,6 +58,11 @@ COMMANDS: dict[str, tuple[str, Group, str]] = {
         WORK,
         "Process datasets into a new run that takes a run's place in a chain.",
     ),
+    "ingest": (
+        "deployments.cli.archive.ingest:ingest",
+        WORK,
+        "Make files of CALDP, MAST or your own a run: copied, linked or in place.",
+    ),
     "verify": (
         "deployments.cli.archive.verify:verify",
         KEEP,

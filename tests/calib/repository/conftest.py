@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from databases import ledger, template, url
+from ingestible import write_caldp
 
 from calib.archive.outputs import FileOutput, Output
 from calib.archive.publish import File, Publication
@@ -16,6 +17,7 @@ from calib.ids import DatasetId, parse_dataset
 from calib.ledger.ledger import Ledger
 from calib.ledger.publications import record_publications
 from calib.ledger.registry import set_current
+from calib.repository.candidates import IngestRequest
 from calib.repository.registration import registration_of
 from calib.stores import FileStore, S3Store
 
@@ -56,6 +58,14 @@ def publish(tmp_path: Path, ledger: Ledger) -> Publish:
         return archived.uri
 
     return publish_and_record
+
+
+@pytest.fixture
+def request_of(tmp_path: Path) -> IngestRequest:
+    """Return a request to ingest a folder in CALDP's layout."""
+    folder = write_caldp(tmp_path / "caldp")
+    output = f"file:{tmp_path / 'out'}"
+    return IngestRequest(f"file:{folder}", "old", output, "caldp", scratch=tmp_path / "scratch")
 
 
 def _publication(
