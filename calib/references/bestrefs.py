@@ -40,12 +40,50 @@ class Problem:
     ----------
     awaited
         The file exists by the rules and may yet arrive in the cache.
+    name
+        That file; empty where the rules name none.
     """
 
     file: str
     keyword: str
     text: str
     awaited: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the rules chose, and what is wrong with it.
+
+    Attributes
+    ----------
+    references
+        As :func:`best_references` returns them; required types without a file are absent.
+    problems
+        Why calibration could not open what it needs.
+    catalogue
+        What CRDS knows of its files (size and sha1sum as text), by name; empty: nothing.
+    bad
+        Names of the files that CRDS lists as bad.
+    said
+        What the crds library logged.
+    """
+
+    references: References
+    problems: tuple[Problem, ...] = ()
+    catalogue: Mapping[str, dict[str, str]] = field(default_factory=dict)
+    bad: frozenset[str] = frozenset()
+    said: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Refuse a choice that calibration cannot use.
+
+        Raises
+        ------
+        MissingReference, ReferenceUnavailable
+            As :func:`best_references`.
+        """
+        _raise_problems(self.problems, self.references.context, self.said)
 
 
 @dataclass(frozen=True)
@@ -119,6 +157,39 @@ def best_references(
     NotFound, CorruptFile
         An exposure cannot be read.
     """
+    choice = choose_references(
+        files,
+        context=context,
+        profile=profile,
+        required=required,
+        custom=custom,
+        download=download,
+    )
+    choice.check()
+    return choice.references
+
+
+def choose_references(
+    files: Sequence[Path],
+    *,
+    context: str,
+    profile: CrdsProfile,
+    required: Required,
+    custom: Mapping[str, Path] | None = None,
+    download: bool = True,
+) -> Choice:
+    """Choose the references of exposures, and say what is wrong instead of raising it.
+
+    Parameters
+    ----------
+    files, context, profile, required, custom, download
+        As for :func:`best_references`.
+
+    Raises
+    ------
+    ConfigError, ContextError, Unavailable, NotFound, CorruptFile
+        As :func:`best_references`.
+    """
     custom = _checked_custom(custom or {})
     exposures = [read_headers(path) for path in files]
     with library.session(profile) as messages:
@@ -128,9 +199,14 @@ def best_references(
             _download(answers, context, profile)
         source = _source(context, profile, custom)
     found = [_look_up(answer, source) for answer in answers]
-    _raise_problems([p for _, problems in found for p in problems], context, messages)
     chosen = tuple(references for references, _ in found)
-    return References(context, library.crds_version(), chosen, describe_differences(chosen))
+    return Choice(
+        References(context, library.crds_version(), chosen, describe_differences(chosen)),
+        tuple(problem for _, problems in found for problem in problems),
+        source.catalogue,
+        source.bad,
+        tuple(messages),
+    )
 
 
 def describe_differences(exposures: Sequence[ExposureReferences]) -> tuple[str, ...]:
@@ -289,9 +365,9 @@ def _why(text: str | None, context: str, *, needless: bool) -> str:
 def _unusable(answer: _Answer, use: ReferenceUse, source: _Source) -> Problem:
     if use.name in source.bad:
         text = f"{use.name} is listed as bad by CRDS"
-        return Problem(answer.exposure.path.name, use.keyword, text)
+        return Problem(answer.exposure.path.name, use.keyword, text, name=use.name)
     text = f"{use.name} is not in the cache"
-    return Problem(answer.exposure.path.name, use.keyword, text, awaited=True)
+    return Problem(answer.exposure.path.name, use.keyword, text, awaited=True, name=use.name)
 
 
 def _raise_problems(problems: Sequence[Problem], context: str, said: Iterable[str]) -> None:

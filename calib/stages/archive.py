@@ -42,13 +42,17 @@ def published_before(job: Job, inputs: RawInputs, references: References) -> Arc
     The same result means an equal fingerprint: inputs, context, references, engine with its
     numbers-version, and parameters.
     """
+    found = find_published(job, job_fingerprint(job, inputs, references))
     output = output_of(job)
-    if output is None:
-        return None
-    found = output.find_published(job.id, job_fingerprint(job, inputs, references))
-    if found is not None:
+    if found is not None and output is not None:
         output.make_current(job.id, found.run)
     return found
+
+
+def find_published(job: Job, mark: str) -> Archived | None:
+    """Return where the result with a fingerprint lies already; None if it does not exist."""
+    output = output_of(job)
+    return None if output is None else output.find_published(job.id, mark)
 
 
 def output_of(job: Job) -> Output | None:
@@ -62,11 +66,15 @@ def choose_run(job: Job, made: Made) -> str:
     A name that a person chose is kept. Otherwise a run that holds another result of this
     dataset (its inputs or a reference changed) gives way to NAME-2, NAME-3...
     """
-    output = output_of(job)
-    if job.run_is_named or output is None:
+    if job.run_is_named:
         return job.run
-    mark = job_fingerprint(job, made.inputs, made.references)
-    return output.free_run(job.run, job.id, mark)
+    return free_run(job, job_fingerprint(job, made.inputs, made.references))
+
+
+def free_run(job: Job, mark: str) -> str:
+    """Return a run that can take the result with a fingerprint: the job's, or ``NAME-2``..."""
+    output = output_of(job)
+    return job.run if output is None else output.free_run(job.run, job.id, mark)
 
 
 def archive(job: Job, made: Made, run: str) -> Archived:
@@ -102,14 +110,18 @@ def register_run(job: Job, run: str) -> None:
     """
     if job.output is None:
         return
-    ledger_of(job.ledger).ensure_run(
-        run,
-        context=job.context,
-        engine=job.options.engine,
-        engine_version=version("hstflow"),
-        parameters=_parameters(job),
-        output=job.output,
-    )
+    ledger_of(job.ledger).ensure_run(run, **run_content(job, job.output))
+
+
+def run_content(job: Job, output: str) -> dict[str, Any]:
+    """Return what the ledger says of the run of a job: all that is fixed in it."""
+    return {
+        "context": job.context,
+        "engine": job.options.engine,
+        "engine_version": version("hstflow"),
+        "parameters": _parameters(job),
+        "output": output,
+    }
 
 
 def register_products(job: Job, attempt: Attempt, archived: Archived) -> None:

@@ -25,20 +25,28 @@ def fetch(job: Job) -> Finished[RawInputs]:
     NotFound, MissingMember, CorruptFile, ConfigError
         As :func:`calib.fetch.local.fetch_inputs`.
     """
-    place = StageFolder(job.folder / "fetch", RawInputs, key_of("fetch", job.dataset, job.source))
-    made = place.path / RECORD
-    return place.run(
+    return _place(job).run(
         lambda folder: fetch_inputs(job.id, job.source, folder, options=options_from(os.environ)),
-        still_valid=lambda inputs: _not_newer(job, inputs, made),
+        still_valid=lambda inputs: _not_newer(job, inputs),
     )
 
 
-def _not_newer(job: Job, inputs: RawInputs, made: Path) -> bool:
+def finished_fetch(job: Job) -> RawInputs | None:
+    """Return the inputs that an earlier attempt fetched and that would be used again."""
+    inputs = _place(job).load()
+    return inputs if inputs is not None and _not_newer(job, inputs) else None
+
+
+def _place(job: Job) -> StageFolder[RawInputs]:
+    return StageFolder(job.folder / "fetch", RawInputs, key_of("fetch", job.dataset, job.source))
+
+
+def _not_newer(job: Job, inputs: RawInputs) -> bool:
     """Tell whether every local source file is older than our copy (the rule of make)."""
     scheme, _, folder = job.source.partition(":")
     if scheme != "file":
         return True
-    limit = made.stat().st_mtime
+    limit = (_place(job).path / RECORD).stat().st_mtime
     names = [file.name for file in inputs.files] + [f"{job.dataset}.tar.gz"]
     sources = [Path(folder), *(Path(folder) / name for name in names)]
     return all(path.stat().st_mtime <= limit for path in sources if path.is_file())

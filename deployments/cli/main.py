@@ -67,6 +67,11 @@ COMMANDS = {
 
 GROUPS = {
     "ledger": ("deployments.cli.ledger:app", OPERATION, "Upgrade and back up the ledger."),
+    "archive": (
+        "deployments.cli.archive:app",
+        OPERATION,
+        "Find, trace, ingest, verify, remake and prune products.",
+    ),
 }
 
 # What cyclopts cannot say of a command whose words are sorted out by their form.

@@ -23,6 +23,7 @@ from deployments.cli.console import (
     split_arguments,
     styled,
 )
+from deployments.cli.forecast import ForecastFlags, show_forecast
 from deployments.cli.threads import Threads, threads_or_all
 
 
@@ -73,7 +74,10 @@ class ProcessFlags:
 
 
 def process(
-    *arguments: str, flags: Annotated[ProcessFlags | None, Parameter(name="*")] = None
+    *arguments: str,
+    flags: Annotated[ProcessFlags | None, Parameter(name="*")] = None,
+    dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative=())] = False,
+    view: Annotated[ForecastFlags | None, Parameter(name="*")] = None,
 ) -> int:
     """Take datasets through fetch, bestrefs, calibrate, preview, archive and state-message.
 
@@ -87,9 +91,19 @@ def process(
         or a tarball (default file:.). OUTPUT_URI: file:FOLDER (default file:.) or none, which
         leaves the products in the work folder. PROFILE: onsite, offsite, cloud or a file:
         how to reach CRDS.
+    dry_run
+        Say what would be done, and what is missing; nothing is run, fetched or written. As
+        `hstflow archive plan`.
     """
     flags = flags or ProcessFlags()
-    names, places = _read_arguments(arguments)
+    names, places = read_arguments(arguments)
+    if dry_run:
+        show_logs(verbose=False, quiet=flags.quiet)
+        request = request_for(places, flags)
+        return show_forecast(
+            request, names, view or ForecastFlags(), json=flags.json, verbose=flags.verbose
+        )
+    _refuse_idle(view)
     show_logs(verbose=flags.verbose, quiet=flags.quiet)
     outcomes = _process_all(names, places, flags)
     if flags.json:
@@ -97,7 +111,20 @@ def process(
     return next((outcome.code for outcome in outcomes if outcome.code), 0)
 
 
-def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+def _refuse_idle(view: ForecastFlags | None) -> None:
+    """Refuse options of a dry run without one: a person who gives them wants nothing to run."""
+    if view is not None and view != ForecastFlags():
+        raise ConfigError("--dot and --fetch belong to a dry run", expected="--dry-run as well")
+
+
+def read_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Sort the words of the command line into dataset names and URIs.
+
+    Raises
+    ------
+    ConfigError
+        There is no name, or too many URIs.
+    """
     datasets, places = split_arguments(arguments)
     names = expand_names(datasets)
     if not names:
@@ -125,7 +152,14 @@ def _process_all(names: list[str], places: list[str], flags: ProcessFlags) -> li
     return outcomes
 
 
-def _request(places: list[str], flags: ProcessFlags) -> Any:
+def request_for(places: list[str], flags: ProcessFlags) -> Any:
+    """Return what is asked for, with settings and defaults.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`flows.parameters.build_request`.
+    """
     from flows.parameters import build_request
 
     source, output, profile = _complete(places)
@@ -160,7 +194,7 @@ def _at_once(
     from calib.stages.sequence import process_dataset
     from tasks.settings import limit_reference_memory, load_settings
 
-    jobs = plan_jobs(_request(places, flags), names)
+    jobs = plan_jobs(request_for(places, flags), names)
     limit_reference_memory(load_settings())
     return lambda number: process_dataset(jobs[number]), len(jobs)
 
@@ -174,7 +208,7 @@ def _as_flow_runs(
     from calib.stages.planning import plan_jobs
     from flows.dataset import DatasetFailed, process_dataset
 
-    jobs = plan_jobs(_request(places, flags), names)
+    jobs = plan_jobs(request_for(places, flags), names)
     source, output, profile = _complete(places)
 
     def run_one(number: int) -> Outcome:

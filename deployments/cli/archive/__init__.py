@@ -10,7 +10,13 @@ WORK = Group("Work", sort_key=2)
 KEEP = Group("Keep", sort_key=3)
 
 # Command -> (where it is, group, one line of help). The modules are imported on use.
-COMMANDS: dict[str, tuple[str, Group, str]] = {}
+COMMANDS: dict[str, tuple[str, Group, str]] = {
+    "plan": (
+        "deployments.cli.archive.plan:plan",
+        WORK,
+        "Say what processing datasets would do, and what is missing, before anything runs.",
+    ),
+}
 
 app = App(name="archive", help="Find, trace, ingest, verify, remake and prune products.")
 for _name, (_where, _group, _text) in COMMANDS.items():
