@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from calib.errors import ConfigError
 from calib.ids import DatasetId
+from calib.ledger.admission import refuse_other_content, run_values
 from calib.ledger.attempts import Attempt, check_held
 from calib.ledger.clock import utc_now
 from calib.ledger.jobs import insert_once
 from calib.ledger.location import hide_credentials
-from calib.ledger.run_content import refuse_other_content, run_values
 from calib.ledger.schema import current_run as current_runs
 from calib.ledger.schema import exposure_header as exposure_headers
 from calib.ledger.schema import input_used as inputs_used

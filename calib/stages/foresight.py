@@ -20,8 +20,8 @@ from calib.fetch.looking import SeenFile, find_inputs
 from calib.fetch.options import FetchOptions
 from calib.fetch.selection import is_exposure, root_of
 from calib.fitsfile import opened, primary_header
+from calib.ledger.admission import check_admission, check_run
 from calib.ledger.reading import open_reader
-from calib.ledger.run_content import check_run
 from calib.records import Member, RawInputs, References
 from calib.references.bestrefs import Choice
 from calib.references.profile import CrdsProfile
@@ -83,7 +83,7 @@ class _Draft:
     """A forecast in the making, and the stage that it has come to."""
 
     job: Job
-    stage: str = "fetch"
+    stage: str = "plan"
     found: dict[str, Any] = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)
 
@@ -117,6 +117,10 @@ def foresee(job: Job, desk: Desk) -> DatasetForecast:
 
 def _foresee(draft: _Draft, desk: Desk, scratch: Path) -> DatasetForecast:
     job = draft.job
+    with open_reader(job.ledger) as rows:
+        if rows is not None:
+            check_admission(rows, job.campaign, job.dataset, job.run, job.context)
+    draft.stage = "fetch"
     _check_folder(Path(job.work), ConfigError("the work folder cannot be written"))
     inputs = _fetched_before(draft) or _look(draft, desk, scratch)
     if inputs is None:
