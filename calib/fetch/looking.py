@@ -204,8 +204,7 @@ def find_inputs(
 def _view_local(dataset: DatasetId, path: Path, scratch: Path) -> View:
     holdings = open_local(dataset, path, scratch, files=LinkedFiles)
     if isinstance(holdings, LinkedFiles):
-        paths = holdings.paths
-        return View(dataset, holdings, lambda name: _seen(name, FOLDER, paths[name]), scratch)
+        return View(dataset, holdings, lambda name: _stated(name, holdings.paths[name]), scratch)
     return View(dataset, holdings, lambda name: _seen(name, ARCHIVE, holdings.origin), scratch)
 
 
@@ -249,6 +248,15 @@ def _view_mast(dataset: DatasetId, scratch: Path, options: FetchOptions, *, fetc
 def _listed(holdings: Listing, name: str, where: str) -> SeenFile:
     listed: Listed = holdings.describe(name)
     return SeenFile(name, suffix_of(name), listed.size, None, where, listed.place)
+
+
+def _stated(name: str, path: Path) -> SeenFile:
+    """Describe a file of a folder; one that went since it was listed has no size."""
+    try:
+        size = path.stat().st_size
+    except OSError:
+        size = None
+    return SeenFile(name, suffix_of(name), size, None, FOLDER, str(path))
 
 
 def _seen(name: str, where: str, place: Path | str) -> SeenFile:

@@ -13,6 +13,7 @@ from calib.archive.fingerprint import fingerprint
 from calib.archive.outputs import Output, open_output
 from calib.archive.provenance import provenance_record
 from calib.archive.publish import File, Publication
+from calib.engines.protocol import Engine
 from calib.errors import ConfigError
 from calib.fitsfile import primary_header
 from calib.fitsfile.identity import data_id_of, shared_data_id
@@ -143,9 +144,17 @@ def register_found(job: Job, attempt: Attempt, archived: Archived) -> None:
     register_products(job, attempt, archived)
 
 
-def job_fingerprint(job: Job, inputs: RawInputs, references: References) -> str:
-    """Return the fingerprint of the result that this job makes."""
-    engine = engine_of(job, inputs)
+def job_fingerprint(
+    job: Job, inputs: RawInputs, references: References, engine: Engine | None = None
+) -> str:
+    """Return the fingerprint of the result that this job makes.
+
+    Parameters
+    ----------
+    engine
+        The job's, where it was chosen already.
+    """
+    engine = engine or engine_of(job, inputs)
     return fingerprint(
         job.dataset,
         inputs=[file.sha256 for file in inputs.files],

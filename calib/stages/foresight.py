@@ -14,6 +14,7 @@ from typing import Any
 
 from calib.archive.disk import free_bytes
 from calib.association import Association
+from calib.engines.lookup import choose_engine
 from calib.engines.protocol import Engine, ForeseeingEngine
 from calib.errors import ArchiveError, ConfigError, HstflowError, ReferenceUnavailable
 from calib.fetch.looking import SeenFile, find_inputs
@@ -86,6 +87,7 @@ class _Draft:
     stage: str = "plan"
     found: dict[str, Any] = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)
+    engine: Engine | None = None
 
     def end(self, state: DatasetState, reason: str, start: str | None = None) -> DatasetForecast:
         """Return the forecast."""
@@ -127,8 +129,8 @@ def _foresee(draft: _Draft, desk: Desk, scratch: Path) -> DatasetForecast:
         return _after_fetch(draft)
     with desk.lock:
         references = _references(draft, inputs, desk)
-        engine = engine_of(job, inputs)
-        mark = draft.found["fingerprint"] = job_fingerprint(job, inputs, references)
+        engine = draft.engine or engine_of(job, inputs)
+        mark = draft.found["fingerprint"] = job_fingerprint(job, inputs, references, engine)
     if found := find_published(job, mark):
         draft.found |= {"run": found.run, "uri": found.uri}
         return draft.end("skip", f"nothing to do: the same result is in run {found.run}")
@@ -205,7 +207,8 @@ def _note_engine(draft: _Draft, inputs: RawInputs) -> None:
     with suppress(HstflowError):
         performed = [key for key in sorted(switches) if any(_performs(h, key) for h in headers)]
         draft.found["switches"] = tuple(performed)
-        draft.found["engine"] = engine_of(draft.job, inputs).name
+        draft.engine = choose_engine(draft.job.options.engine, headers, overrides)
+        draft.found["engine"] = draft.engine.name
 
 
 def _performs(header: Mapping[str, Any], switch: str) -> bool:

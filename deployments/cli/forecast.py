@@ -47,7 +47,7 @@ class ForecastFlags:
     """
 
     fetch: Annotated[bool, Parameter(negative=())] = False
-    dot: str | None = None
+    dot: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
 
 
 def show_forecast(
@@ -61,8 +61,7 @@ def show_forecast(
         Two documents would go to stdout, or the graph cannot be written; or as
         :func:`calib.stages.forecast.forecast`.
     """
-    if json and view.dot == "-":
-        raise ConfigError("--json and --dot - both write to stdout", expected="--dot FILE")
+    _check_dot(view.dot, json=json)
     found = _with_progress(request, names, fetch=view.fetch)
     if view.dot:
         _write_dot(found, view.dot)
@@ -71,6 +70,15 @@ def show_forecast(
     elif view.dot != "-":
         print_forecast(found, verbose=verbose)
     return found.code
+
+
+def _check_dot(target: str | None, *, json: bool) -> None:
+    if target is None:
+        return
+    if target.startswith("-") and target != "-":
+        raise ConfigError("--dot needs a file", expected="--dot FILE or --dot -", found=target)
+    if json and target == "-":
+        raise ConfigError("--json and --dot - both write to stdout", expected="--dot FILE")
 
 
 def as_record(found: Forecast) -> dict[str, Any]:
@@ -218,7 +226,9 @@ def _print_details(each: DatasetForecast) -> None:
     for member in each.members:
         state = "found" if member.found else "made" if member.is_product else "absent"
         lines.append(f"  member  {member.name}  {member.type}  {state}")
-    lines += [_reference_line(reference) for reference in each.references]
+    lines += [_reference_line(use) for use in each.references if use.state != "N/A"]
+    needless = sorted({use.keyword for use in each.references if use.state == "N/A"})
+    lines += [f"  no reference needed  {' '.join(needless)}"] if needless else []
     lines += [f"  differs  {escape(text)}" for text in each.differences]
     if each.switches:
         lines.append(f"  performs  {' '.join(each.switches)}")

@@ -5,106 +5,28 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import tarfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from astropy.io import fits
+from foretelling import ONCE, change, failing, look, pack, process, tree
 
 from calib.archive.outputs import open_output
 from calib.errors import ConfigError, EngineError, Unavailable
-from calib.fetch.options import FetchOptions, Patience
 from calib.records import Outcome
-from calib.simulate.crds_server import CrdsServer
-from calib.simulate.mast_server import MastServer
-from calib.simulate.observatory import Observatory, build_observatory
-from calib.stages import sequence
+from calib.simulate.observatory import Observatory
 from calib.stages.forecast import forecast
 from calib.stages.job import Options
 from calib.stages.outlook import DatasetForecast, Forecast
 from calib.stages.planning import Request, plan_jobs
-from calib.stages.sequence import Stages, process_dataset
-from calib.stores.s3_store import S3Store
 from calib.switches import parse_overrides
 
-# The stages once each: what blocks would be tried again for seconds otherwise.
-ONCE = Stages(
-    sequence.run_fetch,
-    sequence.run_bestrefs,
-    sequence.run_calibrate,
-    sequence.run_preview,
-    sequence.run_archive,
-    sequence.run_state_message,
-)
 ENDS = {"run": "processed", "resume": "processed", "skip": "skipped"}
-
-
-@pytest.fixture(scope="module")
-def sky(tmp_path_factory: pytest.TempPathFactory) -> Observatory:
-    """Return an observatory of four exposures, of which one is old, and four associations."""
-    folder = tmp_path_factory.mktemp("sky")
-    return build_observatory(folder, exposures=4, small=True, associations=True)
-
-
-@pytest.fixture
-def own(sky: Observatory, tmp_path: Path) -> Observatory:
-    """Return a private copy of it, to be damaged."""
-    raws = Path(shutil.copytree(sky.raws, tmp_path / "raw"))
-    crds = Path(shutil.copytree(sky.crds_path, tmp_path / "crds"))
-    return dataclasses.replace(sky, raws=raws, crds_path=crds)
-
-
-@pytest.fixture
-def asked(own: Observatory, tmp_path: Path) -> Request:
-    """Return a request on the newer context, with everything under a temporary folder."""
-    return Request(
-        source=f"file:{own.raws}",
-        output=f"file:{tmp_path / 'out'}",
-        profile=own.profile,
-        work=str(tmp_path / "work"),
-        ledger=f"sqlite:///{tmp_path / 'ledger.db'}",
-        context=own.contexts[1],
-    )
-
-
-def look(request: Request, *names: str, **options: Any) -> dict[str, DatasetForecast]:
-    """Return the forecast by dataset."""
-    return {each.dataset: each for each in forecast(request, names, **options).datasets}
-
-
-def process(request: Request, name: str, stages: Stages = ONCE) -> Outcome:
-    """Process one dataset, every stage tried once."""
-    return process_dataset(plan_jobs(request, [name])[0], stages)
-
-
-def tree(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return size and time of change of every file and folder."""
-    found = {}
-    for path in folder.rglob("*"):
-        status = path.lstat()
-        found[str(path)] = (status.st_size, status.st_mtime_ns)
-    return found
 
 
 def cut(path: Path) -> None:
     """Take the last block off a raw exposure."""
     path.write_bytes(path.read_bytes()[:-2880])
-
-
-def change(path: Path, **cards: Any) -> None:
-    """Change cards of a primary header."""
-    with fits.open(path, mode="update", checksum=True) as hdus:
-        hdus[0].header.update(cards)
-
-
-def pack(folder: Path, dataset: str) -> None:
-    """Put the files of an exposure into a tar file, in place of them."""
-    raw = folder / f"{dataset}_raw.fits"
-    with tarfile.open(folder / f"{dataset}.tar.gz", "w:gz") as tar:
-        tar.add(raw, raw.name)
-    raw.unlink()
 
 
 def darks_of(found: Forecast) -> dict[str, set[str]]:
@@ -128,8 +50,8 @@ def test_forecast_is_what_processing_then_does(asked: Request, own: Observatory)
     users = darks_of(forecast(asked, own.datasets))
     alone = next(dark for dark, its in users.items() if its == {old})
     process(asked, first)
-    failing = dataclasses.replace(ONCE, calibrate=_raise(EngineError("stopped")))
-    process(asked, repeated, failing)
+    stopping = dataclasses.replace(ONCE, calibrate=failing(EngineError("stopped")))
+    process(asked, repeated, stopping)
     pack(own.raws, second)
     change(own.raws / f"{third}_raw.fits", FILTER1="F999W")
     next(own.crds_path.rglob(alone)).unlink()
@@ -155,13 +77,6 @@ def test_forecast_is_what_processing_then_does(asked: Request, own: Observatory)
     }
     for name, each in found.items():
         _compare(asked, each, outcomes[name])
-
-
-def _raise(error: Exception) -> Callable[..., Any]:
-    def fail(*_given: Any) -> Any:
-        raise error
-
-    return fail
 
 
 def _compare(request: Request, each: DatasetForecast, outcome: Outcome) -> None:
@@ -193,7 +108,7 @@ def _compare(request: Request, each: DatasetForecast, outcome: Outcome) -> None:
 def test_nothing_is_written_anywhere(asked: Request, own: Observatory, tmp_path: Path) -> None:
     """Output, work folder, ledger, inputs and cache are byte for byte and minute as before."""
     process(asked, own.datasets[0])
-    process(asked, own.datasets[1], dataclasses.replace(ONCE, calibrate=_raise(EngineError("x"))))
+    process(asked, own.datasets[1], dataclasses.replace(ONCE, calibrate=failing(EngineError("x"))))
     before = tree(tmp_path)
 
     forecast(asked, own.datasets)
@@ -207,6 +122,21 @@ def test_nothing_is_made_where_nothing_was(asked: Request, own: Observatory) -> 
 
     there = {path.name for path in Path(asked.work).parent.iterdir()}
     assert there == {"raw", "crds"}
+
+
+def test_names_in_capitals_are_the_same_files(asked: Request, own: Observatory) -> None:
+    """A raw in capitals, as old tapes have it, gives the fingerprint that processing gives it."""
+    name = own.datasets[0]
+    raw = own.raws / f"{name}_raw.fits"
+    before = look(asked, name)[name]
+    raw.rename(own.raws / raw.name.upper())
+
+    found = look(asked, name)[name]
+
+    assert found.fingerprint == before.fingerprint
+    assert found.inputs[0].place.endswith(raw.name.upper())
+    process(asked, name)
+    assert look(asked, name)[name].state == "skip"
 
 
 def test_output_none_is_known(asked: Request, own: Observatory) -> None:
@@ -382,166 +312,3 @@ def test_directory_that_cannot_be_written(asked: Request, own: Observatory, tmp_
     found = look(request, own.datasets[0])[own.datasets[0]]
 
     assert (found.state, found.code) == ("error", 25)
-
-
-@pytest.fixture
-def server(own: Observatory) -> Iterator[CrdsServer]:
-    """Return a running loopback CRDS server."""
-    with CrdsServer(own.crds_path, context=own.contexts[1]) as running:
-        yield running
-
-
-def test_references_to_download(
-    asked: Request, own: Observatory, server: CrdsServer, tmp_path: Path
-) -> None:
-    """With an empty cache every file is foretold with its size, and nothing enters the cache."""
-    cache = tmp_path / "empty"
-    request = dataclasses.replace(asked, profile=server.profile(cache), context=None)
-    name = own.datasets[0]
-
-    whole = forecast(request, [name])
-    each = whole.datasets[0]
-    asked_for = [path for path in (str(r) for r in server.requests) if "z_" in path]
-
-    assert each.state == "run"
-    assert whole.downloads
-    sizes = {path.name: path.stat().st_size for path in own.crds_path.rglob("references/**/*.fits")}
-    assert whole.downloads == {file: sizes[file] for file in whole.downloads}
-    assert not cache.exists()
-    assert not [path for path in asked_for if ".fits" in path]
-    assert process(request, name).run == each.run
-    after = look(request, name)[name]
-    assert (after.state, after.fingerprint) == ("skip", each.fingerprint)
-
-
-def test_published_before_is_known_without_the_references(
-    asked: Request, own: Observatory, server: CrdsServer, tmp_path: Path
-) -> None:
-    """The catalogue's checksums stand for files that left the cache: still nothing to do."""
-    cache = tmp_path / "cache"
-    request = dataclasses.replace(asked, profile=server.profile(cache))
-    name = own.datasets[0]
-    process(request, name)
-    shutil.rmtree(cache / "references")
-
-    found = look(request, name)[name]
-
-    assert found.state == "skip"
-    assert {use.state for use in found.references if use.required} == {"download"}
-
-
-def test_bad_reference_of_the_server(asked: Request, own: Observatory, tmp_path: Path) -> None:
-    """A file that CRDS lists as bad is no download: it is error 27."""
-    name = own.datasets[0]
-    dark = next(r.name for r in look(asked, name)[name].references if r.keyword == "DARKFILE")
-    with CrdsServer(own.crds_path, context=own.contexts[1], bad=[dark]) as running:
-        request = dataclasses.replace(asked, profile=running.profile(tmp_path / "cache"))
-
-        found = look(request, name)[name]
-
-    assert (found.state, found.code) == ("error", 27)
-    assert [use.state for use in found.references if use.name == dark] == ["bad"]
-
-
-@pytest.fixture
-def mast(own: Observatory, tmp_path: Path) -> Iterator[tuple[MastServer, FetchOptions]]:
-    """Return a running loopback MAST and how to ask it."""
-    with MastServer(own.raws) as running:
-        patience = Patience(connect=2, read=5, deadline=10, tries=2, backoff=0.01)
-        yield running, FetchOptions(running.url, cache=tmp_path / "down", patience=patience)
-
-
-def files_sent(server: MastServer) -> list[str]:
-    """Return the requests for files."""
-    return [text for text in map(str, server.requests) if "retrieve_product" in text]
-
-
-def test_mast_is_listed_and_nothing_downloaded(
-    asked: Request,
-    own: Observatory,
-    mast: tuple[MastServer, FetchOptions],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Sizes come from the list; after one attempt the cache and the ledger tell the rest."""
-    server, options = mast
-    monkeypatch.setenv("HSTFLOW_MAST_URL", server.url)
-    monkeypatch.setenv("HSTFLOW_DOWNLOADS", str(options.downloads))
-    request = dataclasses.replace(asked, source="astroquery:")
-    name, association = own.datasets[0], next(iter(own.associations))
-    before = tree(tmp_path)
-
-    found = look(request, name, association, "j8zz01zzq", options=options)
-
-    assert tree(tmp_path) == before
-    assert files_sent(server) == []
-    first = found[name]
-    raw = own.raws / f"{name}_raw.fits"
-    assert [(f.name, f.size, f.where) for f in first.inputs] == [
-        (raw.name, raw.stat().st_size, "MAST")
-    ]
-    assert (first.state, first.inputs_known, first.references_from) == ("run", False, "after fetch")
-    assert found["j8zz01zzq"].code == 22
-
-    process(request, name, dataclasses.replace(ONCE, calibrate=_raise(EngineError("stopped"))))
-    shutil.rmtree(request.work)
-    downloaded = look(request, name, options=options)[name]
-    shutil.rmtree(options.downloads)
-    remembered = look(request, name, options=options)[name]
-
-    assert [f.where for f in downloaded.inputs] == ["download cache"]
-    assert (downloaded.engine, downloaded.references_from) == ("native", "headers")
-    assert remembered.references_from == "ledger"
-    assert {(r.keyword, r.name, r.required) for r in remembered.references} == {
-        (r.keyword, r.name, r.required) for r in downloaded.references
-    }
-
-
-def test_fetch_on_request_tells_everything(
-    asked: Request,
-    own: Observatory,
-    mast: tuple[MastServer, FetchOptions],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Fetched into a temporary folder, an association is known; nothing stays of it."""
-    server, options = mast
-    monkeypatch.setenv("HSTFLOW_MAST_URL", server.url)
-    request = dataclasses.replace(asked, source="astroquery:")
-    name = next(iter(own.associations))
-    before = tree(tmp_path)
-
-    found = look(request, name, options=options, fetch=True)[name]
-
-    assert tree(tmp_path) == before
-    local = look(asked, name)[name]
-    assert found.inputs_known
-    assert (found.engine, found.products) == (local.engine, local.products)
-    assert found.fingerprint == local.fingerprint
-    assert all(member.found for member in found.members if not member.is_product)
-
-
-def test_bucket_is_listed(asked: Request, own: Observatory, bucket: str, tmp_path: Path) -> None:
-    """Objects and archives are listed with sizes; --fetch looks into both."""
-    store = S3Store(bucket, "raws", purpose="output")
-    first, second = own.datasets[:2]
-    local = look(asked, first, second)
-    store.put(own.raws / f"{first}_raw.fits", f"{first}/{first}_raw.fits")
-    pack(own.raws, second)
-    store.put(own.raws / f"{second}.tar.gz", f"{second}.tar.gz")
-    request = dataclasses.replace(asked, source=f"s3://{bucket}/raws", output=f"s3://{bucket}/out")
-    before = tree(tmp_path)
-
-    listed = look(request, first, second, own.datasets[2])
-    fetched = look(request, first, second, fetch=True)
-
-    assert tree(tmp_path) == before
-    assert [f.where for name in (first, second) for f in listed[name].inputs] == ["bucket"] * 2
-    assert listed[second].inputs[0].suffix == "tar.gz"
-    assert all(f.size for name in (first, second) for f in listed[name].inputs)
-    assert listed[own.datasets[2]].code == 26
-    for name in (first, second):
-        assert fetched[name].fingerprint == local[name].fingerprint
-    process(request, first)
-    assert look(request, first, fetch=True)[first].state == "skip"
-    assert look(request, first)[first].current_run == fetched[first].run
