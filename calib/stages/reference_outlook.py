@@ -9,23 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from calib.ledger.reading import open_reader
+from calib.ledger.reports import references_of_last_attempt
 from calib.records import References, ReferenceUse
 from calib.references.bestrefs import Choice, Problem
 from calib.references.files import NOT_APPLICABLE, NOT_FOUND, locate_reference
 from calib.references.profile import CrdsProfile
 from calib.stages.job import Job
 from calib.stages.outlook import ReferenceForecast, ReferenceState
-
-# What the last attempt on a context used, for inputs that nobody has fetched yet.
-_LAST_ATTEMPT = """
-SELECT MAX(attempt.id) AS id FROM attempt JOIN job ON job.id = attempt.job_id
-JOIN reference_used ON reference_used.attempt_id = attempt.id
-WHERE job.dataset = :dataset AND job.context = :context
-"""
-_USED = """
-SELECT exposure, keyword, name, required FROM reference_used WHERE attempt_id = :attempt
-ORDER BY exposure, keyword
-"""
 
 
 def can_download(name: str, choice: Choice, job: Job) -> bool:
@@ -131,8 +121,7 @@ def remembered_references(job: Job) -> tuple[ReferenceForecast, ...]:
     with open_reader(job.ledger) as rows:
         if rows is None:
             return ()
-        last = rows(_LAST_ATTEMPT, {"dataset": job.dataset, "context": job.context})[0]["id"]
-        used = [] if last is None else rows(_USED, {"attempt": last})
+        used = references_of_last_attempt(rows, job.dataset, job.context)
     return tuple(_remembered(job, row) for row in used)
 
 
