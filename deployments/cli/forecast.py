@@ -134,7 +134,7 @@ def _with_progress(request: Request, names: list[str], *, fetch: bool) -> Foreca
     from calib.stages.forecast import forecast
 
     columns = (TextColumn("looking"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task("", total=len(set(names)))
         return forecast(request, names, fetch=fetch, done=lambda _: progress.advance(task))
 
