@@ -105,7 +105,7 @@ def fetch_inputs(
     UnsupportedMode
         The dataset is a visit or skycell.
     """
-    source = _source_of(dataset, uri)
+    source = source_of(dataset, uri)
     with _staging(destination) as staging:
         if source.scheme == "astroquery":
             holdings = _open_mast(dataset, staging, options or FetchOptions())
@@ -114,8 +114,8 @@ def fetch_inputs(
         elif source.scheme == "archive":
             holdings = RegisteredFiles(uri, _looked_up(registered, dataset), staging)
         else:
-            holdings = _open_local(dataset, source.path, staging, limits)
-        association, files = _take_all(dataset, holdings)
+            holdings = open_local(dataset, source.path, staging, limits)
+        association, files = take_all(dataset, holdings)
         inputs = _publish(files, destination.absolute())
     members = association.members if association else ()
     log.info("%s: %d input files from %s", dataset, len(inputs), holdings.origin)
@@ -147,7 +147,16 @@ def read_association(path: Path) -> Association:
     return read_rows(root_of(path.name), rows)
 
 
-def _source_of(dataset: DatasetId, uri: str) -> Source:
+def source_of(dataset: DatasetId, uri: str) -> Source:
+    """Read the URI of the inputs of a dataset.
+
+    Raises
+    ------
+    ConfigError
+        It is none that inputs come from.
+    UnsupportedMode
+        The dataset is a visit or skycell.
+    """
     source = parse_uri(uri)
     if source.scheme == "none":
         raise ConfigError("none is no source of inputs", dataset=dataset.name, expected=EXPECTED)
@@ -175,16 +184,32 @@ def _open_mast(dataset: DatasetId, staging: Path, options: FetchOptions) -> Hold
     return find_holdings(dataset, options, staging)
 
 
-def _open_local(
-    dataset: DatasetId, path: Path, staging: Path, limits: TarLimits | None
+def open_local(
+    dataset: DatasetId,
+    path: Path,
+    staging: Path,
+    limits: TarLimits | None = None,
+    *,
+    files: type[PlainFiles] = PlainFiles,
 ) -> Holdings:
-    """Plain files win over an archive: they can be seen and mended."""
+    """Open a folder or an archive; plain files win over an archive: they can be seen and mended.
+
+    Parameters
+    ----------
+    files
+        How plain files are taken: copied, or looked at in place.
+
+    Raises
+    ------
+    NotFound, CorruptFile
+        As :func:`fetch_inputs`.
+    """
     if path.is_file():
         return UnpackedFiles(path, unpack(path, staging, dataset.instrument, limits))
     paths = _list_files(dataset, path)
     archive = paths.get(tarball_name(dataset.name))
     if archive is None or inputs_of(dataset.name, dataset.instrument, paths):
-        return PlainFiles(path, paths, staging)
+        return files(path, paths, staging)
     return UnpackedFiles(archive, unpack(archive, staging, dataset.instrument, limits))
 
 
@@ -209,8 +234,14 @@ def _list_files(dataset: DatasetId, folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _take_all(dataset: DatasetId, holdings: Holdings) -> tuple[Association | None, list[Copied]]:
-    """Take and verify the files of a dataset, the association table first."""
+def take_all(dataset: DatasetId, holdings: Holdings) -> tuple[Association | None, list[Copied]]:
+    """Take and verify the files of a dataset, the association table first.
+
+    Raises
+    ------
+    NotFound, MissingMember, CorruptFile
+        As :func:`fetch_inputs`.
+    """
     taken: dict[str, Copied] = {}
     association = None
     try:
@@ -272,10 +303,11 @@ def _publish(files: Iterable[Copied], folder: Path) -> tuple[InputFile, ...]:
         )
     for target, copied in targets.items():
         copied.path.rename(target)
-    return tuple(_describe(target, copied) for target, copied in sorted(targets.items()))
+    return tuple(describe(target, copied) for target, copied in sorted(targets.items()))
 
 
-def _describe(path: Path, copied: Copied) -> InputFile:
+def describe(path: Path, copied: Copied) -> InputFile:
+    """Return the record of an input file."""
     return InputFile(
         name=path.name,
         path=str(path),

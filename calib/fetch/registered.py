@@ -8,6 +8,7 @@ from pathlib import Path
 
 from calib.errors import INPUT, CorruptFile, HstflowError
 from calib.fetch.copying import Copied
+from calib.fetch.holdings import Listed
 from calib.fetch.integrity import verify_file
 from calib.stores.transfer import bring
 
@@ -66,6 +67,10 @@ class RegisteredFiles:
     def names(self) -> Collection[str]:
         """Names of the files."""
         return self.files.keys()
+
+    def describe(self, name: str) -> Listed:
+        """Say what the registry says of a file."""
+        return Listed(self.files[name].size, self.files[name].uri)
 
     def look_for(self, roots: Collection[str]) -> None:
         """Do nothing: all that may be of use was looked up before."""

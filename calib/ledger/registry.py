@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from calib.errors import ConfigError
 from calib.ids import DatasetId
+from calib.ledger.admission import refuse_other_content, run_values
 from calib.ledger.attempts import Attempt, check_held
 from calib.ledger.clock import utc_now
 from calib.ledger.jobs import insert_once
@@ -21,9 +22,6 @@ from calib.ledger.schema import input_used as inputs_used
 from calib.ledger.schema import reference_used as references_used
 from calib.ledger.schema import run as runs
 from calib.records import ExposureReferences, RawInputs, References
-
-# Words in the names of parameters whose values have no place in a database.
-_SECRET_WORDS = ("password", "passwd", "secret", "token", "credential", "apikey", "api_key")
 
 
 def ensure_run(connection: Connection, name: str, content: Mapping[str, Any]) -> int:
@@ -44,18 +42,9 @@ def ensure_run(connection: Connection, name: str, content: Mapping[str, Any]) ->
         a parameter looks like a secret.
     """
     check_run_name_free(connection, name)
-    parameters = content["parameters"]
-    _refuse_secrets(parameters)
-    values = {
-        **content,
-        "parameters": json.dumps(parameters, sort_keys=True),
-        "output": hide_credentials(content["output"]),
-    }
+    values = run_values(content)
     found = insert_once(connection, runs, {"name": name}, {**values, "created_at": utc_now()})
-    for field, asked in values.items():
-        if getattr(found, field) != asked:
-            message = f"run {name} exists with another {field}: a run is write-once"
-            raise ConfigError(message, expected=getattr(found, field), found=asked)
+    refuse_other_content(name, found._asdict(), values)
     return int(found.id)
 
 
@@ -161,12 +150,3 @@ def run_row(connection: Connection, name: str) -> Row[Any]:
         message = "the ledger has no such run"
         raise ConfigError(message, found=name)
     return found
-
-
-def _refuse_secrets(parameters: Mapping[str, Any]) -> None:
-    for name, value in parameters.items():
-        if any(word in name.lower() for word in _SECRET_WORDS):
-            message = "a parameter that looks like a secret is not stored in the ledger"
-            raise ConfigError(message, found=name)
-        if isinstance(value, Mapping):
-            _refuse_secrets(value)

@@ -8,13 +8,12 @@ CRDS answers "NOT FOUND n/a" where the rules need no file: that is normal. Any o
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from calib.errors import ConfigError, MissingReference, ReferenceUnavailable
+from calib.errors import ConfigError
 from calib.records import ExposureReferences, References, ReferenceUse
 from calib.references import library
 from calib.references.exposure import ExposureHeaders, read_headers
@@ -25,6 +24,8 @@ from calib.references.files import (
     sha1_of,
     use_of,
 )
+from calib.references.own import Certified, OwnReference
+from calib.references.problems import Problem, describe_differences, raise_problems
 from calib.references.profile import CrdsProfile
 
 logger = logging.getLogger(__name__)
@@ -33,42 +34,38 @@ Required = Callable[[Mapping[str, Any]], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class OwnReference:
-    """A reference of the user's own, for one exposure.
+class Choice:
+    """What the rules chose, and what is wrong with it.
 
     Attributes
     ----------
-    path
-        The file.
-    sha1
-        What its checksum must be (hexadecimal).
-    source
-        Where the choice comes from, for messages.
+    references
+        As :func:`best_references` returns them; required types without a file are absent.
+    problems
+        Why calibration could not open what it needs.
+    catalogue
+        What CRDS knows of its files (size and sha1sum as text), by name; empty: nothing.
+    bad
+        Names of the files that CRDS lists as bad.
+    said
+        What the crds library logged.
     """
 
-    path: Path
-    sha1: str
-    source: str
+    references: References
+    problems: tuple[Problem, ...] = ()
+    catalogue: Mapping[str, dict[str, str]] = field(default_factory=dict)
+    bad: frozenset[str] = frozenset()
+    said: tuple[str, ...] = ()
 
+    def check(self) -> None:
+        """Refuse a choice that calibration cannot use.
 
-# Which references of the user's own are for an exposure, by keyword.
-Certified = Callable[[ExposureHeaders], Mapping[str, OwnReference]]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a reference that calibration will open cannot be used.
-
-    Attributes
-    ----------
-    awaited
-        The file exists by the rules and may yet arrive in the cache.
-    """
-
-    file: str
-    keyword: str
-    text: str
-    awaited: bool = False
+        Raises
+        ------
+        MissingReference, ReferenceUnavailable
+            As :func:`best_references`.
+        """
+        raise_problems(self.problems, self.references.context, self.said)
 
 
 @dataclass(frozen=True)
@@ -147,6 +144,41 @@ def best_references(
     NotFound, CorruptFile
         An exposure cannot be read.
     """
+    choice = choose_references(
+        files,
+        context=context,
+        profile=profile,
+        required=required,
+        custom=custom,
+        certified=certified,
+        download=download,
+    )
+    choice.check()
+    return choice.references
+
+
+def choose_references(
+    files: Sequence[Path],
+    *,
+    context: str,
+    profile: CrdsProfile,
+    required: Required,
+    custom: Mapping[str, Path] | None = None,
+    certified: Certified | None = None,
+    download: bool = True,
+) -> Choice:
+    """Choose the references of exposures, and say what is wrong instead of raising it.
+
+    Parameters
+    ----------
+    files, context, profile, required, custom, certified, download
+        As for :func:`best_references`.
+
+    Raises
+    ------
+    ConfigError, ContextError, Unavailable, NotFound, CorruptFile
+        As :func:`best_references`.
+    """
     custom = _checked_custom(custom or {})
     exposures = [read_headers(path) for path in files]
     with library.session(profile) as messages:
@@ -158,25 +190,13 @@ def best_references(
             _download(answers, context, profile)
         source = _source(context, profile, custom)
     found = [_look_up(answer, source) for answer in answers]
-    _raise_problems([p for _, problems in found for p in problems], context, messages)
     chosen = tuple(references for references, _ in found)
-    return References(context, library.crds_version(), chosen, describe_differences(chosen))
-
-
-def describe_differences(exposures: Sequence[ExposureReferences]) -> tuple[str, ...]:
-    """Say for which keywords exposures have different references, one line per keyword.
-
-    Different references are legitimate (each exposure has its own time and filter), but
-    worth seeing where exposures are combined.
-    """
-    users: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for exposure in exposures:
-        for use in exposure.references:
-            users[use.keyword][use.name].append(exposure.file)
-    return tuple(
-        f"{keyword}: {', '.join(f'{name} ({_join(files)})' for name, files in names.items())}"
-        for keyword, names in sorted(users.items())
-        if len(names) > 1
+    return Choice(
+        References(context, library.crds_version(), chosen, describe_differences(chosen)),
+        tuple(problem for _, problems in found for problem in problems),
+        source.catalogue,
+        source.bad,
+        tuple(messages),
     )
 
 
@@ -306,27 +326,14 @@ def _own_use(answer: _Answer, keyword: str) -> tuple[ReferenceUse, Problem | Non
     """Use a certified file if it is there and is what was certified."""
     own, file = answer.own[keyword], answer.exposure.path.name
     required = keyword in answer.required
-    trouble = _trouble_with(own)
+    trouble = own.trouble()
     if trouble is None:
         logger.info("%s %s: %s, %s", file, keyword, own.path.name, own.source)
         return use_of(keyword, own.path, required=required), None
     if not required:
         logger.warning("%s %s: %s", file, keyword, trouble)
     use = ReferenceUse(keyword, own.path.name, required=required)
-    return use, Problem(file, keyword, trouble) if required else None
-
-
-def _trouble_with(own: OwnReference) -> str | None:
-    """Say why a certified file cannot be used; None: it can."""
-    if not own.path.is_file():
-        return f"{own.path}, {own.source}, is not there"
-    found = sha1_of(own.path)
-    if found != own.sha1:
-        return (
-            f"{own.path}, {own.source}, was changed since: sha1 {own.sha1} was certified, "
-            f"{found} is there"
-        )
-    return None
+    return use, Problem(file, keyword, trouble, name=own.path.name) if required else None
 
 
 def _no_file(
@@ -356,34 +363,6 @@ def _why(text: str | None, context: str, *, needless: bool) -> str:
 def _unusable(answer: _Answer, use: ReferenceUse, source: _Source) -> Problem:
     if use.name in source.bad:
         text = f"{use.name} is listed as bad by CRDS"
-        return Problem(answer.exposure.path.name, use.keyword, text)
+        return Problem(answer.exposure.path.name, use.keyword, text, name=use.name)
     text = f"{use.name} is not in the cache"
-    return Problem(answer.exposure.path.name, use.keyword, text, awaited=True)
-
-
-def _raise_problems(problems: Sequence[Problem], context: str, said: Iterable[str]) -> None:
-    if not problems:
-        return
-    lines = describe_problems(problems)
-    heard = sorted({text for text in said if any(p.text.split()[0] in text for p in problems)})
-    kind = ReferenceUnavailable if all(p.awaited for p in problems) else MissingReference
-    files = sorted({problem.file for problem in problems})
-    raise kind(
-        f"references that calibration opens cannot be used on {context}: {'; '.join(lines)}"
-        + (f" [crds: {'; '.join(heard)}]" if heard else ""),
-        dataset=files[0].partition("_")[0] if len(files) == 1 else None,
-    )
-
-
-def describe_problems(problems: Sequence[Problem]) -> list[str]:
-    """Say each problem once, with the files that have it."""
-    files: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for problem in problems:
-        files[problem.keyword, problem.text].append(problem.file)
-    return [f"{keyword}: {text} ({_join(names)})" for (keyword, text), names in files.items()]
-
-
-def _join(files: Sequence[str], most: int = 6) -> str:
-    """List file names, or the first few and how many more."""
-    more = len(files) - most
-    return ", ".join(files[:most]) + (f" and {more} more" if more > 0 else "")
+    return Problem(answer.exposure.path.name, use.keyword, text, awaited=True, name=use.name)

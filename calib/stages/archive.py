@@ -15,6 +15,7 @@ from calib.archive.outputs import Output, open_output
 from calib.archive.provenance import provenance_record
 from calib.archive.publish import File, Publication
 from calib.archive.tar_output import publish_tar
+from calib.engines.protocol import Engine
 from calib.errors import ConfigError
 from calib.fitsfile import primary_header
 from calib.fitsfile.identity import data_id_of, product_data_ids, shared_data_id
@@ -45,17 +46,23 @@ def published_before(job: Job, inputs: RawInputs, references: References) -> Arc
     """Return where the same result already lies, made current; None if it does not exist.
 
     The same result means an equal fingerprint: inputs, context, references, engine with its
-    numbers-version, and parameters. Where the job has to be in its own run, other runs do not
-    count.
+    numbers-version, and parameters.
     """
+    found = find_published(job, job_fingerprint(job, inputs, references))
     output = output_of(job)
-    if output is None:
-        return None
-    runs = [job.run] if job.options.own_run else None
-    found = output.find_published(job.id, job_fingerprint(job, inputs, references), runs=runs)
-    if found is not None:
+    if found is not None and output is not None:
         output.make_current(job.id, found.run)
     return found
+
+
+def find_published(job: Job, mark: str) -> Archived | None:
+    """Return where the result with a fingerprint lies already; None if it does not exist.
+
+    Where the job has to be in its own run, other runs do not count.
+    """
+    output = output_of(job)
+    runs = [job.run] if job.options.own_run else None
+    return None if output is None else output.find_published(job.id, mark, runs=runs)
 
 
 def output_of(job: Job) -> Output | None:
@@ -69,11 +76,15 @@ def choose_run(job: Job, made: Made) -> str:
     A name that a person chose is kept. Otherwise a run that holds another result of this
     dataset (its inputs or a reference changed) gives way to NAME-2, NAME-3...
     """
-    output = output_of(job)
-    if job.run_is_named or output is None:
+    if job.run_is_named:
         return job.run
-    mark = job_fingerprint(job, made.inputs, made.references)
-    return output.free_run(job.run, job.id, mark)
+    return free_run(job, job_fingerprint(job, made.inputs, made.references))
+
+
+def free_run(job: Job, mark: str) -> str:
+    """Return a run that can take the result with a fingerprint: the job's, or ``NAME-2``..."""
+    output = output_of(job)
+    return job.run if output is None else output.free_run(job.run, job.id, mark)
 
 
 def archive(job: Job, made: Made, run: str) -> Archived:
@@ -109,14 +120,18 @@ def register_run(job: Job, run: str) -> None:
     """
     if job.output is None:
         return
-    ledger_of(job.ledger).ensure_run(
-        run,
-        context=job.context,
-        engine=job.options.engine,
-        engine_version=version("hstflow"),
-        parameters=_parameters(job) | collection_record(job.options),
-        output=job.output,
-    )
+    ledger_of(job.ledger).ensure_run(run, **run_content(job, job.output))
+
+
+def run_content(job: Job, output: str) -> dict[str, Any]:
+    """Return what the ledger says of the run of a job: all that is fixed in it."""
+    return {
+        "context": job.context,
+        "engine": job.options.engine,
+        "engine_version": version("hstflow"),
+        "parameters": _parameters(job) | collection_record(job.options),
+        "output": output,
+    }
 
 
 def register_products(job: Job, attempt: Attempt, archived: Archived) -> None:
@@ -180,9 +195,17 @@ def lay_out_tar(job: Job) -> None:
         publish_tar(output, job.id, job.folder)
 
 
-def job_fingerprint(job: Job, inputs: RawInputs, references: References) -> str:
-    """Return the fingerprint of the result that this job makes."""
-    engine = engine_of(job, inputs)
+def job_fingerprint(
+    job: Job, inputs: RawInputs, references: References, engine: Engine | None = None
+) -> str:
+    """Return the fingerprint of the result that this job makes.
+
+    Parameters
+    ----------
+    engine
+        The job's, where it was chosen already.
+    """
+    engine = engine or engine_of(job, inputs)
     return fingerprint(
         job.dataset,
         inputs=[file.sha256 for file in inputs.files],

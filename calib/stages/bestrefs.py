@@ -11,7 +11,7 @@ from typing import Any
 from calib.engines.lookup import required_references
 from calib.fitsfile import primary_header
 from calib.records import InputFile, RawInputs, References
-from calib.references.bestrefs import best_references
+from calib.references.bestrefs import Choice, choose_references
 from calib.references.headers import update_headers
 from calib.stages.calibrations import certified_choice, collection_record, still_as_certified
 from calib.stages.job import Job, key_of
@@ -26,11 +26,49 @@ def bestrefs(job: Job, inputs: RawInputs) -> Finished[References]:
     MissingReference, ReferenceUnavailable, ContextError
         As :func:`calib.references.bestrefs.best_references`.
     """
-    place = StageFolder(job.folder / "bestrefs", References, bestrefs_key(job, inputs))
-    return place.run(
+    return _place(job, inputs).run(
         lambda folder: _choose(job, inputs, folder),
         still_valid=lambda found: _still_there(job, found),
     )
+
+
+def finished_bestrefs(job: Job, inputs: RawInputs) -> References | None:
+    """Return the references that an earlier attempt chose and that would be used again."""
+    found = _place(job, inputs).load()
+    return found if found is not None and _still_there(job, found) else None
+
+
+def choose(job: Job, inputs: RawInputs, *, download: bool = True) -> Choice:
+    """Ask the rules, and the user's collection, for the references of every exposure.
+
+    Parameters
+    ----------
+    download
+        Whether to fetch what is not in the cache.
+
+    Raises
+    ------
+    ConfigError, ContextError, Unavailable, UnsupportedMode
+        As :func:`calib.references.bestrefs.choose_references`.
+    """
+
+    def required(header: Mapping[str, Any]) -> tuple[str, ...]:
+        options = job.options
+        return required_references(options.engine, header, options.overrides, inputs.members)
+
+    return choose_references(
+        [Path(file.path) for file in inputs.exposures],
+        context=job.context,
+        profile=job.profile,
+        required=required,
+        custom={keyword: Path(path) for keyword, path in job.options.references.items()},
+        certified=certified_choice(job),
+        download=download,
+    )
+
+
+def _place(job: Job, inputs: RawInputs) -> StageFolder[References]:
+    return StageFolder(job.folder / "bestrefs", References, bestrefs_key(job, inputs))
 
 
 def bestrefs_key(job: Job, inputs: RawInputs) -> str:
@@ -59,21 +97,11 @@ def updated_inputs(job: Job, inputs: RawInputs) -> RawInputs:
 
 
 def _choose(job: Job, inputs: RawInputs, folder: Path) -> References:
-    def required(header: Mapping[str, Any]) -> tuple[str, ...]:
-        options = job.options
-        return required_references(options.engine, header, options.overrides, inputs.members)
-
-    references = best_references(
-        [Path(file.path) for file in inputs.exposures],
-        context=job.context,
-        profile=job.profile,
-        required=required,
-        custom={keyword: Path(path) for keyword, path in job.options.references.items()},
-        certified=certified_choice(job),
-    )
+    choice = choose(job, inputs)
+    choice.check()
     for file in inputs.exposures:
-        write_headers(file, references, folder)
-    return references
+        write_headers(file, choice.references, folder)
+    return choice.references
 
 
 def write_headers(file: InputFile, references: References, folder: Path) -> None:

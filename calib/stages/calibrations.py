@@ -12,9 +12,9 @@ from calib.ledger.calibrations import Certification, calibrations_in, unknown, v
 from calib.ledger.location import as_url
 from calib.ledger.reading import open_reader
 from calib.records import References
-from calib.references.bestrefs import Certified, OwnReference
 from calib.references.exposure import ExposureHeaders
 from calib.references.files import sha1_of
+from calib.references.own import Certified, OwnReference
 from calib.stages.job import Job, Options
 
 

@@ -23,6 +23,7 @@ from deployments.cli.console import (
     split_arguments,
     styled,
 )
+from deployments.cli.forecast import ForecastFlags, show_forecast
 from deployments.cli.threads import Threads, threads_or_all
 
 
@@ -116,7 +117,10 @@ class ReplaceFlags(WorkFlags):
 
 
 def process(
-    *arguments: str, flags: Annotated[ProcessFlags | None, Parameter(name="*")] = None
+    *arguments: str,
+    flags: Annotated[ProcessFlags | None, Parameter(name="*")] = None,
+    dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative=())] = False,
+    view: Annotated[ForecastFlags | None, Parameter(name="*")] = None,
 ) -> int:
     """Take datasets through fetch, bestrefs, calibrate, preview, archive and state-message.
 
@@ -131,9 +135,19 @@ def process(
         before. OUTPUT_URI: file:FOLDER (default file:.) or none, which
         leaves the products in the work folder. PROFILE: onsite, offsite, cloud or a file:
         how to reach CRDS.
+    dry_run
+        Say what would be done, and what is missing; nothing is run, fetched or written. As
+        `hstflow archive plan`.
     """
     flags = flags or ProcessFlags()
-    names, places = _read_arguments(arguments)
+    names, places = read_arguments(arguments)
+    if dry_run:
+        show_logs(verbose=False, quiet=flags.quiet)
+        request = request_for(places, flags)
+        return show_forecast(
+            request, names, view or ForecastFlags(), json=flags.json, verbose=flags.verbose
+        )
+    _refuse_idle(view)
     show_logs(verbose=flags.verbose, quiet=flags.quiet)
     if flags.chain is not None:
         _check_chain(flags.chain, places)
@@ -188,7 +202,20 @@ def _extend_chain(chain: str, outcomes: Sequence[Outcome], *, quiet: bool) -> No
         out.print(escape(text), soft_wrap=True)
 
 
-def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+def _refuse_idle(view: ForecastFlags | None) -> None:
+    """Refuse options of a dry run without one: a person who gives them wants nothing to run."""
+    if view is not None and view != ForecastFlags():
+        raise ConfigError("--dot and --fetch belong to a dry run", expected="--dry-run as well")
+
+
+def read_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Sort the words of the command line into dataset names and URIs.
+
+    Raises
+    ------
+    ConfigError
+        There is no name, or too many URIs.
+    """
     datasets, places = split_arguments(arguments)
     names = expand_names(datasets)
     if not names:
@@ -221,10 +248,17 @@ def plan_run(names: list[str], places: list[str], flags: WorkFlags) -> str:
     """Return the run that datasets would be published in; what cannot work is refused."""
     from calib.stages.planning import plan_jobs
 
-    return plan_jobs(_request(places, flags), names)[0].run
+    return plan_jobs(request_for(places, flags), names)[0].run
 
 
-def _request(places: list[str], flags: WorkFlags) -> Any:
+def request_for(places: list[str], flags: WorkFlags) -> Any:
+    """Return what is asked for, with settings and defaults.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`flows.parameters.build_request`.
+    """
     from flows.parameters import build_request
 
     source, output, profile = _complete(places)
@@ -262,7 +296,7 @@ def _at_once(
     from calib.stages.sequence import process_dataset
     from tasks.settings import limit_reference_memory, load_settings
 
-    jobs = plan_jobs(_request(places, flags), names)
+    jobs = plan_jobs(request_for(places, flags), names)
     limit_reference_memory(load_settings())
     return lambda number: process_dataset(jobs[number]), len(jobs)
 
@@ -276,7 +310,7 @@ def _as_flow_runs(
     from calib.stages.planning import plan_jobs
     from flows.dataset import DatasetFailed, process_dataset
 
-    jobs = plan_jobs(_request(places, flags), names)
+    jobs = plan_jobs(request_for(places, flags), names)
     source, output, profile = _complete(places)
 
     def run_one(number: int) -> Outcome:

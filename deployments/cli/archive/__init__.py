@@ -83,6 +83,11 @@ COMMANDS: dict[str, tuple[str, Group, str]] = {
         WORK,
         "Write published datasets as CALDP's tar files.",
     ),
+    "plan": (
+        "deployments.cli.archive.plan:plan",
+        WORK,
+        "Say what processing datasets would do, and what is missing, before anything runs.",
+    ),
 }
 
 app = App(name="archive", help="Find, trace, ingest, verify, remake and prune products.")

@@ -171,7 +171,7 @@ def test_every_product_that_ever_was_is_made_or_has_a_tombstone(versions: list[s
     current: Manifest | None = None
     for number, names in enumerate(versions):
         files = manifest_of(number, names, ()).files
-        found = tombstones_of(lambda: current, "j8bt05njq", files)  # noqa: B023 - called at once
+        found = tombstones_of(lambda: current, "j8bt05njq", files, becomes_current=True)  # noqa: B023 - called at once
         current = manifest_of(number, names, found)
 
     assert current is not None
@@ -191,9 +191,9 @@ def test_errors_other_than_of_the_archive_are_passed_on() -> None:
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        tombstones_of(fail, "j8bt05njq", ())
+        tombstones_of(fail, "j8bt05njq", (), becomes_current=True)
 
     def damaged() -> Manifest | None:
         raise ArchiveError("damaged")
 
-    assert tombstones_of(damaged, "j8bt05njq", ()) == ()
+    assert tombstones_of(damaged, "j8bt05njq", (), becomes_current=True) == ()

@@ -12,9 +12,10 @@ import pytest
 
 from calib.errors import BESTREFS, MissingReference
 from calib.records import References
-from calib.references.bestrefs import Certified, OwnReference, best_references
+from calib.references.bestrefs import best_references
 from calib.references.exposure import ExposureHeaders
 from calib.references.files import sha1_of
+from calib.references.own import Certified, OwnReference
 
 if TYPE_CHECKING:
     from calib.simulate.observatory import Observatory

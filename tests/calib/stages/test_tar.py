@@ -100,12 +100,12 @@ def test_products_that_are_not_made_any_more_are_told(
     from calib.stages.recording import ledger_of
 
     job = dataclasses.replace(job, options=Options(previews="none"))
-    files_of = archive._files
+    files_of = archive.files_of
     more = Path(job.work) / f"{job.dataset}_crj.fits"
     more.parent.mkdir(parents=True)
     more.write_text("a product")
     with monkeypatch.context() as patch:
-        patch.setattr(archive, "_files", lambda *all_: (*files_of(*all_), File("product", more)))
+        patch.setattr(archive, "files_of", lambda *all_: (*files_of(*all_), File("product", more)))
         assert process_dataset(job).warnings == ()
 
     newer = dataclasses.replace(job.options.overrides, switches={"DARKCORR": "OMIT"})
