@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, insert, select, text, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from calib.errors import ConfigError
 from calib.ledger.clock import utc_now
@@ -32,6 +32,7 @@ from calib.ledger.holdings import (
 from calib.ledger.jobs import insert_once
 from calib.ledger.names import check_collection_name_free
 from calib.ledger.reports import Rows
+from calib.ledger.rows import rows_of
 from calib.ledger.schema import chain_member as chain_rows
 from calib.ledger.schema import collection as collections
 from calib.ledger.schema import product as products
@@ -143,7 +144,7 @@ def extend_chain(
     """
     _lock_chains(connection)
     number = _number_of(connection, name, CHAIN)
-    others = [each for each in chain_members(_rows_of(connection), name) if each not in members]
+    others = [each for each in chain_members(rows_of(connection), name) if each not in members]
     whole = [*members, *others] if where == "front" else [*others, *members]
     _set_members(connection, number, name, whole)
 
@@ -172,7 +173,7 @@ def replace_in_chain(connection: Connection, chain: str, old_run: str | None, ne
         return
     _lock_chains(connection)
     number = _number_of(connection, chain, CHAIN)
-    before = chain_members(_rows_of(connection), chain)
+    before = chain_members(rows_of(connection), chain)
     if old_run in before:
         others = [each for each in before if each != new_run or each == old_run]
         after = [new_run if each == old_run else each for each in others]
@@ -263,7 +264,7 @@ def _set_members(
     flatten: bool = False,
 ) -> None:
     """Write the members of a locked chain, in place of those of before."""
-    rows = _rows_of(connection)
+    rows = rows_of(connection)
     _check_members(rows, name, members)
     names = resolve_runs(rows, members) if flatten else members
     connection.execute(delete(chain_rows).where(chain_rows.c.collection_id == number))
@@ -374,10 +375,3 @@ def _insert_tagged(connection: Connection, number: int, new: Mapping[tuple[str, 
 def _portions(numbers: Iterable[int]) -> list[list[int]]:
     every = list(numbers)
     return [every[start : start + _AT_ONCE] for start in range(0, len(every), _AT_ONCE)]
-
-
-def _rows_of(connection: Connection) -> Rows:
-    def rows(query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return [dict(row) for row in connection.execute(text(query), parameters).mappings()]
-
-    return rows

@@ -6,15 +6,15 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
 from calib.errors import ConfigError
 from calib.ledger.clock import utc_now
 from calib.ledger.jobs import insert_once
 from calib.ledger.location import hide_credentials
+from calib.ledger.names import check_run_name_free
 from calib.ledger.registry import run_row
 from calib.ledger.reports import Rows
-from calib.ledger.schema import collection as collections
 from calib.ledger.schema import current_run as current_runs
 from calib.ledger.schema import data_id as data_ids
 from calib.ledger.schema import run as runs
@@ -91,8 +91,7 @@ def ensure_ingested_run(connection: Connection, name: str, output: str) -> int:
     ConfigError
         A run that we processed, or a collection, has this name.
     """
-    if connection.scalar(select(collections.c.kind).where(collections.c.name == name)):
-        raise ConfigError("a collection has this name: use another one", found=name)
+    check_run_name_free(connection, name)
     values: dict[str, Any] = dict.fromkeys(_ORIGINS, "")
     values |= {"kind": KIND, "parameters": "{}", "output": hide_credentials(output)}
     found = insert_once(connection, runs, {"name": name}, {**values, "created_at": utc_now()})

@@ -13,7 +13,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from calib.ids import DatasetId
 from calib.ledger import attempts, jobs, publications, registry, reports, stage_runs
@@ -21,6 +21,7 @@ from calib.ledger.attempts import Attempt
 from calib.ledger.location import as_url
 from calib.ledger.owners import STALE_AFTER, Owner, current_owner
 from calib.ledger.publications import Published
+from calib.ledger.rows import rows_of
 from calib.ledger.stage_runs import StageMetrics
 from calib.ledger.store import Store
 from calib.records import DataId, Member, Outcome, RawInputs, References
@@ -360,7 +361,7 @@ class Ledger:
         >>> with open_ledger(url) as ledger:  # doctest: +SKIP
         ...     done = ledger.ask(lambda rows: states_in(rows, "nightly"))
         """
-        return self._store.read(lambda c: question(_rows_of(c)))
+        return self._store.read(lambda c: question(rows_of(c)))
 
     def history(self, dataset: DatasetId) -> list[reports.Change]:
         """Return every change of every job of a dataset, in order."""
@@ -375,10 +376,3 @@ class Ledger:
     def count_states(self, *, campaign: str | None = None) -> dict[str, int]:
         """Return how many jobs are in each state."""
         return self.ask(lambda rows: reports.count_states(rows, campaign=campaign))
-
-
-def _rows_of(connection: Connection) -> reports.Rows:
-    def rows(query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return [dict(row) for row in connection.execute(text(query), parameters).mappings()]
-
-    return rows

@@ -10,6 +10,9 @@ from calib.ledger.schema import collection as collections
 from calib.ledger.schema import job as jobs
 from calib.ledger.schema import run as runs
 
+# Options that name a collection say so where there is to be none.
+NO_COLLECTION = "none"
+
 
 def check_run_name_free(connection: Connection, name: str) -> None:
     """Refuse a name for a run that a collection has.
@@ -34,9 +37,10 @@ def check_collection_name_free(connection: Connection, name: str) -> None:
         The name has letters that the name of a run must not have, there is a run of this name,
         or a job that will make one.
     """
-    if not is_run_name(name):
+    if not is_run_name(name) or name == NO_COLLECTION:
         message = "not a name for a collection"
-        raise ConfigError(message, expected=RUN_NAMES, found=repr(name))
+        expected = f"{RUN_NAMES}, and not `{NO_COLLECTION}`"
+        raise ConfigError(message, expected=expected, found=repr(name))
     is_run = select(runs.c.id).where(runs.c.name == name).limit(1)
     is_planned = select(jobs.c.id).where(jobs.c.run == name).limit(1)
     if any(connection.scalar(query) is not None for query in (is_run, is_planned)):

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from calib.caldp import suffix_of
 from calib.errors import ArchiveError
+from calib.ids import rootname_of
 from calib.ledger.location import hide_credentials
 from calib.ledger.registry import run_row
 from calib.ledger.schema import data_id as data_ids
@@ -147,11 +149,15 @@ def record_members(connection: Connection, association: str, found: Iterable[Mem
 def dataset_type(name: str, role: str = "product") -> str:
     """Return the dataset type of a file: ``j8bt05njq_flt.fits`` is a ``flt``.
 
-    A name without an underscore gives its extension: ``j8bt05njq.tra`` is a ``tra``. Files
-    that are not products are of the type of their role: ``preview``, ``log``, ``env``.
+    Of an exposure all that follows its name counts: ``la8q99030_rawtag_a.fits`` is a
+    ``rawtag_a``. A name without an underscore gives its extension: ``j8bt05njq.tra`` is a
+    ``tra``. Files that are not products are of the type of their role: ``preview``, ``log``,
+    ``env``.
     """
     if role != "product":
         return role
+    if rootname_of(name, "") and (suffix := suffix_of(name.rpartition("/")[2])):
+        return suffix[:32]
     stem, _, extension = name.rpartition("/")[2].partition(".")
     return (stem.rpartition("_")[2] if "_" in stem else extension).lower()[:32]
 

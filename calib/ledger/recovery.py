@@ -26,6 +26,7 @@ from calib.ledger.ingested import (
 )
 from calib.ledger.jobs import ensure_campaign, insert_once
 from calib.ledger.location import hide_credentials
+from calib.ledger.names import check_run_name_free
 from calib.ledger.publications import (
     Published,
     record_data_ids,
@@ -147,6 +148,7 @@ def ensure_recovered_run(connection: Connection, found: Recovered, output: str) 
         "output": hide_credentials(output),
         "created_at": found.published.published_at,
     }
+    check_run_name_free(connection, name)
     row = insert_once(connection, runs, {"name": name}, values)
     if row.kind == KIND:
         message = "what this run of the ledger holds was ingested"

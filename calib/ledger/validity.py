@@ -28,11 +28,9 @@ from calib.ledger.calibrations import (
     valid_references,
 )
 from calib.ledger.clock import utc_now
+from calib.ledger.collections import ensure_collection
 from calib.ledger.dates import parse_date
-from calib.ledger.jobs import insert_once
 from calib.ledger.schema import collection as collections
-from calib.ledger.schema import job as jobs
-from calib.ledger.schema import run as runs
 from calib.ledger.schema import validity as validities
 from calib.stores.uri import parse_uri
 
@@ -46,9 +44,6 @@ __all__ = [
     "valid_references",
 ]
 
-# A name of a collection is one that a run could have: they share one name space. `none` says
-# that no collection is wanted.
-_NAME = re.compile(r"(?!none$)[a-z0-9][a-z0-9._-]{0,99}", re.ASCII)
 
 # Instruments and detectors as in headers (ACS, NUV-MAMA). A FITS keyword has up to 8 letters
 # (FITS standard 4.0, section 4.1.2.1); `jref$` and a file name of 63 fill one card (4.2.1.1).
@@ -96,7 +91,8 @@ def certify(
         or two references would be valid at once: the message names both.
     """
     wanted = [_checked(each) for each in certifications]
-    number = _ensure(connection, collection, note)
+    ensure_collection(connection, collection, KIND, note=note)
+    number = _number_of(connection, collection)
     there = {row.id: _certification(row) for row in _rows(connection, number)}
     _move(connection, there, wanted)
     new = _new(collection, there.values(), wanted)
@@ -299,18 +295,6 @@ def _touch(connection: Connection, number: int, **values: str) -> None:
     connection.execute(update(collections).where(collections.c.id == number).values(values))
 
 
-def _ensure(connection: Connection, name: str, note: str | None) -> int:
-    """Return the number of a collection, made if it is new, locked until the end."""
-    _check_name(connection, name)
-    now = utc_now()
-    values = {"kind": KIND, "note": note, "created_at": now, "updated_at": now}
-    insert_once(connection, collections, {"name": name}, values)
-    number = _number_of(connection, name)
-    if note is not None:
-        _touch(connection, number, note=note)
-    return number
-
-
 def _number_of(connection: Connection, name: str) -> int:
     """Return the number of a collection that nobody else can change before we end."""
     query = select(collections).where(collections.c.name == name).with_for_update()
@@ -318,17 +302,3 @@ def _number_of(connection: Connection, name: str) -> int:
     if found is None or found.kind != KIND:
         raise unknown(name, found.kind if found is not None else None)
     return int(found.id)
-
-
-def _check_name(connection: Connection, name: str) -> None:
-    """Refuse a name that no run could have, or that a run has or will have."""
-    if not _NAME.fullmatch(name):
-        raise ConfigError(
-            "not a name for a collection",
-            expected="[a-z0-9][a-z0-9._-]*, up to 100 characters, and not `none`",
-            found=repr(name),
-        )
-    made = select(runs.c.id).where(runs.c.name == name)
-    asked = select(jobs.c.id).where(jobs.c.run == name).limit(1)
-    if any(connection.scalar(query) is not None for query in (made, asked)):
-        raise ConfigError("a run has this name: a collection needs another", found=name)

@@ -6,13 +6,13 @@
 
     repository = open_repository()
     for product in repository.products(types=("flt",), filter="F606W", current=True):
-        print(product.uri)
+        image = repository.get(product)
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -32,6 +32,7 @@ from calib.ledger.products import (
     find_runs,
 )
 from calib.ledger.reading import open_reader
+from calib.records import Archived
 from calib.repository.origins import complete, read_making
 
 if TYPE_CHECKING:
@@ -130,6 +131,42 @@ class Repository:
         See :func:`calib.ledger.lineage.used_by`.
         """
         return self._ask(lambda rows: used_by(rows, *words))
+
+    def get(self, product: Product | str, **how: Any) -> Any:
+        """Read a product: CCDData, Table, Ramp, text or path.
+
+        Parameters
+        ----------
+        product
+            One of :meth:`products`, or the name of a file of the current version.
+        **how
+            As for :func:`calib.repository.retrieval.get`.
+        """
+        from calib.repository import retrieval
+
+        if isinstance(product, str):
+            name = product
+            product = self._ask(lambda rows: retrieval.find_product(rows, name))
+        return retrieval.get(product, **how)
+
+    def put(
+        self,
+        objects: Mapping[str, Any],
+        dataset: str,
+        run: str,
+        *,
+        output: str,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Archived:
+        """Publish objects as products of a dataset, all of them or none.
+
+        See :func:`calib.repository.deposit.put`.
+        """
+        from calib.ledger.ledger import open_ledger
+        from calib.repository.deposit import put
+
+        with open_ledger(self.url) as ledger:
+            return put(objects, dataset, run, output=output, ledger=ledger, parameters=parameters)
 
     def collections(self) -> list[holdings.Collection]:
         """Return chains, tags and calibration collections, by name."""

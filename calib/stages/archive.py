@@ -220,7 +220,7 @@ def job_fingerprint(
 def _parameters(job: Job) -> dict[str, Any]:
     return {
         "overrides": dataclasses.asdict(job.options.overrides),
-        "references": sorted(job.options.references),
+        "references": job.options.reference_checksums,
     }
 
 

@@ -78,6 +78,7 @@ def bestrefs_key(job: Job, inputs: RawInputs) -> str:
         sorted(file.sha256 for file in inputs.files),
         job.context,
         job.options.references,
+        job.options.reference_checksums,
         collection_record(job.options),
         job.options.engine,
         dataclasses.asdict(job.options.overrides),

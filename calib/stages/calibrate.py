@@ -72,7 +72,7 @@ def calibrate_key(job: Job, engine: Engine, inputs: RawInputs, references: Refer
         "calibrate",
         sorted(file.sha256 for file in inputs.files),
         references.context,
-        reference_checksums(references),
+        [vars(use) for exposure in references.exposures for use in exposure.references],
         engine.name,
         engine.numbers_version,
         dataclasses.asdict(job.options.overrides),

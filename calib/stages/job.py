@@ -10,6 +10,7 @@ from typing import Literal
 
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.calibrations import Certification
+from calib.references.files import sha1_of
 from calib.references.profile import CrdsProfile
 from calib.switches import Overrides
 
@@ -63,6 +64,17 @@ class Options:
     threads: int = 1
     own_run: bool = False
     tar: bool = False
+
+    @property
+    def reference_checksums(self) -> dict[str, str]:
+        """The sha1 of each reference file set by the user, by keyword; empty where it is gone.
+
+        A file of the user's own may be edited under its name; what CRDS delivers is not.
+        """
+        return {
+            keyword: sha1_of(Path(path)) if Path(path).is_file() else ""
+            for keyword, path in sorted(self.references.items())
+        }
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,7 @@ def _default_run(request: Request, context: str, output: str | None) -> str:
         options.engine,
         dataclasses.asdict(options.overrides),
         options.references,
+        options.reference_checksums,
         collection_record(options),
         version("hstflow"),
     )

@@ -11,10 +11,15 @@ from cyclopts import App, Parameter
 from rich.markup import escape
 
 from calib.ledger.location import ledger_url
-from deployments.cli.console import err, out, print_json
+from deployments.cli.console import err, out, print_json, size_text
 from deployments.cli.progress import following
 
 app = App(name="ledger", help="Upgrade, copy, move and rebuild the ledger.")
+
+
+def build_app(_focus: str | None = None) -> App:
+    """Return the group; being one module, its commands always explain themselves."""
+    return app
 
 
 @app.command
@@ -44,7 +49,7 @@ def backup(target: Path, /) -> int:
     from calib.ledger.backup import back_up
 
     size = back_up(ledger_url(os.environ), target)
-    out.print(f"{escape(str(target))}: {size / 1e6:.1f} MB", soft_wrap=True)
+    out.print(f"{escape(str(target))}: {size_text(size)}", soft_wrap=True)
     return 0
 
 

@@ -18,7 +18,6 @@ from calib.ids import parse_dataset
 from calib.ledger.ledger import Ledger, current_owner, open_ledger
 from calib.records import Outcome
 from calib.repository.registration import registration_of
-from deployments.cli.archive.keeping import in_words
 from deployments.cli.main import run
 
 DATASET, OTHER = "j8bt05njq", "iaaua1n4q"
@@ -247,12 +246,3 @@ def test_ack_is_told_line_by_line(capsys: pytest.CaptureFixture[str], output: Fi
     assert run(["status", OTHER]) == 0
     assert "[full] tape" in capsys.readouterr().out
     assert output.verify(parse_dataset(OTHER)) == []
-
-
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_960, "1.0 MB"), (3.4e15, "3.4 PB")],
-)
-def test_bytes_in_words(size: float, words: str) -> None:
-    """Three digits and a unit of 1000."""
-    assert in_words(size) == words

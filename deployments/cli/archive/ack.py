@@ -12,8 +12,8 @@ from rich.markup import escape
 
 from calib.errors import COMMAND, DONE, ConfigError
 from calib.ledger.location import ledger_url
-from deployments.cli.archive.keeping import counted
 from deployments.cli.console import err, expand_names, out, print_json, styled
+from deployments.cli.progress import counted
 
 if TYPE_CHECKING:
     from calib.repository.acknowledgement import Acknowledged

@@ -13,8 +13,8 @@ from calib.errors import ConfigError
 from calib.ledger.holdings import CHAIN, chain_members, kind_of
 from calib.ledger.location import ledger_url
 from calib.repository.repository import Repository
-from deployments.cli.archive.tables import cell, plain_table, screen, size_text
-from deployments.cli.console import err, expand_names, print_json
+from deployments.cli.archive.tables import cell, plain_table, screen
+from deployments.cli.console import err, expand_names, print_json, size_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

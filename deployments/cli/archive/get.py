@@ -17,7 +17,7 @@ from calib.ledger.location import hide_credentials, ledger_url
 from calib.ledger.products import Product, ProductQuery, find_products
 from calib.ledger.reading import open_reader
 from calib.ledger.reports import Rows
-from deployments.cli.console import err, expand_names, out, print_json
+from deployments.cli.console import err, expand_names, out, print_json, size_text
 
 # How the last word looks where it is a folder and not a product.
 _FOLDER_STARTS = ("file:", "./", "../", "/", "~")
@@ -172,7 +172,7 @@ def _show(outcomes: Sequence[tuple[Product, Outcome]]) -> None:
             out.print(escape(str(path)), soft_wrap=True)
     new = [product for product, (_, is_new, _) in outcomes if is_new]
     failed = sum(error is not None for _, (_, _, error) in outcomes)
-    size = f"{sum(product.size for product in new) / 1e6:.1f} MB"
+    size = size_text(sum(product.size for product in new))
     words = [f"{len(new)} copied ({size})", f"{len(outcomes) - len(new) - failed} there before"]
     out.print(", ".join([*words, *([f"[red]{failed} failed[/red]"] if failed else [])]))
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from calib.errors import DONE
-from deployments.cli.console import err, out, print_json, show_logs
+from deployments.cli.console import err, out, print_json, show_logs, size_text
 from deployments.cli.progress import following
 
 if TYPE_CHECKING:
@@ -140,17 +140,17 @@ def _show_plan(request: IngestRequest, found: Survey, *, as_json: bool) -> None:
     if as_json:
         print_json({"source": request.uri, "datasets": groups, "unmatched": found.unmatched})
         return
-    table = Table("run", "dataset", "files", "MB", "types", box=None, pad_edge=False)
+    table = Table("run", "dataset", "files", "size", "types", box=None, pad_edge=False)
     for each in groups[:_DATASETS]:
         types = ", ".join(f"{number} {name}" for name, number in each["types"].items())
-        size = f"{each['bytes'] / 1e6:.1f}"
+        size = size_text(each["bytes"])
         table.add_row(each["run"], each["dataset"], str(each["files"]), size, types)
     out.print(table)
     if len(groups) > _DATASETS:
         out.print(f"and {len(groups) - _DATASETS} more")
     files, size = (sum(each[name] for each in groups) for name in ("files", "bytes"))
     where = f"to {request.output}" if request.output else "where they are"
-    line = f"would {request.transfer} {files} files ({size / 1e6:.1f} MB) of {len(groups)} datasets"
+    line = f"would {request.transfer} {files} files ({size_text(size)}) of {len(groups)} datasets"
     out.print(f"{line} {escape(where)}", soft_wrap=True)
     _show_unmatched(found)
 
@@ -170,7 +170,7 @@ def _described(run: str, dataset: str, files: Any) -> dict[str, Any]:
 
 
 def _show(done: Ingested, found: Survey) -> None:
-    size = f"{done.new_bytes / 1e6:.1f} MB"
+    size = size_text(done.new_bytes)
     out.print(f"new: {done.new} datasets, {done.new_files} files, {size}", soft_wrap=True)
     out.print(f"known: {done.known} datasets, {done.known_files} files", soft_wrap=True)
     if done.refused:

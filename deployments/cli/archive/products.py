@@ -21,11 +21,10 @@ from deployments.cli.archive.tables import (
     amounts_text,
     print_rows,
     screen,
-    size_text,
     tell_no_ledger,
     time_text,
 )
-from deployments.cli.console import err, print_json
+from deployments.cli.console import err, print_json, size_text
 
 # Lines of a table that a person can still want to scroll through.
 MOST_ROWS = 1000

@@ -15,8 +15,8 @@ from rich.table import Table
 from calib.errors import ARCHIVE, DONE
 from calib.ledger.location import ledger_url
 from calib.ledger.reading import open_reader
-from deployments.cli.archive.keeping import counted, in_words, plural
-from deployments.cli.console import err, expand_names, out, print_json
+from deployments.cli.console import count_text, err, expand_names, out, print_json, size_text
+from deployments.cli.progress import counted
 
 if TYPE_CHECKING:
     from calib.ledger.versions import Version
@@ -109,7 +109,8 @@ def _show_plan(plan: PrunePlan) -> None:
         _say_more(len(plan.going))
     _show_staying([(each.version, each.why) for each in plan.staying], "stays")
     count = len(plan.going)
-    said = f"{plural(count, 'version')}, {in_words(plan.freed)} would go, {len(plan.staying)} stay"
+    gone = f"{count_text(count, 'version')}, {size_text(plan.freed)}"
+    said = f"{gone} would go, {len(plan.staying)} stay"
     out.print(f"{said}: --yes does it" if count else "nothing to do", soft_wrap=True)
 
 
@@ -118,7 +119,7 @@ def _show_done(plan: PrunePlan, done: Sequence[Pruned]) -> None:
     failed = [(each.version, each.why) for each in done if not each.is_gone]
     _show_staying(failed, "[red]could not go[/red]")
     gone = len(done) - len(failed)
-    said = f"{plural(gone, 'version')} removed, {in_words(_freed(done))} freed"
+    said = f"{count_text(gone, 'version')} removed, {size_text(_freed(done))} freed"
     out.print(f"{said}; {len(plan.staying) + len(failed)} stay" if done else "nothing to do")
 
 
@@ -146,7 +147,7 @@ def _table(*columns: str) -> Table:
 
 
 def _cells(version: Version) -> tuple[str, str, str, str]:
-    size = in_words(version.size) if version.is_ours else ""
+    size = size_text(version.size) if version.is_ours else ""
     when = version.published_at[:19].replace("T", " ")
     return escape(f"{version.run}/{version.dataset}"), str(version.files), size, when
 

@@ -14,16 +14,8 @@ from calib.ledger.holdings import Collection, list_collections
 from calib.ledger.location import hide_credentials, ledger_url
 from calib.ledger.products import Run, find_runs
 from calib.ledger.reading import open_reader
-from deployments.cli.archive.tables import (
-    cell,
-    count_text,
-    plain_table,
-    screen,
-    size_text,
-    tell_no_ledger,
-    time_text,
-)
-from deployments.cli.console import err, expand_names, print_json
+from deployments.cli.archive.tables import cell, plain_table, screen, tell_no_ledger, time_text
+from deployments.cli.console import count_text, err, expand_names, print_json, size_text
 
 _HOLDS = {"chain": "member", "tag": "product", "calibration": "reference"}
 

@@ -21,16 +21,8 @@ from calib.ledger.products import Product
 from calib.ledger.reading import open_reader
 from calib.ledger.reports import JobSummary
 from calib.repository.origins import Making
-from deployments.cli.archive.tables import (
-    cell,
-    count_text,
-    plain_table,
-    screen,
-    size_text,
-    tell_no_ledger,
-    time_text,
-)
-from deployments.cli.console import print_json, styled
+from deployments.cli.archive.tables import cell, plain_table, screen, tell_no_ledger, time_text
+from deployments.cli.console import count_text, print_json, size_text, styled
 
 # Of what was made with a reference, a table shows the first; --json gives all.
 MOST_USES = 50

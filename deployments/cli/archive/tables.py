@@ -11,13 +11,10 @@ from rich.table import Table
 
 from calib.ledger.location import hide_credentials
 from calib.ledger.products import Amount
-from deployments.cli.console import err, out
+from deployments.cli.console import count_text, err, out, size_text
 
 # Width of what goes to a file or a pipe, characters: so that a product stays on one line.
 PIPE_WIDTH = 240
-
-_UNITS = ("kB", "MB", "GB", "TB", "PB")
-_THOUSAND = 1000.0
 
 
 def screen() -> Console:
@@ -86,17 +83,6 @@ def _set(text: str, width: int, *, to_right: bool) -> str:
     return blanks + text if to_right else text + blanks
 
 
-def size_text(size: float) -> str:
-    """Return a number of bytes for people: ``1.2 MB``."""
-    if size < _THOUSAND:
-        return f"{size:.0f} B"
-    for unit in _UNITS:
-        size /= _THOUSAND
-        if size < _THOUSAND or unit == _UNITS[-1]:
-            break
-    return f"{size:.1f} {unit}"
-
-
 def time_text(time: str | None) -> str:
     """Shorten an ISO time to seconds."""
     return "" if time is None else time[:19].replace("T", " ")
@@ -105,11 +91,6 @@ def time_text(time: str | None) -> str:
 def cell(value: object) -> str:
     """Return a value as the text of a cell, empty for None."""
     return "" if value is None else escape(str(value))
-
-
-def count_text(number: int, word: str) -> str:
-    """Return a number with its word: ``1 product``, ``2 products``."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def amounts_text(amounts: Mapping[str, Amount]) -> str:

@@ -16,8 +16,8 @@ from calib.ledger.products import ProductQuery, count_products, find_products
 from calib.ledger.reading import open_reader
 from deployments.cli.archive.products import print_products
 from deployments.cli.archive.selection import Selection
-from deployments.cli.archive.tables import amounts_text, count_text, screen, tell_no_ledger
-from deployments.cli.console import err, print_json
+from deployments.cli.archive.tables import amounts_text, screen, tell_no_ledger
+from deployments.cli.console import count_text, err, print_json
 
 
 @dataclass(frozen=True)

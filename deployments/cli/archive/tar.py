@@ -17,7 +17,7 @@ from calib.errors import ArchiveError, ConfigError
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.location import hide_credentials, ledger_url
 from calib.ledger.reading import open_reader
-from deployments.cli.console import err, expand_names, out, print_json
+from deployments.cli.console import err, expand_names, out, print_json, size_text
 
 if TYPE_CHECKING:
     from calib.archive.tar_output import Saved
@@ -98,5 +98,5 @@ def _progress() -> Progress:
 
 def _show(saved: Saved) -> None:
     there = ", already there" if saved.already_there else ""
-    text = f"{saved.path}  {saved.size / 1e6:.1f} MB, run {saved.run}{there}"
+    text = f"{saved.path}  {size_text(saved.size)}, run {saved.run}{there}"
     out.print(escape(text), soft_wrap=True)

@@ -16,8 +16,15 @@ from calib.errors import ARCHIVE, DONE, ConfigError, HstflowError
 from calib.ids import parse_dataset
 from calib.ledger.location import ledger_url
 from calib.ledger.reading import open_reader
-from deployments.cli.archive.keeping import counted, in_words, plural
-from deployments.cli.console import expand_names, out, print_json, split_arguments
+from deployments.cli.console import (
+    count_text,
+    expand_names,
+    out,
+    print_json,
+    size_text,
+    split_arguments,
+)
+from deployments.cli.progress import counted
 
 if TYPE_CHECKING:
     from calib.ledger.reports import Rows
@@ -157,11 +164,10 @@ class _Report:
             table.columns[-1].overflow = "fold"
             out.print(table)
         number = len(self.problems)
-        verdict = f"[red]{plural(number, 'problem')}[/red]" if number else ALL_WELL
+        verdict = f"[red]{count_text(number, 'problem')}[/red]" if number else ALL_WELL
         places = f"{len(self.outputs)} outputs" if len(self.outputs) > 1 else "".join(self.outputs)
-        said = (
-            f"{plural(self.publications, 'publication')}, {in_words(self.size)} in {escape(places)}"
-        )
+        held = f"{count_text(self.publications, 'publication')}, {size_text(self.size)}"
+        said = f"{held} in {escape(places)}"
         out.print(f"{said}: {verdict}", soft_wrap=True)
 
     def _sorted(self) -> list[dict[str, Any]]:
