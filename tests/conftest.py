@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,6 +76,14 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return paths of new homes; `mktemp` would look through all earlier ones each time."""
     folder = tmp_path_factory.mktemp("homes")
     return (folder / str(number) for number in itertools.count())
+
+
+@pytest.fixture(autouse=True)
+def closed_ledgers() -> Iterator[None]:
+    """Close what the stages opened: PostgreSQL counts connections, and so do warnings."""
+    yield
+    if recording := sys.modules.get("calib.stages.recording"):
+        recording.close_ledgers()
 
 
 @pytest.fixture(autouse=True)

@@ -95,7 +95,8 @@ SELECT product.name AS name FROM product
 WHERE product.publication_id = :version
   AND product.type NOT IN ('preview', 'log', 'env')
   AND product.name NOT IN (SELECT name FROM product WHERE publication_id = :other)
-  AND product.name NOT IN (SELECT name FROM tombstone WHERE publication_id = :other)
+  AND product.name NOT IN
+    (SELECT name FROM tombstone WHERE publication_id = :other AND :obsolete = 1)
 ORDER BY product.name
 """
 
@@ -171,12 +172,18 @@ def files_of(rows: Rows, version: Version) -> list[dict[str, Any]]:
     return rows(_FILES, {"id": version.id})
 
 
-def uncovered(rows: Rows, version: Version, other: Version) -> list[str]:
-    """Return the products that another version neither has nor declares to be gone.
+def uncovered(rows: Rows, version: Version, other: Version, *, obsolete: bool = False) -> list[str]:
+    """Return the products that another version does not have.
 
     Previews, logs and lists of the environment do not count.
+
+    Parameters
+    ----------
+    obsolete
+        Whether a product that the other version declares to be gone counts as had.
     """
-    return [row["name"] for row in rows(_UNCOVERED, {"version": version.id, "other": other.id})]
+    asked = {"version": version.id, "other": other.id, "obsolete": int(obsolete)}
+    return [row["name"] for row in rows(_UNCOVERED, asked)]
 
 
 def find_holds(rows: Rows, dataset: str | None = None) -> Holds:

@@ -48,12 +48,15 @@ class Selection:
         All versions that are not current (of `datasets`, where given).
     before
         Only versions published before; None for any time.
+    obsolete
+        Also the last copies of products that the version that stays declares to be gone.
     """
 
     runs: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
     replaced: bool = False
     before: datetime | None = None
+    obsolete: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,11 @@ class Staying:
 
 @dataclass(frozen=True)
 class PrunePlan:
-    """What would go, and what stays."""
+    """What would go, and what stays; `obsolete` as it was selected."""
 
     going: tuple[Going, ...]
     staying: tuple[Staying, ...]
+    obsolete: bool = False
 
     @property
     def freed(self) -> int:
@@ -118,7 +122,7 @@ def plan_prune(rows: Rows, selection: Selection) -> PrunePlan:
         plan = _plan_dataset(rows, dataset, selection, holds)
         going += plan.going
         staying += plan.staying
-    return PrunePlan(tuple(going), tuple(staying))
+    return PrunePlan(tuple(going), tuple(staying), selection.obsolete)
 
 
 def prune(
@@ -153,7 +157,11 @@ def prune(
         One for each version that the plan lets go.
     """
     groups = [[*those] for _, those in groupby(plan.going, lambda each: each.version.dataset)]
-    for done in spread(lambda those: _prune_dataset(those, ledger, open_place), groups, at_once):
+
+    def work(those: Sequence[Going]) -> list[Pruned]:
+        return _prune_dataset(those, ledger, open_place, obsolete=plan.obsolete)
+
+    for done in spread(work, groups, at_once):
         yield from done
 
 
@@ -178,10 +186,17 @@ def _datasets(rows: Rows, selection: Selection) -> list[str]:
 def _plan_dataset(rows: Rows, dataset: str, selection: Selection, holds: Holds) -> PrunePlan:
     versions = [each for each in versions_of(rows, dataset) if each.removed_at is None]
     wanted = {each.id for each in versions if _is_wanted(each, selection)}
-    return _judge(rows, versions, wanted, holds)
+    return _judge(rows, versions, wanted, holds, obsolete=selection.obsolete)
 
 
-def _judge(rows: Rows, versions: Sequence[Version], wanted: set[int], holds: Holds) -> PrunePlan:
+def _judge(
+    rows: Rows,
+    versions: Sequence[Version],
+    wanted: set[int],
+    holds: Holds,
+    *,
+    obsolete: bool,
+) -> PrunePlan:
     """Go through the versions of a dataset, current and new ones first: those stay."""
     stay: list[Version] = []
     going: list[Going] = []
@@ -194,12 +209,12 @@ def _judge(rows: Rows, versions: Sequence[Version], wanted: set[int], holds: Hol
             staying.append(Staying(version, why))
         elif not version.is_ours:
             going.append(Going(version, None))
-        elif keeper := _keeper(rows, version, stay):
+        elif keeper := _keeper(rows, version, stay, obsolete=obsolete):
             going.append(Going(version, keeper))
         else:
-            staying.append(Staying(version, _why_alone(rows, version, stay)))
+            staying.append(Staying(version, _why_alone(rows, version, stay, obsolete=obsolete)))
             stay.append(version)
-    return PrunePlan(tuple(reversed(going)), tuple(reversed(staying)))
+    return PrunePlan(tuple(reversed(going)), tuple(reversed(staying)), obsolete)
 
 
 def _rank(version: Version) -> tuple[bool, datetime, int]:
@@ -231,28 +246,34 @@ def _why_held(version: Version, holds: Holds) -> str:
     return ""
 
 
-def _keeper(rows: Rows, version: Version, stay: Sequence[Version]) -> Version | None:
+def _keeper(
+    rows: Rows, version: Version, stay: Sequence[Version], *, obsolete: bool
+) -> Version | None:
     """Return a version that stays, is the archive's own, and covers all of this one."""
     ours = (other for other in stay if other.is_ours)
-    return next((other for other in ours if not uncovered(rows, version, other)), None)
+    return next(
+        (other for other in ours if not uncovered(rows, version, other, obsolete=obsolete)), None
+    )
 
 
-def _why_alone(rows: Rows, version: Version, stay: Sequence[Version]) -> str:
+def _why_alone(rows: Rows, version: Version, stay: Sequence[Version], *, obsolete: bool) -> str:
     ours = [other for other in stay if other.is_ours]
     if not ours:
         return "the only copy"
-    only = uncovered(rows, version, ours[0])
+    only = uncovered(rows, version, ours[0], obsolete=obsolete)
     more = f" and {len(only) - 1} more" if len(only) > 1 else ""
     return f"the only copy of {only[0]}{more}: {ours[0].run} does not have it"
 
 
-def _prune_dataset(those: Sequence[Going], ledger: Ledger, open_place: Open) -> list[Pruned]:
+def _prune_dataset(
+    those: Sequence[Going], ledger: Ledger, open_place: Open, *, obsolete: bool
+) -> list[Pruned]:
     """Prune the versions of one dataset, after judging them anew."""
     dataset, wanted = those[0].version.dataset, {each.version.id for each in those}
 
     def judge(rows: Rows) -> PrunePlan:
         versions = [each for each in versions_of(rows, dataset) if each.removed_at is None]
-        return _judge(rows, versions, wanted, find_holds(rows, dataset))
+        return _judge(rows, versions, wanted, find_holds(rows, dataset), obsolete=obsolete)
 
     plan = ledger.ask(judge)
     done = [Pruned(each.version, is_gone=False, why=each.why) for each in plan.staying]

@@ -31,13 +31,14 @@ def prune(
     dataset: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=True)] = (),
     replaced: Annotated[bool, Parameter(negative=())] = False,
     older_than: Annotated[float | None, Parameter(validator=validators.Number(gte=0))] = None,
+    obsolete: Annotated[bool, Parameter(negative=())] = False,
     yes: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Remove old versions of datasets. Without --yes only show what would go, and what stays.
 
     A version stays where it is current, in a chain or a tag, where a job is at work on its
-    dataset, or where no current or newer version has all its products (or declares them gone).
+    dataset, or where no current or newer version has all its products.
     With --yes the version that stays is read and compared with its checksums first. Files that
     are not the archive's (ingested in-place) are never touched: only their rows go. Rows of
     what went stay for lineage. Exit code 25 where something could not be removed.
@@ -52,6 +53,9 @@ def prune(
         Every version that is not current.
     older_than
         Only versions published more than this many days ago.
+    obsolete
+        Also the last copies of products that the version that stays declares to be gone: it
+        was made in a way that does not make them.
     yes
         Do it.
     json
@@ -61,7 +65,7 @@ def prune(
 
     before = None if older_than is None else datetime.now(UTC) - timedelta(days=older_than)
     names, datasets = tuple(expand_names(runs)), tuple(expand_names(dataset))
-    selection = Selection(names, datasets, replaced, before)
+    selection = Selection(names, datasets, replaced, before, obsolete)
     with open_reader(ledger_url(os.environ)) as rows:
         plan = PrunePlan((), ()) if rows is None else plan_prune(rows, selection)
     done = _prune(plan) if yes else None

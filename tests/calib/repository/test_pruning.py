@@ -23,7 +23,6 @@ from calib.ledger.schema import (
     publication,
     run,
     tagged_product,
-    tombstone,
 )
 from calib.ledger.versions import Version, mark_removed, versions_of
 from calib.repository import pruning
@@ -172,7 +171,7 @@ def _hold(connection: Connection) -> None:
 
 
 def test_only_what_is_covered_goes(folder: FileOutput, ledger: Ledger, publish: Publish) -> None:
-    """Another version that lacks a product is no copy of it, unless it declares it gone."""
+    """Another version that lacks a product is no copy of it; a tombstone is one if asked."""
     publish(folder, "r1", suffixes=("flt", "crj", "sfl"), day="01")
     publish(folder, "r2", suffixes=("flt",), day="02")
 
@@ -181,15 +180,7 @@ def test_only_what_is_covered_goes(folder: FileOutput, ledger: Ledger, publish: 
     publish(folder, "r3", suffixes=("flt", "crj"), day="03")
     why = f"the only copy of {DATASET}_sfl.fits: r3 does not have it"
     assert staying(plan(ledger, "r1")) == {"r1": why}
-    gone = ((f"{DATASET}_crj.fits", "r1"), (f"{DATASET}_sfl.fits", "r1"))
-    _declare_gone(ledger, "r3", gone)
-    assert going(plan(ledger, "r1")) == {"r1": "r3"}
-
-
-def _declare_gone(ledger: Ledger, name: str, gone: tuple[tuple[str, str], ...]) -> None:
-    number = version(ledger, name).id
-    rows = [{"publication_id": number, "name": file, "last_run": last} for file, last in gone]
-    ledger.write(lambda c: c.execute(insert(tombstone), rows) and None)
+    assert going(plan(ledger, "r1", obsolete=True)) == {"r1": "r3"}
 
 
 def test_all_versions_at_once_leave_one(
