@@ -186,6 +186,7 @@ def choose_references(
         if certified is not None:
             answers = [replace(each, own=_known_types(each, certified)) for each in answers]
         _check_keywords(custom, answers)
+        answers = [_with_opened(each, required, custom) for each in answers]
         if download and not (profile.offline or profile.readonly):
             _download(answers, context, profile)
         source = _source(context, profile, custom)
@@ -235,6 +236,25 @@ def _answer(
         {key: str(value) for key, value in sorted(matching.items())},
         own={},
     )
+
+
+def _with_opened(answer: _Answer, required: Required, custom: Mapping[str, Path]) -> _Answer:
+    """Return an answer that requires what calibration opens once the header names the choice.
+
+    A raw header often names no file for what is opened only where one is named.
+    """
+    chosen = {key: name for key, name in answer.names.items() if not name.startswith(NOT_FOUND)}
+    needless = (key for key, name in answer.names.items() if _is_needless(name))
+    chosen |= dict.fromkeys(needless, NOT_APPLICABLE)
+    chosen |= {key: own.path.name for key, own in answer.own.items()}
+    chosen |= {key: path.name for key, path in custom.items()}
+    opened = required({**answer.exposure.header, **chosen})
+    return replace(answer, required=tuple(key.upper() for key in opened))
+
+
+def _is_needless(text: str) -> bool:
+    """Tell whether the rules say that no file is needed."""
+    return text.startswith(NOT_FOUND) and "n/a" in text.lower()
 
 
 def _known_types(answer: _Answer, certified: Certified) -> Mapping[str, OwnReference]:
@@ -341,7 +361,7 @@ def _no_file(
 ) -> tuple[ReferenceUse | None, Problem | None]:
     """Tell "no file is needed" from "no file matches" and from "the rules omit the type"."""
     file, required = answer.exposure.path.name, keyword in answer.required
-    needless = text is not None and "n/a" in text.lower()
+    needless = text is not None and _is_needless(text)
     if required:
         why = _why(text, context, needless=needless)
         return None, Problem(file, keyword, why)

@@ -43,6 +43,7 @@ from calib.records import (
     ReferenceUse,
     from_json,
 )
+from calib.repository.deposit import ORIGIN as DEPOSITED
 from calib.repository.registration import registration_of
 
 log = logging.getLogger(__name__)
@@ -206,7 +207,7 @@ def _refuse_another(place: Place, known: str | None, sha256: str) -> None:
 def _recover(manifest: Manifest, place: Place, sha256: str) -> Recovered:
     told = _told(manifest)
     registration = registration_of(manifest, place.uri, sha256)
-    is_ingested = told.origin == KIND
+    is_ingested = told.origin in {KIND, DEPOSITED}
     engine, version = told.engine.get("name", ""), told.engine.get("version", "")
     if not is_ingested:  # a run of ours is of the engine that was asked for, and of our version
         engine = told.execution.get("engine", engine)

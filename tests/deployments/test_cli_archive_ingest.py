@@ -55,7 +55,7 @@ def test_ingest_again_and_after_a_change(call: Call, words: list[str], tmp_path:
     """New, then known, then one refused with its reason and code 25; what is odd is named."""
     (tmp_path / "caldp/outputs/[bold]notes of mine").write_text("x")
     code, text, said = call(*words)
-    assert (code, text) == (0, "new: 2 datasets, 10 files, 0.0 MB\nknown: 0 datasets, 0 files\n")
+    assert (code, text) == (0, "new: 2 datasets, 10 files, 43.2 kB\nknown: 0 datasets, 0 files\n")
     assert "files not taken: 1\n  outputs/[bold]notes of mine: the template" in said
     _, text, _ = call(*words)
     assert text.endswith("known: 2 datasets, 10 files\n")

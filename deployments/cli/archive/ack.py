@@ -69,7 +69,8 @@ def ack(
 
 
 def _show(found: Sequence[Acknowledged]) -> None:
-    for each in found:
+    # A dataset has several jobs with one publication where later ones found it: said once.
+    for each in dict.fromkeys(found):
         where = escape(f"run {each.run}, campaign {each.campaign}") if each.run else ""
         if each.refusal:
             line = f"{escape(each.dataset)}: {escape(each.refusal)} {f'({where})' if where else ''}"

@@ -150,7 +150,8 @@ def _show_plan(request: IngestRequest, found: Survey, *, as_json: bool) -> None:
         out.print(f"and {len(groups) - _DATASETS} more")
     files, size = (sum(each[name] for each in groups) for name in ("files", "bytes"))
     where = f"to {request.output}" if request.output else "where they are"
-    line = f"would {request.transfer} {files} files ({size_text(size)}) of {len(groups)} datasets"
+    verb = "register" if request.transfer == "in-place" else request.transfer
+    line = f"would {verb} {files} files ({size_text(size)}) of {len(groups)} datasets"
     out.print(f"{line} {escape(where)}", soft_wrap=True)
     _show_unmatched(found)
 

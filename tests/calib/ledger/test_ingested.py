@@ -100,7 +100,7 @@ def test_a_name_means_one_thing(ledger: Ledger) -> None:
     """Neither a collection's name nor that of a run of ours is taken."""
     row = {"name": "best", "kind": "chain", "created_at": "t", "updated_at": "t"}
     ledger.write(lambda c: c.execute(insert(schema.collection), row))
-    with pytest.raises(ConfigError, match="a collection has this name"):
+    with pytest.raises(ConfigError, match="a chain has this name"):
         ledger.write(lambda c: ensure_ingested_run(c, "best", "o"))
     recover(ledger)
     with pytest.raises(ConfigError, match="was processed here"):
