@@ -235,6 +235,11 @@ def _where(rows: Rows, query: ProductQuery) -> tuple[str, dict[str, Any]]:
     return " AND ".join(tests) or "1 = 1", parameters
 
 
+# A run holds a campaign, a type a good part of the archive. Without statistics a database takes
+# the index of either to be as good as that of an exposure; what is no plain column has none.
+_BROAD = frozenset({"run", "type"})
+
+
 def _conditions(query: ProductQuery, parameters: dict[str, Any]) -> Iterator[str]:
     """Give one condition per field that was asked for, and fill in its parameters."""
     asked = {
@@ -249,9 +254,12 @@ def _conditions(query: ProductQuery, parameters: dict[str, Any]) -> Iterator[str
         "visit": _one(query.visit),
         "sha256": _one(query.sha256),
     }
+    broad = _BROAD if _is_narrow(query) else frozenset()
     for column, values in asked.items():
         if values:
-            yield any_of(column, [_in_case(column, value) for value in values], parameters)
+            tested = f"({column} || '')" if column in broad else column
+            cased = [_in_case(column, value) for value in values]
+            yield any_of(tested, cased, parameters, label=column)
     if query.words:
         yield _named(query.words, parameters)
     yield from _data_id(query, parameters)
@@ -263,6 +271,13 @@ def _conditions(query: ProductQuery, parameters: dict[str, Any]) -> Iterator[str
         )
     if query.current:
         yield "is_current = 1"
+
+
+def _is_narrow(query: ProductQuery) -> bool:
+    """Tell whether something else than runs and types selects few products."""
+    several = (query.words, query.datasets, query.rootnames, query.names)
+    single = (query.program, query.proposal, query.sha256, query.association, query.begins)
+    return any(several) or any(value is not None for value in single)
 
 
 def _named(words: tuple[str, ...], parameters: dict[str, Any]) -> str:

@@ -191,7 +191,11 @@ def test_one_name_space(ledger: Ledger, dataset: DatasetId) -> None:
     ledger.write(lambda c: certify(c, "lab", [BIAS]))
     change = "UPDATE collection SET kind = 'chain' WHERE name = 'lab'"
     ledger.write(lambda c: c.exec_driver_sql(change))
-    for name, message in {"r1": "a run has", "r2": "a run has", "lab": "a chain has this name"}.items():
+    for name, message in {
+        "r1": "a run has",
+        "r2": "a run has",
+        "lab": "a chain has this name",
+    }.items():
         with pytest.raises(ConfigError, match=message):
             put(ledger, BIAS, name=name)
     for name in ("lab", "absent"):
