@@ -292,6 +292,7 @@ def test_a_store_shows_whole_versions_only(tmp_path: Path, story: list[Step]) ->
         tell(Bucket(FileStore(Path(root) / "store")), Path(root), story)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mortal")
 def test_a_bucket_shows_whole_versions_only(bucket: str, tmp_path: Path) -> None:
     """The same on a server that speaks S3, a few times."""

@@ -61,6 +61,7 @@ def test_catalogue_knows_every_reference(four: Observatory) -> None:
     }
 
 
+@pytest.mark.slow
 def test_same_seed_same_rules(four: Observatory, tmp_path: Path) -> None:
     """Rules and references are a function of the seed, byte for byte."""
     build_context(tmp_path / "again", small=True)

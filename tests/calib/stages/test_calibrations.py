@@ -208,6 +208,7 @@ def test_exposure_without_a_date(cards: dict[str, str]) -> None:
         choose(exposure)
 
 
+@pytest.mark.slow
 def test_members_of_an_association_get_their_own(
     request_of: Request, add: Certify, tmp_path: Path
 ) -> None:

@@ -274,6 +274,7 @@ def test_two_processes_have_one_winner(url: str, tmp_path: Path) -> None:
     check_race(url, output, answers)
 
 
+@pytest.mark.slow
 def test_two_processes_at_a_bucket(url: str, bucket: str, tmp_path: Path) -> None:
     """The same where publication is put by put."""
     output = f"s3://{bucket}/out"
