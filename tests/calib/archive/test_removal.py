@@ -33,16 +33,6 @@ class Injector(Protocol):
         """Make call `number` fail."""
 
 
-@pytest.fixture(params=["folder", "store", "s3"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Output:
-    """Return an empty output of each kind."""
-    if request.param == "folder":
-        return FileOutput(tmp_path / "out")
-    if request.param == "store":
-        return StoreOutput(FileStore(tmp_path / "store"))
-    return StoreOutput(S3Store(request.getfixturevalue("bucket"), "archive"))
-
-
 def publish_two(output: Output, make: Make) -> None:
     """Publish an old version, then the current one."""
     output.publish(make(run="old", created="01"))

@@ -8,8 +8,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from calib.archive.outputs import FileOutput, Output
 from calib.archive.publish import Publication
 from calib.archive.staging import staged
@@ -17,22 +15,12 @@ from calib.archive.store_holdings import pointer_bytes
 from calib.archive.store_output import StoreOutput
 from calib.archive.survey import Place
 from calib.ids import parse_dataset
-from calib.stores import FileStore, S3Store
+from calib.stores import S3Store
 from calib.stores.s3_client import open_client
 
 Make = Callable[..., Publication]
 DATASET = parse_dataset("j8bt05njq")
 OTHER = parse_dataset("iaaua1n4q")
-
-
-@pytest.fixture(params=["folder", "store", "s3"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Output:
-    """Return an empty output of each kind."""
-    if request.param == "folder":
-        return FileOutput(tmp_path / "out")
-    if request.param == "store":
-        return StoreOutput(FileStore(tmp_path / "store"))
-    return StoreOutput(S3Store(request.getfixturevalue("bucket"), "archive"))
 
 
 def found(output: Output) -> set[tuple[str, str]]:

@@ -16,21 +16,11 @@ from calib.archive.store_output import StoreOutput
 from calib.archive.tar_output import publish_tar, save_tar
 from calib.errors import ArchiveError, HstflowError
 from calib.ids import parse_dataset
-from calib.stores import FileStore, S3Store
+from calib.stores import S3Store
 
 Make = Callable[..., Publication]
 DATASET = parse_dataset("j8bt05njq")
 TAR = "outputs/j8bt05njq/j8bt05njq.tar.gz"
-
-
-@pytest.fixture(params=["folder", "store", "s3"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Output:
-    """Return an output of each kind."""
-    if request.param == "folder":
-        return FileOutput(tmp_path / "out")
-    if request.param == "store":
-        return StoreOutput(FileStore(tmp_path / "store"))
-    return StoreOutput(S3Store(request.getfixturevalue("bucket"), "archive"))
 
 
 def contents(place: Output) -> dict[str, bytes]:

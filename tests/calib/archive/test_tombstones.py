@@ -19,20 +19,10 @@ from calib.archive.store_output import StoreOutput
 from calib.archive.tombstones import tombstones_of
 from calib.errors import ArchiveError
 from calib.ids import parse_dataset
-from calib.stores import FileStore, S3Store
+from calib.stores import FileStore
 
 DATASET = parse_dataset("j8bt05njq")
 Version = Callable[..., Publication]
-
-
-@pytest.fixture(params=["folder", "store", "s3"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Output:
-    """Return an output of each kind: all say the same."""
-    if request.param == "folder":
-        return FileOutput(tmp_path / "out")
-    if request.param == "store":
-        return StoreOutput(FileStore(tmp_path / "store"))
-    return StoreOutput(S3Store(request.getfixturevalue("bucket"), "archive"))
 
 
 @pytest.fixture
