@@ -63,15 +63,15 @@ types: $(VENV)/.test ## mypy, strict
 layers: $(VENV)/.test ## who imports whom
 	$(BIN)/lint-imports --no-logo
 
-unit: $(VENV)/.test ## tests without a server and without golden products
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m "not parity and not prefect" $(SPREAD) $(COVER)
+unit: $(VENV)/.test ## tests without a server and without golden products, but the slow ones
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "not parity and not prefect and not slow" $(SPREAD) $(COVER)
 
 parity: $(VENV)/.test ## our pixels beside those of the reference programs
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m "parity and not prefect and not full" $(SPREAD) $(COVER) \
 	  $(PARITY_TESTS)
 
-full: $(VENV)/.test ## full-size frames beside those of calacs: 2.5 GB of disk; not in `make test`
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m full $(PARITY_TESTS)
+full: $(VENV)/.test ## what is too large or slow for `make test`: full-size frames (2.5 GB of disk)
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "full or slow" tests/parity tests/calib
 
 flows: $(VENV)/.test ## tests that start a Prefect server
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m prefect $(SPREAD) $(PREFECT_TESTS)

@@ -1,7 +1,7 @@
 """Names of datasets: exposures and associations (ipppssoot), SVM visits, MVM skycells.
 
 Parsing is the only way to make a :class:`DatasetId`, so a value of that type is safe in
-paths, keys and argument lists.
+paths, keys and argument lists. Runs and collections share one rule for their names.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ RETIRED_BY_LETTER = {
 _IPST = re.compile(r"[ijlo][a-z0-9]{8}", re.IGNORECASE | re.ASCII)
 _SVM = re.compile(r"(acs|wfc3)_([a-z0-9]{3})_([a-z0-9]{2})", re.IGNORECASE | re.ASCII)
 _MVM = re.compile(r"skycell-p[0-9]{4}x[0-9]{2}y[0-9]{2}", re.IGNORECASE | re.ASCII)
+
+# A run is a folder. POSIX allows 255 bytes for one name; staging names put some 60 beside it.
+LONGEST_RUN = 100
+RUN_NAMES = f"[a-z0-9][a-z0-9._-]*, up to {LONGEST_RUN} characters"
+_RUN = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 
 
 @dataclass(frozen=True, order=True)
@@ -109,6 +114,27 @@ def parse_dataset(text: str) -> DatasetId:
         expected="ipppssoot such as j8bt05njq, visit such as acs_8ph_01, or skycell-p2381x06y09",
         found=repr(text),
     )
+
+
+def rootname_of(name: str, dataset: str) -> str:
+    """Return the exposure or association that a file shows: its first nine characters.
+
+    Parameters
+    ----------
+    name
+        Name of the file; folders before it do not matter.
+    dataset
+        What the file was published with. Names that do not begin with an ipppssoot (logs,
+        products of visits) belong to it.
+    """
+    stem = name.rpartition("/")[2].lower()
+    root, after = stem[:9], stem[9:10]
+    return root if after in {"_", "."} and _IPST.fullmatch(root) else dataset
+
+
+def is_run_name(name: str) -> bool:
+    """Tell whether a run, or a collection of runs or products, may have this name."""
+    return bool(_RUN.fullmatch(name)) and len(name) <= LONGEST_RUN
 
 
 def _why_not(name: str) -> str:

@@ -70,6 +70,46 @@ class RawInputs:
 
 
 @dataclass(frozen=True)
+class DataId:
+    """What an exposure or association shows: the words that products are asked for by.
+
+    Attributes
+    ----------
+    rootname
+        Exposure or association (ipppssoot), or visit or skycell, lower case.
+    instrument
+        ``acs``, ``wfc3``, ``cos``, ``stis``, or ``mvm`` for a skycell.
+    program, visit
+        Three and two characters of the name; empty for a skycell.
+    detector
+        ``HRC``, ``WFC``... as in the header.
+    filter
+        Filters, gratings and prisms that are in the beam, joined by ``;``; ``CLEAR`` for none.
+    proposal
+        Number of the observing proposal.
+    target
+        Name of the target, as the proposer wrote it.
+    observed_at
+        Start of the exposure, ISO 8601, UTC.
+    exptime
+        Exposure time, seconds.
+
+    What a header does not say, or what the members of an association do not share, is None.
+    """
+
+    rootname: str
+    instrument: str
+    program: str
+    visit: str
+    detector: str | None = None
+    filter: str | None = None
+    proposal: int | None = None
+    target: str | None = None
+    observed_at: str | None = None
+    exptime: float | None = None
+
+
+@dataclass(frozen=True)
 class ReferenceUse:
     """One reference keyword of one exposure.
 
@@ -171,12 +211,25 @@ class Previews:
 
 @dataclass(frozen=True)
 class Archived:
-    """Where a dataset was published."""
+    """Where a dataset was published.
+
+    Attributes
+    ----------
+    run, uri
+        The run, and the folder of the dataset in it.
+    manifest_sha256
+        Checksum of the manifest's bytes.
+    already_there
+        Whether the same result was published before.
+    notes
+        What a person should know: products that are not made any more.
+    """
 
     run: str
     uri: str
     manifest_sha256: str
     already_there: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

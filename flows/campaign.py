@@ -115,7 +115,7 @@ def plan_campaign(name: str, datasets: Iterable[str] | Path, request: Request) -
     -------
     Request
         With the context resolved: it is frozen with the campaign, and a later context is
-        another campaign.
+        another campaign. So are the references of a calibration collection.
     """
     ids = read_manifest(datasets) if isinstance(datasets, Path) else read_names(datasets)
     request = dataclasses.replace(request, campaign=name)
@@ -124,7 +124,7 @@ def plan_campaign(name: str, datasets: Iterable[str] | Path, request: Request) -
     ledger.mark_dead_owners()
     ledger.ensure_campaign(name, context=first.context)
     ledger.plan(name, ids, first.run, context=first.context)
-    return dataclasses.replace(request, context=first.context)
+    return dataclasses.replace(request, context=first.context, options=first.options)
 
 
 def states_in_order(ledger: Ledger, name: str) -> dict[str, str]:

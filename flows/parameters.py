@@ -28,6 +28,9 @@ class ProcessOptions(BaseModel):
     reference: list[str] = Field(
         default_factory=list, description="KEYWORD=PATH, e.g. BIASFILE=b.fits"
     )
+    calibrations: str | None = Field(
+        None, description="calibration collection of the ledger: references by date; or none"
+    )
     messages: Literal["none", "flat", "folders"] | None = Field(
         None, description="message files to write beside the products"
     )
@@ -36,6 +39,10 @@ class ProcessOptions(BaseModel):
     )
     keep_scratch: bool = Field(default=False, description="keep the work folder afterwards")
     threads: int = Field(default=1, ge=1, description="threads per dataset")
+    own_run: bool = Field(
+        default=False, description="publish in this run although another one has the same result"
+    )
+    tar: bool | None = Field(None, description="lay products out as CALDP's tar too")
 
 
 def build_request(
@@ -71,12 +78,20 @@ def _options(options: ProcessOptions, settings: Settings) -> Options:
         engine=options.engine or settings.engine,
         overrides=parse_overrides(options.set),
         references=parse_references(options.reference),
+        calibrations=_collection(options.calibrations or settings.calibrations),
         previews=options.previews or settings.previews,
         thumb=settings.thumb,
         messages=options.messages or settings.messages,
         keep_scratch=options.keep_scratch,
         threads=options.threads,
+        own_run=options.own_run,
+        tar=settings.tar if options.tar is None else options.tar,
     )
+
+
+def _collection(name: str | None) -> str | None:
+    """Return the name of a collection; ``none`` is how a call says that it wants none."""
+    return None if name in {None, "", "none"} else name
 
 
 def parse_references(texts: list[str]) -> dict[str, str]:

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
         default=None, description="onsite, offsite, cloud or a file: how to reach CRDS"
     )
     engine: str = Field(default="auto", description="engine: auto, native or another's name")
+    calibrations: str | None = Field(
+        default=None, description="calibration collection of the ledger: references by date"
+    )
     previews: Literal["normal", "required", "none"] = Field(
         default="normal", description="whether a preview that fails is an error"
     )
@@ -43,6 +46,9 @@ class Settings(BaseSettings):
     )
     messages: Literal["none", "flat", "folders"] = Field(
         default="none", description="message files to write beside the products"
+    )
+    tar: bool = Field(
+        default=False, description="lay products out as CALDP's OUTPUT/outputs/ID/ID.tar.gz too"
     )
     reference_memory: ByteSize | None = Field(
         default=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +79,14 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
+def closed_ledgers() -> Iterator[None]:
+    """Close what the stages opened: PostgreSQL counts connections, and so do warnings."""
+    yield
+    if recording := sys.modules.get("calib.stages.recording"):
+        recording.close_ledgers()
+
+
+@pytest.fixture(autouse=True)
 def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep every test away from the user's home, ledger, caches and CRDS settings."""
     home = next(homes)
@@ -91,7 +100,9 @@ def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
         if name.startswith(("CRDS_", "XDG_", "CALDP_")) or name in {
             "HSTFLOW_PROFILE",
             "HSTFLOW_ENGINE",
+            "HSTFLOW_CALIBRATIONS",
             "HSTFLOW_REFERENCE_MEMORY",
+            "HSTFLOW_TAR",
             "HSTFLOW_DOWNLOADS",
             "HSTFLOW_DOWNLOADS_LIMIT",
             "HSTFLOW_FETCH_SPT",

@@ -1,19 +1,62 @@
-"""The tutorial, run as a reader would run it."""
+"""A newcomer's first half hour: the demo, the tutorial and the tour of the archive, as written.
+
+One story in one folder, since the demo takes most of the time: the pages go on where an
+interrupted demo stopped.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.prefect
 
-PAGE = Path(__file__).parents[1] / "docs" / "tutorial.md"
+ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "docs"
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BROKEN = "jsky04aaq"
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    """Start the demo in a session of its own, as a terminal does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "deployments.cli", "demo", str(folder)],
+        cwd=ROOT,
+        env={key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def job_states(folder: Path) -> dict[str, str]:
+    """Return the state of each dataset, read from the ledger's file."""
+    path = folder / "ledger.db"
+    if not path.exists():
+        return {}
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        try:
+            return dict(database.execute("select dataset, state from job").fetchall())
+        except sqlite3.OperationalError:
+            return {}
+
+
+def rows(folder: Path, query: str) -> list[tuple[object, ...]]:
+    """Ask Prefect's database."""
+    with closing(sqlite3.connect(folder / "prefect" / "prefect.db")) as database:
+        return database.execute(query).fetchall()
 
 
 def script_of(page: str) -> str:
@@ -24,23 +67,92 @@ def script_of(page: str) -> str:
     return "\n".join(lines)
 
 
-def test_every_block_of_the_tutorial_runs(tmp_path: Path, own_home: Path) -> None:
-    """Commands and Python run one after the other, and show what the page promises."""
+def play(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run all blocks of a page in a folder."""
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")},
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     done = subprocess.run(
-        ["bash", "-c", script_of(PAGE.read_text())],
-        cwd=tmp_path,
+        ["bash", "-c", script_of(page.read_text())],
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
         timeout=400,
         check=False,
     )
-
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+def test_newcomer(tmp_path: Path) -> None:
+    """Ctrl-C, then every block of the tutorial and of the tour, with what the pages promise."""
+    interrupt_demo(tmp_path / "demo")
+    play_tutorial(tmp_path)
+    check_demo(tmp_path / "demo")
+    play_tour(tmp_path)
+
+
+def interrupt_demo(folder: Path) -> None:
+    """Ctrl-C leaves no process and a consistent ledger."""
+    with start(folder) as child:
+        deadline = time.monotonic() + 200
+        while time.monotonic() < deadline and child.poll() is None:
+            if "processing" in job_states(folder).values():
+                break
+            time.sleep(0.05)
+        assert child.poll() is None, child.communicate()
+        family = psutil.Process(child.pid).children(recursive=True)
+        os.killpg(child.pid, signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+
+    assert child.returncode == 130, err
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    gone, alive = psutil.wait_procs(family, timeout=20)
+    assert (bool(gone), alive) == (True, [])
+    assert "processing" not in job_states(folder).values()
+
+
+def play_tutorial(folder: Path) -> None:
+    """Its first command finishes the demo; nothing is said on stderr."""
+    done = play(PAGES / "tutorial.md", folder)
+
     assert done.stderr.strip() == ""
     for promised in ("broken on purpose", "nothing to do", "no-dark", "hstflow native", "50.0"):
-        assert promised in done.stdout
+        assert promised in done.stdout, promised
+
+
+def check_demo(folder: Path) -> None:
+    """All datasets but one are processed, each archived by one finished task of Prefect's."""
+    states = job_states(folder)
+    assert states.pop(BROKEN) == "error"
+    assert set(states.values()) == {"processed"}
+    assert len(states) == 15
+    with Image.open(next((folder / "archive" / "runs").rglob("jsky05011_crj.jpg"))) as picture:
+        assert picture.size == (512, 512)
+    tasks = rows(folder, "select name from task_run where state_type = 'COMPLETED'")
+    done = {str(name).rsplit("-", 1)[-1] for (name,) in tasks if str(name).startswith("archive-")}
+    assert done == set(states)
+
+
+def play_tour(folder: Path) -> None:
+    """Among other things every product of the demo is made again, and compared bit for bit."""
+    toured = play(PAGES / "archive.md", folder).stdout
+
+    assert toured.count(" reproduced  exact: ") == 1 + 15
+    for promised in (
+        "all is well",
+        "2 to run",
+        "chain best begins with second; first has left it",
+        "2 versions removed",
+        "25 files",
+        "jsky02aaq  skipped  nothing to do",
+        "jsky02abq  processed  published",
+        "synced",
+        "CCDData electron True",
+        "['patched', 'raws']",
+        "publications new, 0 known",
+    ):
+        assert promised in toured, promised

@@ -126,6 +126,21 @@ def claimed(
             claim.release()
 
 
+def clear_abandoned(store: Store, key: str) -> None:
+    """Remove the claim that a dead owner left on a place that needs none any more.
+
+    The work is done there, so whoever takes the claim over meanwhile has nothing to write. To
+    fail is a warning.
+    """
+    try:
+        held = store.read(key)
+        if held is not None and is_abandoned(held):
+            log.info("removing the claim of %s, which ended", _owner_of(held))
+            store.delete(key)
+    except HstflowError as error:
+        log.warning("a claim is left: %s", error)
+
+
 def _acquire(store: Store, key: str, owner: str, is_needless: Callable[[], bool]) -> str | None:
     content, deadline = _content(owner, 0), _now() + _PATIENCE
     while not is_needless():
@@ -134,7 +149,7 @@ def _acquire(store: Store, key: str, owner: str, is_needless: Callable[[], bool]
         held = store.read(key)
         if held is None:
             continue
-        if _is_abandoned(held):
+        if is_abandoned(held):
             if tag := store.replace(key, content, held.tag):
                 log.info("taking over from %s, which ended", _owner_of(held))
                 return tag
@@ -150,7 +165,8 @@ def _acquire(store: Store, key: str, owner: str, is_needless: Callable[[], bool]
     return None
 
 
-def _is_abandoned(held: Content) -> bool:
+def is_abandoned(held: Content) -> bool:
+    """Tell whether the owner of a claim is known to be dead, or has not renewed it."""
     return held.age > LEASE or is_owner_dead(_owner_of(held))
 
 

@@ -26,6 +26,10 @@ _IN_THE_WAY = frozenset({errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEM
 # Some network and FUSE file systems cannot flush a folder and say so in these two ways.
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP})
 
+# Another file system, another user's file, a file system without hard links, too many links.
+_NOT_LINKED = frozenset({errno.EXDEV, errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EMLINK})
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+
 
 @contextmanager
 def archive_errors(
@@ -132,6 +136,36 @@ def copy_new(source: Path, target: Path) -> tuple[str, int]:
         finally:
             os.close(handle)
     return digest.hexdigest(), size
+
+
+def link_new(source: Path, target: Path) -> tuple[str, int]:
+    """Give a file a second name that must not exist yet, and take the right to write it away.
+
+    The two names are one file: who writes into the source writes into the archive. A file that
+    nobody may write is replaced by careful programs, which leaves the archive's name alone.
+
+    Returns
+    -------
+    tuple
+        The sha256 (hexadecimal) and the number of its bytes.
+
+    Raises
+    ------
+    ArchiveError
+        The file lies on another file system, belongs to another user, or is not an ordinary
+        file: it can be copied.
+    """
+    with _reading(source) as reader:
+        try:
+            os.fchmod(reader, os.fstat(reader).st_mode & ~_WRITABLE)
+            os.link(source.resolve(), target)  # link(2) would link the link
+            os.fsync(reader)
+        except OSError as error:
+            if error.errno not in _NOT_LINKED:
+                raise
+            message = f"cannot be linked into the archive ({error.strerror}): copy it"
+            raise ArchiveError(message, path=source) from error
+    return digest_file(target), size_of(target)
 
 
 def size_of(path: Path) -> int:

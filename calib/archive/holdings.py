@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from calib.archive.disk import archive_errors
@@ -31,8 +32,12 @@ def current_manifest(output: Path, dataset: DatasetId) -> Manifest | None:
         return None if run is None else read_manifest(publication_folder(output, run, dataset))
 
 
-def find_published(output: Path, dataset: DatasetId, fingerprint: str) -> Archived | None:
+def find_published(
+    output: Path, dataset: DatasetId, fingerprint: str, *, runs: Sequence[str] | None = None
+) -> Archived | None:
     """Look for a result that is published already: in the current version, then in all runs.
+
+    With `runs` given, in these alone.
 
     Files are compared with the manifest by presence and size. A damaged publication does not
     count; it is named in the log. The pointer is left as it is: where another run was found,
@@ -46,8 +51,9 @@ def find_published(output: Path, dataset: DatasetId, fingerprint: str) -> Archiv
     output = output.absolute()
     with archive_errors(output, dataset=dataset.name):
         current = current_run(output, dataset)
-        runs = dict.fromkeys([*([current] if current else []), *list_runs(output)])
-        found = (_published_in(output, run, dataset, fingerprint) for run in runs)
+        every = [*([current] if current else []), *list_runs(output)] if runs is None else runs
+        places = dict.fromkeys(every)
+        found = (_published_in(output, run, dataset, fingerprint) for run in places)
         return next((archived for archived in found if archived is not None), None)
 
 

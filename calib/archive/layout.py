@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from calib.errors import ArchiveError, ConfigError
-from calib.ids import DatasetId, parse_dataset
+from calib.ids import RUN_NAMES, DatasetId, is_run_name, parse_dataset
 
 Role = Literal["product", "preview", "log", "env"]
 
@@ -26,10 +26,8 @@ FOLDER_BY_ROLE: dict[Role, str] = {
 MANIFEST = "manifest.json"
 
 # POSIX allows 255 bytes for one name; staging names put some 60 characters beside it.
-LONGEST_RUN = 100
 LONGEST_FILE = 200
 
-_RUN = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@-]*", re.ASCII)
 _RESERVED = frozenset({MANIFEST, "previews", "logs", "env"})
 
@@ -44,17 +42,8 @@ def check_run_name(name: str) -> str:
         underscores and hyphens after a letter or digit.
     """
     if not is_run_name(name):
-        raise ConfigError(
-            "not a name for a run",
-            expected=f"[a-z0-9][a-z0-9._-]*, up to {LONGEST_RUN} characters",
-            found=repr(name),
-        )
+        raise ConfigError("not a name for a run", expected=RUN_NAMES, found=repr(name))
     return name
-
-
-def is_run_name(name: str) -> bool:
-    """Tell whether a run may have this name."""
-    return bool(_RUN.fullmatch(name)) and len(name) <= LONGEST_RUN
 
 
 def check_dataset(dataset: DatasetId) -> DatasetId:

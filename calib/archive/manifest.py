@@ -12,16 +12,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path, PurePath
 from typing import Any
 
-from calib.archive.layout import FOLDER_BY_ROLE, MANIFEST, Role, is_run_name, relative_name
+from calib.archive.layout import FOLDER_BY_ROLE, MANIFEST, Role, relative_name
 from calib.errors import ArchiveError, ConfigError
-from calib.ids import DatasetId, parse_dataset
+from calib.ids import DatasetId, is_run_name, parse_dataset
 from calib.records import from_json, to_json
 
 # Raised when a field changes its meaning; readers pass over fields that they do not know.
 SCHEMA = 1
+
+# A file takes some 200 bytes of a manifest, and the largest datasets have some thousand files:
+# what is larger is no manifest of ours, and would be gigabytes once parsed. Bytes.
+LARGEST = 32 << 20
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -47,6 +52,25 @@ class FileEntry:
 
 
 @dataclass(frozen=True)
+class Tombstone:
+    """A product that an earlier version of the dataset had and this one does not.
+
+    Attributes
+    ----------
+    name
+        Its name below the folder of the dataset.
+    last_run
+        The last run that made it; it still lies there unless it was pruned.
+    sha256
+        Checksum of it there, so that a copy elsewhere can be told from another file.
+    """
+
+    name: str
+    last_run: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What was published.
 
@@ -66,6 +90,8 @@ class Manifest:
         How it was made, as JSON; the archive does not look inside.
     schema
         Version of this record.
+    tombstones
+        Products that the dataset had when this was published and has no more, sorted by name.
     """
 
     dataset: str
@@ -77,6 +103,7 @@ class Manifest:
     files: tuple[FileEntry, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
+    tombstones: tuple[Tombstone, ...] = ()
 
     @property
     def id(self) -> DatasetId:
@@ -133,12 +160,24 @@ def read_bytes(folder: Path) -> bytes:
     Raises
     ------
     ArchiveError
-        It is missing or unreadable.
+        It is missing, unreadable, or too large for one.
     """
+    path = folder / MANIFEST
     try:
-        return (folder / MANIFEST).read_bytes()
+        _refuse_size(path.stat().st_size, path)
+        return path.read_bytes()
     except OSError as error:
         raise ArchiveError(f"no readable manifest: {error.strerror}", path=folder) from error
+
+
+def _refuse_size(size: int, path: PurePath) -> None:
+    if size > LARGEST:
+        raise ArchiveError(
+            "too large for a manifest",
+            path=path,
+            expected=f"{LARGEST} bytes at most",
+            found=f"{size} bytes",
+        )
 
 
 def parse_manifest(content: bytes, path: PurePath) -> Manifest:
@@ -158,6 +197,7 @@ def parse_manifest(content: bytes, path: PurePath) -> Manifest:
     """
     from pydantic import ValidationError
 
+    _refuse_size(len(content), path)
     try:
         manifest = from_json(Manifest, content)
     except ValidationError as error:
@@ -166,7 +206,8 @@ def parse_manifest(content: bytes, path: PurePath) -> Manifest:
         raise ArchiveError(
             "the manifest does not parse", path=path, found=f"{where} {fault['msg']}".strip()
         ) from error
-    for holds, what, expected, found in (*_claims(manifest, path.parent), *_entries(manifest)):
+    claims = (*_claims(manifest, path.parent), *_entries(manifest), *_graves(manifest))
+    for holds, what, expected, found in claims:
         if not holds:
             raise ArchiveError(
                 f"the manifest cannot be right: {what}",
@@ -196,12 +237,33 @@ def _claims(manifest: Manifest, folder: PurePath) -> list[_Claim]:
 
 
 def _entries(manifest: Manifest) -> list[_Claim]:
-    names = [file.name for file in manifest.files]
-    order: _Claim = (names == sorted(set(names)), "files", "sorted, each once", names)
+    disorder = _disorder([file.name for file in manifest.files])
     return [
-        order,
+        (not disorder, "files", "sorted, each once", disorder),
         *((_is_entry(f), "a file", "name of its role, sha256, size", f) for f in manifest.files),
     ]
+
+
+def _graves(manifest: Manifest) -> list[_Claim]:
+    graves = manifest.tombstones
+    disorder = _disorder([each.name for each in graves])
+    made = sorted({file.name for file in manifest.files} & {each.name for each in graves})
+    return [
+        (not disorder, "tombstones", "sorted, each once", disorder),
+        (not made, "tombstones", "products that are not made", ", ".join(made[:3])),
+        *((_is_tombstone(each), "a tombstone", "name, run, sha256", each) for each in graves),
+    ]
+
+
+def _is_tombstone(each: Tombstone) -> bool:
+    as_file = FileEntry(each.name, "product", each.sha256, 0)
+    return is_run_name(each.last_run) and _is_entry(as_file)
+
+
+def _disorder(names: list[str]) -> str:
+    """Name the first that is out of order or there twice: a list may be long."""
+    pairs = ((late, early) for early, late in pairwise(names) if late <= early)
+    return next((f"{late!r} after {early!r}" for late, early in pairs), "")
 
 
 def _identity(manifest: Manifest) -> tuple[str, str] | None:

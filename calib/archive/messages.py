@@ -87,6 +87,16 @@ def write_message(
     return None if target is None else folder / target
 
 
+def find_style(folder: Path, dataset: DatasetId | str) -> Style | None:
+    """Return the style in which a dataset has a message in a folder; None where it has none."""
+    name = parse_dataset(str(dataset)).name
+    if any((folder / place).is_file() for place in _folder_places(name).values()):
+        return "folders"
+    if any((folder / place).is_file() for place in _flat_places(name).values()):
+        return "flat"
+    return None
+
+
 def _flat_places(dataset: str) -> dict[str, str]:
     return {state: caldp.message_name(state, dataset) for state in caldp.MESSAGE_STATES}
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from calib.archive import holdings, publish, verification
-from calib.archive.layout import publication_folder
-from calib.archive.manifest import Manifest, read_manifest
+from calib.archive import holdings, publish, removal, survey, verification
+from calib.archive.layout import MANIFEST, publication_folder
+from calib.archive.manifest import Manifest, read_bytes, read_manifest
+from calib.archive.pointer import current_run
 from calib.archive.publish import Publication
 from calib.archive.store_output import StoreOutput
+from calib.archive.survey import Place
 from calib.archive.verification import Problem
 from calib.errors import ConfigError
 from calib.ids import DatasetId
@@ -35,7 +39,9 @@ class Output(Protocol):
         """Publish a dataset and make it current: :func:`calib.archive.publish.publish`."""
         ...
 
-    def find_published(self, dataset: DatasetId, fingerprint: str) -> Archived | None:
+    def find_published(
+        self, dataset: DatasetId, fingerprint: str, *, runs: Sequence[str] | None = None
+    ) -> Archived | None:
         """Look for a result: :func:`calib.archive.holdings.find_published`."""
         ...
 
@@ -61,10 +67,49 @@ class Output(Protocol):
         """
         ...
 
+    def manifest_bytes(self, run: str, dataset: DatasetId) -> bytes:
+        """Return the bytes of a manifest, whose sha256 the ledger keeps.
+
+        Raises
+        ------
+        ArchiveError
+            It is missing.
+        """
+        ...
+
     def verify(
-        self, dataset: DatasetId, *, run: str | None = None, deep: bool = True
+        self,
+        dataset: DatasetId,
+        *,
+        run: str | None = None,
+        deep: bool = True,
+        manifest_sha256: str | None = None,
     ) -> list[Problem]:
         """Compare with the manifest: :func:`calib.archive.verification.verify`."""
+        ...
+
+    def holds(self, run: str, dataset: DatasetId) -> bool:
+        """Tell whether a run has a manifest of a dataset."""
+        ...
+
+    def uri_of(self, run: str, dataset: DatasetId) -> str:
+        """Return where a dataset is in a run, or would be."""
+        ...
+
+    def pointed_run(self, dataset: DatasetId) -> str | None:
+        """Return the run of the current version: :func:`calib.archive.pointer.current_run`."""
+        ...
+
+    def publications(self, run: str | None = None) -> Iterator[Place]:
+        """Yield all there is, or one run: :func:`calib.archive.survey.publications`."""
+        ...
+
+    def strays(self) -> Iterator[Problem]:
+        """Yield what should not be there: :func:`calib.archive.survey.strays`."""
+        ...
+
+    def remove(self, run: str, dataset: DatasetId) -> bool:
+        """Remove a version that is not current: :func:`calib.archive.removal.remove`."""
         ...
 
 
@@ -89,9 +134,11 @@ class FileOutput:
         """Publish a dataset and make it current."""
         return publish.publish(publication, self.folder)
 
-    def find_published(self, dataset: DatasetId, fingerprint: str) -> Archived | None:
-        """Look for a result that is published already."""
-        return holdings.find_published(self.folder, dataset, fingerprint)
+    def find_published(
+        self, dataset: DatasetId, fingerprint: str, *, runs: Sequence[str] | None = None
+    ) -> Archived | None:
+        """Look for a result that is published already, in these runs or in all."""
+        return holdings.find_published(self.folder, dataset, fingerprint, runs=runs)
 
     def free_run(self, run: str, dataset: DatasetId, fingerprint: str) -> str:
         """Return a run that can take a result."""
@@ -109,11 +156,46 @@ class FileOutput:
         """Return the manifest of a dataset in a run."""
         return read_manifest(publication_folder(self.folder, run, dataset))
 
+    def manifest_bytes(self, run: str, dataset: DatasetId) -> bytes:
+        """Return the bytes of a manifest."""
+        return read_bytes(publication_folder(self.folder, run, dataset))
+
     def verify(
-        self, dataset: DatasetId, *, run: str | None = None, deep: bool = True
+        self,
+        dataset: DatasetId,
+        *,
+        run: str | None = None,
+        deep: bool = True,
+        manifest_sha256: str | None = None,
     ) -> list[Problem]:
         """Compare a publication with its manifest."""
-        return verification.verify(self.folder, dataset, run=run, deep=deep)
+        return verification.verify(
+            self.folder, dataset, run=run, deep=deep, manifest_sha256=manifest_sha256
+        )
+
+    def holds(self, run: str, dataset: DatasetId) -> bool:
+        """Tell whether a run has a manifest of a dataset."""
+        return os.path.lexists(publication_folder(self.folder, run, dataset) / MANIFEST)
+
+    def uri_of(self, run: str, dataset: DatasetId) -> str:
+        """Return where a dataset is in a run, or would be."""
+        return publication_folder(self.folder.absolute(), run, dataset).as_uri()
+
+    def pointed_run(self, dataset: DatasetId) -> str | None:
+        """Return the run of the current version; None where nothing is published."""
+        return current_run(self.folder, dataset)
+
+    def publications(self, run: str | None = None) -> Iterator[Place]:
+        """Yield every dataset of every run (or of one) that has a manifest."""
+        return survey.publications(self.folder, run)
+
+    def strays(self) -> Iterator[Problem]:
+        """Yield what is in ``runs/`` and ``data/`` and should not be, or leads nowhere."""
+        return survey.strays(self.folder)
+
+    def remove(self, run: str, dataset: DatasetId) -> bool:
+        """Remove a version that is not current; False where there was nothing."""
+        return removal.remove(self.folder, run, dataset)
 
 
 def open_output(uri: str) -> Output:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
-from calib.records import Products, RawInputs, References
+from calib.records import DataId, Products, RawInputs, References
 
 # What can change a pixel, a header or a preview. Absent ones are left out.
 PACKAGES = (
@@ -28,7 +29,7 @@ PACKAGES = (
 
 
 def environment_versions() -> dict[str, str]:
-    """Return the versions of Python, the platform and the packages that decide a result.
+    """Return the versions of Python, the machine and the packages that decide a result.
 
     Installed metadata is read; nothing is imported.
     """
@@ -37,7 +38,12 @@ def environment_versions() -> dict[str, str]:
 
 @cache
 def _versions() -> Mapping[str, str]:
-    found = {"python": platform.python_version(), "platform": platform.platform()}
+    found = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpu": _cpu(),
+    }
     for name in PACKAGES:
         try:
             found[name] = version(name)
@@ -46,13 +52,25 @@ def _versions() -> Mapping[str, str]:
     return found
 
 
+def _cpu() -> str:
+    """Return the model of the CPU: instructions chosen by it decide last bits of programs."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor())
+
+
 def provenance_record(
     *,
     inputs: RawInputs,
     references: References,
     products: Products,
     parameters: Mapping[str, Any],
+    data_ids: Iterable[DataId] = (),
     execution: Mapping[str, str] | None = None,
+    request: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Put together the record that the manifest carries.
 
@@ -69,8 +87,13 @@ def provenance_record(
         in the manifest.
     parameters
         What a user set.
+    data_ids
+        What the exposures show, and the association that they make.
     execution
         Whatever names this execution: flow run, attempt, host.
+    request
+        What else has to be asked for to make the same again, and is no part of the
+        fingerprint: previews, and where references of the user's own lay.
 
     Returns
     -------
@@ -86,6 +109,7 @@ def provenance_record(
         "reference_differences": list(references.differences),
         "source": inputs.source,
         "inputs": _inputs(inputs),
+        "data_ids": [dataclasses.asdict(each) for each in data_ids],
         "members": [dataclasses.asdict(member) for member in inputs.members],
         "switches": dict(products.switches),
         "resolved_parameters": dict(products.parameters),
@@ -93,6 +117,7 @@ def provenance_record(
         "notes": list(products.notes),
         "environment": environment_versions(),
         "execution": dict(execution or {}),
+        "request": dict(request or {}),
     }
 
 

@@ -31,6 +31,7 @@ from calib.archive.layout import (
 from calib.archive.manifest import (
     FileEntry,
     Manifest,
+    Tombstone,
     digest,
     parse_manifest,
     plain_json,
@@ -39,6 +40,7 @@ from calib.archive.manifest import (
     to_bytes,
 )
 from calib.archive.staging import staged, sweep
+from calib.archive.tombstones import epitaphs, tombstones_of
 from calib.errors import ArchiveError
 from calib.ids import DatasetId
 from calib.records import Archived
@@ -66,11 +68,15 @@ class File:
         Where it lies now; its name is kept.
     sha256
         What its bytes must be (hexadecimal); None where nobody has said.
+    is_linked
+        Give the file a second name instead of copying it: :func:`calib.archive.disk.link_new`.
+        In a bucket there is no such thing.
     """
 
     role: Role
     path: Path
     sha256: str | None = None
+    is_linked: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,8 @@ class Publication:
         How it was made, as JSON.
     created
         Time of publication, ISO 8601 in UTC: the newest publication becomes current.
+    becomes_current
+        Whether the pointer follows.
     """
 
     dataset: DatasetId
@@ -97,6 +105,7 @@ class Publication:
     files: tuple[File, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     created: str = field(default_factory=_now)
+    becomes_current: bool = True
 
 
 def publish(publication: Publication, output: Path) -> Archived:
@@ -145,10 +154,12 @@ def make_current(output: Path, dataset: DatasetId, run: str) -> None:
     Raises
     ------
     ArchiveError
-        The run does not hold the dataset, or holds it damaged; or the link cannot be made.
+        The run does not hold the dataset, holds it damaged, or is a link to somewhere else;
+        or the pointer cannot be made.
     """
     output = output.absolute()
     folder = publication_folder(output, run, dataset)
+    refuse_detour(output, folder)
     manifest = read_manifest(folder)
     refuse_damage(folder, manifest)
     with disk.archive_errors(folder, dataset=str(dataset)):
@@ -200,32 +211,46 @@ def _publish_new(
     disk.make_folders(final.parent)
     with staged(staging_area(output, run), dataset.name) as entry:
         link = pointer.prepare(output, dataset, run, entry)
-        content = _fill(entry / dataset.name, final, publication, sources)
+        files = _fill(entry / dataset.name, publication, sources)
+        graves = tombstones_of(
+            lambda: current_manifest(output, dataset),
+            dataset.name,
+            files,
+            becomes_current=publication.becomes_current,
+        )
+        content = write_manifest(publication, files, final, graves)
+        _finish(entry / dataset.name, files, content)
         if not _move(entry / dataset.name, final):
             return None
-        pointer.swap(link, output, dataset)
+        if publication.becomes_current:
+            pointer.swap(link, output, dataset)
     log.info("%s published in %s: %d files", dataset, run, len(sources))
-    return Archived(run, final.as_uri(), digest(content))
+    return Archived(run, final.as_uri(), digest(content), notes=epitaphs(graves))
 
 
 def _fill(
-    folder: Path, final: Path, publication: Publication, sources: Mapping[str, File]
-) -> bytes:
-    """Copy the files, then write the manifest; return its bytes. All is on disk after that."""
+    folder: Path, publication: Publication, sources: Mapping[str, File]
+) -> tuple[FileEntry, ...]:
+    """Copy the files, each flushed to disk."""
     plain_json(publication.provenance)  # refused before anything is copied
     for parent in dict.fromkeys([folder, *((folder / name).parent for name in sources)]):
         parent.mkdir()
-    files = tuple(_copy(file, folder, name) for name, file in sources.items())
-    content = write_manifest(publication, files, final)
-    for parent in dict.fromkeys((folder / name).parent for name in sources):
+    return tuple(_copy(file, folder, name) for name, file in sources.items())
+
+
+def _finish(folder: Path, files: tuple[FileEntry, ...], content: bytes) -> None:
+    """Write the manifest; all is on disk after that."""
+    for parent in dict.fromkeys((folder / file.name).parent for file in files):
         disk.sync_folder(parent)
     disk.write_new(folder / MANIFEST, content)
     disk.sync_folder(folder)
-    return content
 
 
 def write_manifest(
-    publication: Publication, files: tuple[FileEntry, ...], place: PurePath
+    publication: Publication,
+    files: tuple[FileEntry, ...],
+    place: PurePath,
+    tombstones: tuple[Tombstone, ...] = (),
 ) -> bytes:
     """Return the bytes of the manifest of a publication.
 
@@ -235,6 +260,8 @@ def write_manifest(
         What is published, and its files as they are archived.
     place
         ``.../RUN/INSTRUMENT/ID``: where it will lie.
+    tombstones
+        Products that are not made any more.
 
     Raises
     ------
@@ -250,6 +277,7 @@ def write_manifest(
         created=publication.created,
         files=files,
         provenance=plain_json(publication.provenance),
+        tombstones=tombstones,
     )
     content = to_bytes(manifest)
     parse_manifest(content, place / MANIFEST)
@@ -257,7 +285,8 @@ def write_manifest(
 
 
 def _copy(file: File, folder: Path, name: str) -> FileEntry:
-    sha256, size = disk.copy_new(file.path, folder / name)
+    put = disk.link_new if file.is_linked else disk.copy_new
+    sha256, size = put(file.path, folder / name)
     if file.sha256 not in {None, sha256}:
         raise ArchiveError(
             "the file has changed since it was made",
@@ -288,7 +317,7 @@ def _join_twin(publication: Publication, output: Path) -> Archived:
     manifest = parse_manifest(content, folder / MANIFEST)
     refuse_rival(manifest, publication, folder)
     refuse_damage(folder, manifest)
-    if _is_newest(output, dataset, manifest):
+    if publication.becomes_current and _is_newest(output, dataset, manifest):
         _point(output, dataset, run)
     return Archived(run, folder.as_uri(), digest(content), already_there=True)
 

@@ -88,12 +88,13 @@ def sweep(area: Path) -> None:
     if not area.is_dir():
         return
     for entry in [Path(found) for found in os.scandir(area)]:
-        if _is_abandoned(entry):
+        if is_abandoned(entry):
             log.info("removing %s, left by a process that ended", entry)
             _remove(entry)
 
 
-def _is_abandoned(entry: Path) -> bool:
+def is_abandoned(entry: Path) -> bool:
+    """Tell whether a staging folder is one that nobody works in any more."""
     owner = _NAME.fullmatch(entry.name)
     if owner is None or entry in _in_use:
         return False

@@ -5,16 +5,20 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from calib.archive.layout import MANIFEST, check_dataset, check_run_name, is_run_name
+from calib.archive.at_once import spread
+from calib.archive.layout import MANIFEST, check_dataset, check_run_name
 from calib.archive.manifest import FileEntry, Manifest, digest, parse_manifest
+from calib.archive.store_survey import survey_pointers, survey_runs
+from calib.archive.survey import Place
 from calib.archive.verification import Problem
 from calib.errors import ArchiveError
-from calib.ids import DatasetId
+from calib.ids import DatasetId, is_run_name
 from calib.records import Archived
 from calib.stores.store import Store, Stored
 
@@ -43,8 +47,12 @@ class StoreHoldings:
         """Where the store is."""
         return self.store.uri
 
-    def find_published(self, dataset: DatasetId, fingerprint: str) -> Archived | None:
+    def find_published(
+        self, dataset: DatasetId, fingerprint: str, *, runs: Sequence[str] | None = None
+    ) -> Archived | None:
         """Look for a result that is published already: in the current version, then in all runs.
+
+        With `runs` given, in these alone.
 
         A damaged publication does not count; it is named in the log.
 
@@ -54,9 +62,10 @@ class StoreHoldings:
             The pointer was not made by the archive.
         """
         current = self.pointed_run(dataset)
-        runs = [run for run in self.store.list_folders("runs") if is_run_name(run)]
-        every = dict.fromkeys([*([current] if current else []), *sorted(runs)])
-        found = (self._published_in(run, dataset, fingerprint) for run in every)
+        if runs is None:
+            every = [run for run in self.store.list_folders("runs") if is_run_name(run)]
+            runs = [*([current] if current else []), *sorted(every)]
+        found = (self._published_in(run, dataset, fingerprint) for run in dict.fromkeys(runs))
         return next((archived for archived in found if archived is not None), None)
 
     def free_run(self, run: str, dataset: DatasetId, fingerprint: str) -> str:
@@ -94,7 +103,12 @@ class StoreHoldings:
         return self.parse(self.manifest_bytes(run, dataset), place_of(run, dataset))
 
     def verify(
-        self, dataset: DatasetId, *, run: str | None = None, deep: bool = True
+        self,
+        dataset: DatasetId,
+        *,
+        run: str | None = None,
+        deep: bool = True,
+        manifest_sha256: str | None = None,
     ) -> list[Problem]:
         """Compare a publication with its manifest.
 
@@ -104,6 +118,8 @@ class StoreHoldings:
             What, and in which run; the current version where not given.
         deep
             Read every object and compare checksums; otherwise presence and size only.
+        manifest_sha256
+            Checksum of the manifest itself, as recorded elsewhere (the ledger).
 
         Returns
         -------
@@ -118,12 +134,33 @@ class StoreHoldings:
         run = run or self.pointed_run(dataset)
         if run is None or not self.is_taken(place_of(run, dataset)):
             raise ArchiveError("nothing is published", dataset=dataset.name, path=self.uri)
+        uri = self.store.uri_of(f"{place_of(run, dataset)}/{MANIFEST}")
         try:
-            manifest = self.manifest(run, dataset)
+            content = self.manifest_bytes(run, dataset)
+            manifest = self.parse(content, place_of(run, dataset))
         except ArchiveError as error:
-            key = f"{place_of(run, dataset)}/{MANIFEST}"
-            return [Problem("unreadable", self.store.uri_of(key), str(error))]
+            return [Problem("unreadable", uri, str(error))]
+        if manifest_sha256 not in {None, digest(content)}:
+            return [Problem("changed", uri, f"expected sha256 {manifest_sha256}")]
         return self._problems(manifest, deep=deep)
+
+    def holds(self, run: str, dataset: DatasetId) -> bool:
+        """Tell whether a run has a manifest of a dataset."""
+        return self.is_taken(place_of(run, dataset))
+
+    def uri_of(self, run: str, dataset: DatasetId) -> str:
+        """Return where a dataset is in a run, or would be."""
+        return self.store.uri_of(place_of(run, dataset))
+
+    def publications(self, run: str | None = None) -> Iterator[Place]:
+        """Yield every dataset of every run (or of one) that has a manifest, run after run."""
+        return (found for found in survey_runs(self.store, run) if isinstance(found, Place))
+
+    def strays(self) -> Iterator[Problem]:
+        """Yield what is in ``runs/`` and ``data/`` and should not be, or leads nowhere."""
+        yield from (found for found in survey_runs(self.store) if isinstance(found, Problem))
+        judged = spread(self._judge_pointer, survey_pointers(self.store), AT_ONCE)
+        yield from (problem for problem in judged if problem is not None)
 
     def is_taken(self, place: str) -> bool:
         """Tell whether something is published there."""
@@ -197,6 +234,18 @@ class StoreHoldings:
         if deep and (found := self.store.compute_digest(key)) != file.sha256:
             return Problem("changed", uri, f"sha256 {found}, not {file.sha256}")
         return None
+
+    def _judge_pointer(self, found: DatasetId | Problem) -> Problem | None:
+        if isinstance(found, Problem):
+            return found
+        uri = self.store.uri_of(pointer_key(found))
+        try:
+            run = self.pointed_run(found)
+        except ArchiveError as error:
+            return Problem("changed", uri, error.message)
+        if run is None or self.is_taken(place_of(run, found)):
+            return None
+        return Problem("missing", uri, f"leads to run {run}, which does not hold it")
 
     def pointed_run(self, dataset: DatasetId) -> str | None:
         """Return the run of the current version; None where nothing is published."""

@@ -20,10 +20,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from calib.archive.claim import Claim, claimed
+from calib.archive.claim import Claim, claimed, clear_abandoned
 from calib.archive.layout import MANIFEST
-from calib.archive.manifest import FileEntry, Manifest, digest, plain_json
+from calib.archive.manifest import FileEntry, Manifest, Tombstone, digest, plain_json
 from calib.archive.publish import File, Publication, named_files, refuse_rival, write_manifest
+from calib.archive.removal import remove_from_store
 from calib.archive.store_holdings import (
     AT_ONCE,
     StoreHoldings,
@@ -31,6 +32,8 @@ from calib.archive.store_holdings import (
     pointer_bytes,
     pointer_key,
 )
+from calib.archive.store_survey import claim_key
+from calib.archive.tombstones import epitaphs, tombstones_of
 from calib.errors import ArchiveError, HstflowError
 from calib.ids import DatasetId
 from calib.records import Archived
@@ -60,15 +63,20 @@ class StoreOutput(StoreHoldings):
         sources, place = named_files(publication), place_of(run, dataset)
         plain_json(publication.provenance)
         self.pointed_run(dataset)  # an obstacle shows before the work
-        claim_key = f"runs/{run}/.claims/{dataset.instrument}/{dataset.name}.json"
         with claimed(
-            self.store, claim_key, dataset.name, is_needless=lambda: self.is_taken(place)
+            self.store,
+            claim_key(run, dataset),
+            dataset.name,
+            is_needless=lambda: self.is_taken(place),
         ) as claim:
             if claim is not None and not self.is_taken(place):
-                content = self._upload(publication, sources, claim)
-                self._point(dataset, run)
+                content, graves = self._upload(publication, sources, claim)
+                if publication.becomes_current:
+                    self._point(dataset, run)
                 log.info("%s published in %s: %d files", dataset, run, len(sources))
-                return Archived(run, self.store.uri_of(place), digest(content))
+                uri = self.store.uri_of(place)
+                return Archived(run, uri, digest(content), notes=epitaphs(graves))
+        clear_abandoned(self.store, claim_key(run, dataset))
         return self._join_twin(publication)
 
     def make_current(self, dataset: DatasetId, run: str) -> None:
@@ -83,8 +91,15 @@ class StoreOutput(StoreHoldings):
         if self.pointed_run(dataset) != run:
             self._point(dataset, run)
 
-    def _upload(self, publication: Publication, sources: Mapping[str, File], claim: Claim) -> bytes:
-        """Put files, then the manifest; return its bytes. What fails leaves no file."""
+    def remove(self, run: str, dataset: DatasetId) -> bool:
+        """Remove a version that is not current: :func:`calib.archive.removal.remove_from_store`."""
+        return remove_from_store(self, run, dataset)
+
+    def _upload(
+        self, publication: Publication, sources: Mapping[str, File], claim: Claim
+    ) -> tuple[bytes, tuple[Tombstone, ...]]:
+        """Put files, then the manifest; return what it says. What fails leaves no file."""
+        dataset = publication.dataset
         place = place_of(publication.run, publication.dataset)
         is_whole = False
         try:
@@ -94,17 +109,23 @@ class StoreOutput(StoreHoldings):
                     lambda item: self._put(f"{place}/{item[0]}", item, claim), sources.items()
                 )
                 entries = tuple(files)
-            content = write_manifest(publication, entries, PurePosixPath(place))
+            graves = tombstones_of(
+                lambda: self.current_manifest(dataset),
+                dataset.name,
+                entries,
+                becomes_current=publication.becomes_current,
+            )
+            content = write_manifest(publication, entries, PurePosixPath(place), graves)
             claim.check()
             is_whole = True  # from here on the manifest may lie there, whatever the answer
             self._put_manifest(place, content)
         except ArchiveError as error:
-            error.dataset = error.dataset or publication.dataset.name
+            error.dataset = error.dataset or dataset.name
             raise
         finally:
             if not is_whole:
                 self._clear_quietly(place, claim)
-        return content
+        return content, graves
 
     def _put(self, key: str, named: tuple[str, File], claim: Claim) -> FileEntry:
         name, file = named
@@ -143,7 +164,7 @@ class StoreOutput(StoreHoldings):
         manifest = self.parse(content, place)
         refuse_rival(manifest, publication, self.store.uri_of(place))
         self._refuse_damage(manifest)
-        if self._is_newest(manifest):
+        if publication.becomes_current and self._is_newest(manifest):
             self._point(dataset, run)
         return Archived(run, self.store.uri_of(place), digest(content), already_there=True)
 

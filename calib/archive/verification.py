@@ -15,7 +15,7 @@ from calib.archive.pointer import current_run
 from calib.errors import ArchiveError
 from calib.ids import DatasetId
 
-Trouble = Literal["missing", "changed", "orphaned", "unreadable"]
+Trouble = Literal["missing", "changed", "orphaned", "unreadable", "unregistered"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Problem:
     ----------
     kind
         ``missing`` (named, not there), ``changed`` (other size, other bytes, not an ordinary
-        file), ``orphaned`` (there, not named) or ``unreadable``.
+        file), ``orphaned`` (there, not named), ``unreadable``, or ``unregistered`` (the ledger
+        does not know it).
     path
         The file concerned.
     message

@@ -135,11 +135,7 @@ class NativeEngine:
         MissingReference, ReferenceUnavailable, DataError
             As :func:`calib.engines.runner.run_recipe`. No product is left then.
         """
-        groups = find_groups(request.inputs)
-        if not request.inputs.exposures:
-            raise NotFound("no raw exposure among the inputs", dataset=request.dataset)
-        kept = [file for group in groups for file in self._check_group(request, group)]
-        names = _product_names(request, groups, kept)
+        groups, names = self._foresee(request)
         targets = [new_target(request, name, NAME) for name in names]
         with writing(request.output):
             request.output.mkdir(parents=True, exist_ok=True)
@@ -152,6 +148,29 @@ class NativeEngine:
             undo.pop_all()
         products = merge(made)
         return replace(products, log=str(log)) if groups else products
+
+    def product_names(self, request: CalibrationRequest) -> tuple[str, ...]:
+        """Return the names of the files that :meth:`calibrate` would make, trailers apart.
+
+        Raises
+        ------
+        UnsupportedMode, NotFound, MissingMember
+            As :meth:`calibrate`.
+        ConfigError
+            A step or parameter that the user sets is unknown, or its value of another type.
+        """
+        _, names = self._foresee(request)
+        for file in request.inputs.exposures:
+            header = request.overrides.apply(primary_header(file.path))
+            self.recipe_for(header).resolve_parameters(request.overrides)
+        return tuple(names)
+
+    def _foresee(self, request: CalibrationRequest) -> tuple[Sequence[Group], list[str]]:
+        groups = find_groups(request.inputs)
+        if not request.inputs.exposures:
+            raise NotFound("no raw exposure among the inputs", dataset=request.dataset)
+        kept = [file for group in groups for file in self._check_group(request, group)]
+        return groups, _product_names(request, groups, kept)
 
     def _check_group(self, request: CalibrationRequest, group: Group) -> Sequence[InputFile]:
         """Look at the headers before anything is computed; return what becomes a product too."""

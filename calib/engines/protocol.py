@@ -52,6 +52,21 @@ def available_cpus() -> int:
 
 
 @runtime_checkable
+class ForeseeingEngine(Protocol):
+    """An engine that can say what it would make."""
+
+    def product_names(self, request: CalibrationRequest) -> tuple[str, ...]:
+        """Return the names of the products of a request; nothing is computed or written.
+
+        Raises
+        ------
+        UnsupportedMode, DataError, ConfigError
+            What `calibrate` would find wrong before it computes.
+        """
+        ...
+
+
+@runtime_checkable
 class Engine(Protocol):
     """A calibration engine.
 

@@ -79,7 +79,7 @@ class DownloadCache:
         FileExistsError
             The target is there already.
         """
-        key = hashlib.sha256(remote.url.encode()).hexdigest()[:40]
+        key = _key_of(remote.url)
         part = self.folder / "parts" / key
         with self._locked(key[:2], remote.url, patience.deadline):
             entry = self._entry(key)
@@ -93,6 +93,17 @@ class DownloadCache:
             if version is None:
                 raise Unavailable("the archive sent nothing", path=remote.url, code=MAST)
             return self._keep(part / remote.name, Entry(remote.url, version), key, target)
+
+    def find(self, url: str) -> Copied | None:
+        """Return what is kept of an address, without asking whether the archive has another.
+
+        Nothing is written, and no file is read.
+        """
+        entry = self._entry(_key_of(url))
+        if entry is None:
+            return None
+        version = entry.version
+        return Copied(self._path(version.sha256), version.sha256, version.size)
 
     def _entry(self, key: str) -> Entry | None:
         try:
@@ -170,6 +181,10 @@ class DownloadCache:
                     raise Unavailable(message, path=what, code=MAST)
                 time.sleep(_POLL)
             yield
+
+
+def _key_of(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:40]
 
 
 def _made(folder: Path) -> Path:

@@ -10,6 +10,7 @@ from typing import Protocol
 from calib.errors import INPUT, NotFound
 from calib.fetch.copying import Copied, copy_stream
 from calib.fetch.integrity import verify_file
+from calib.stores.store import hash_file
 
 
 class Holdings(Protocol):
@@ -39,6 +40,22 @@ class Holdings(Protocol):
 
     def take(self, name: str) -> Copied:
         """Bring one file, verified, into the staging folder."""
+        ...
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a list says of a file: its size, where that is told, and where it lies."""
+
+    size: int | None
+    place: str
+
+
+class Listing(Holdings, Protocol):
+    """Files far away: listed before anything is brought."""
+
+    def describe(self, name: str) -> Listed:
+        """Say what the list says of a file."""
         ...
 
 
@@ -81,6 +98,28 @@ class PlainFiles:
         except PermissionError as error:
             raise NotFound("file may not be read", path=self.paths[name]) from error
         verify_file(copied.path)
+        return copied
+
+
+@dataclass(frozen=True)
+class LinkedFiles(PlainFiles):
+    """Files of a folder: looked at where they lie, through links in the staging folder."""
+
+    def take(self, name: str) -> Copied:
+        """Hash and verify a file.
+
+        Raises
+        ------
+        NotFound
+            It may not be read.
+        """
+        link = self.staging / name
+        link.symlink_to(self.paths[name].absolute())
+        try:
+            copied = Copied(link, hash_file(link), link.stat().st_size)
+        except PermissionError as error:
+            raise NotFound("file may not be read", path=self.paths[name]) from error
+        verify_file(link)
         return copied
 
 

@@ -63,7 +63,7 @@ def verify_file(path: Path) -> None:
         with fitsfile.opened(path) as hdus:
             _check_length(path, hdus)
             _check_sums(path, hdus)
-            _check_extension_count(path, hdus)
+            check_extension_count(path, hdus)
             headers = [hdu.header for hdu in hdus]
     _check_identity(path, headers[0])
     instrument = INSTRUMENT_BY_LETTER[path.name[0]]
@@ -112,8 +112,21 @@ def _check_sums(path: Path, hdus: Any) -> None:
                 )
 
 
-def _check_extension_count(path: Path, hdus: Any) -> None:
-    """Compare with NEXTEND: a file cut between two HDUs is valid FITS. More HDUs are fine."""
+def check_extension_count(path: Path, hdus: Any) -> None:
+    """Compare with NEXTEND: a file cut between two HDUs is valid FITS. More HDUs are fine.
+
+    Parameters
+    ----------
+    path
+        The file, for the message.
+    hdus
+        What it holds, as :func:`calib.fitsfile.opened` gives it.
+
+    Raises
+    ------
+    CorruptFile
+        There are fewer extensions than the primary header says.
+    """
     declared, found = hdus[0].header.get("NEXTEND"), len(hdus) - 1
     if isinstance(declared, int) and found < declared:
         raise CorruptFile(

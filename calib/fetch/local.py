@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from calib.errors import (
 from calib.fetch.copying import Copied
 from calib.fetch.holdings import Holdings, PlainFiles, UnpackedFiles
 from calib.fetch.options import FetchOptions
+from calib.fetch.registered import RegisteredFile, RegisteredFiles
 from calib.fetch.resolve import EXPECTED, Source, parse_uri
 from calib.fetch.s3 import find_holdings as find_objects
 from calib.fetch.selection import (
@@ -49,6 +50,7 @@ def fetch_inputs(
     *,
     limits: TarLimits | None = None,
     options: FetchOptions | None = None,
+    registered: Mapping[str, RegisteredFile] | None = None,
 ) -> RawInputs:
     """Copy and verify the input files of an exposure or association.
 
@@ -56,17 +58,18 @@ def fetch_inputs(
     any case; if it has none but has ``ID.tar.gz``, that is unpacked. A ``file:`` path may
     also be an archive itself. ``astroquery:`` asks MAST for the files and keeps downloads in
     a cache. ``s3:`` looks for ``ID.tar.gz``, then for the folder ``ID``; see
-    :mod:`calib.fetch.s3`. For an association the exposures that its table marks present
-    come too; an exposure comes alone, whatever its ASN_ID says. Files are copied, never
-    linked, under lower-case names; nothing appears in `destination` before everything is
-    verified.
+    :mod:`calib.fetch.s3`. ``archive:`` takes what a registry knows. For an association the
+    exposures that its table marks present come too; an exposure comes alone, whatever its
+    ASN_ID says. Files are copied, never linked, under lower-case names; nothing appears in
+    `destination` before everything is verified.
 
     Parameters
     ----------
     dataset
         Exposure or association.
     uri
-        ``file:FOLDER``, ``file:ARCHIVE``, ``astroquery:`` or ``s3://BUCKET/PREFIX``.
+        ``file:FOLDER``, ``file:ARCHIVE``, ``astroquery:``, ``s3://BUCKET/PREFIX`` or
+        ``archive:[COLLECTION]``.
     destination
         A folder that belongs to the caller alone; made where absent. Files in it are never
         overwritten.
@@ -74,6 +77,9 @@ def fetch_inputs(
         What an archive may unpack to.
     options
         How to fetch over a network.
+    registered
+        For ``archive:`` the files that the registry has, by name
+        (:func:`calib.repository.inputs.registered_inputs`).
 
     Returns
     -------
@@ -99,15 +105,17 @@ def fetch_inputs(
     UnsupportedMode
         The dataset is a visit or skycell.
     """
-    source = _source_of(dataset, uri)
+    source = source_of(dataset, uri)
     with _staging(destination) as staging:
         if source.scheme == "astroquery":
             holdings = _open_mast(dataset, staging, options or FetchOptions())
         elif source.scheme == "s3":
             holdings = find_objects(dataset, source.location, staging, limits)
+        elif source.scheme == "archive":
+            holdings = RegisteredFiles(uri, _looked_up(registered, dataset), staging)
         else:
-            holdings = _open_local(dataset, source.path, staging, limits)
-        association, files = _take_all(dataset, holdings)
+            holdings = open_local(dataset, source.path, staging, limits)
+        association, files = take_all(dataset, holdings)
         inputs = _publish(files, destination.absolute())
     members = association.members if association else ()
     log.info("%s: %d input files from %s", dataset, len(inputs), holdings.origin)
@@ -139,7 +147,16 @@ def read_association(path: Path) -> Association:
     return read_rows(root_of(path.name), rows)
 
 
-def _source_of(dataset: DatasetId, uri: str) -> Source:
+def source_of(dataset: DatasetId, uri: str) -> Source:
+    """Read the URI of the inputs of a dataset.
+
+    Raises
+    ------
+    ConfigError
+        It is none that inputs come from.
+    UnsupportedMode
+        The dataset is a visit or skycell.
+    """
     source = parse_uri(uri)
     if source.scheme == "none":
         raise ConfigError("none is no source of inputs", dataset=dataset.name, expected=EXPECTED)
@@ -152,22 +169,47 @@ def _source_of(dataset: DatasetId, uri: str) -> Source:
     return source
 
 
+def _looked_up(
+    registered: Mapping[str, RegisteredFile] | None, dataset: DatasetId
+) -> Mapping[str, RegisteredFile]:
+    if registered is None:
+        message = "archive: needs the files that a registry has for this dataset"
+        raise ConfigError(message, dataset=dataset.name, expected="registered=...")
+    return registered
+
+
 def _open_mast(dataset: DatasetId, staging: Path, options: FetchOptions) -> Holdings:
     from calib.fetch.mast import find_holdings  # brings in astroquery's requests
 
     return find_holdings(dataset, options, staging)
 
 
-def _open_local(
-    dataset: DatasetId, path: Path, staging: Path, limits: TarLimits | None
+def open_local(
+    dataset: DatasetId,
+    path: Path,
+    staging: Path,
+    limits: TarLimits | None = None,
+    *,
+    files: type[PlainFiles] = PlainFiles,
 ) -> Holdings:
-    """Plain files win over an archive: they can be seen and mended."""
+    """Open a folder or an archive; plain files win over an archive: they can be seen and mended.
+
+    Parameters
+    ----------
+    files
+        How plain files are taken: copied, or looked at in place.
+
+    Raises
+    ------
+    NotFound, CorruptFile
+        As :func:`fetch_inputs`.
+    """
     if path.is_file():
         return UnpackedFiles(path, unpack(path, staging, dataset.instrument, limits))
     paths = _list_files(dataset, path)
     archive = paths.get(tarball_name(dataset.name))
     if archive is None or inputs_of(dataset.name, dataset.instrument, paths):
-        return PlainFiles(path, paths, staging)
+        return files(path, paths, staging)
     return UnpackedFiles(archive, unpack(archive, staging, dataset.instrument, limits))
 
 
@@ -192,8 +234,14 @@ def _list_files(dataset: DatasetId, folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _take_all(dataset: DatasetId, holdings: Holdings) -> tuple[Association | None, list[Copied]]:
-    """Take and verify the files of a dataset, the association table first."""
+def take_all(dataset: DatasetId, holdings: Holdings) -> tuple[Association | None, list[Copied]]:
+    """Take and verify the files of a dataset, the association table first.
+
+    Raises
+    ------
+    NotFound, MissingMember, CorruptFile
+        As :func:`fetch_inputs`.
+    """
     taken: dict[str, Copied] = {}
     association = None
     try:
@@ -255,10 +303,11 @@ def _publish(files: Iterable[Copied], folder: Path) -> tuple[InputFile, ...]:
         )
     for target, copied in targets.items():
         copied.path.rename(target)
-    return tuple(_describe(target, copied) for target, copied in sorted(targets.items()))
+    return tuple(describe(target, copied) for target, copied in sorted(targets.items()))
 
 
-def _describe(path: Path, copied: Copied) -> InputFile:
+def describe(path: Path, copied: Copied) -> InputFile:
+    """Return the record of an input file."""
     return InputFile(
         name=path.name,
         path=str(path),

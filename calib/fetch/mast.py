@@ -29,6 +29,7 @@ from calib.errors import MAST, NotFound, Proprietary, Unavailable
 from calib.fetch.cache import DownloadCache
 from calib.fetch.copying import Copied
 from calib.fetch.download import Remote
+from calib.fetch.holdings import Listed
 from calib.fetch.hosts import host_of, user_agent
 from calib.fetch.options import FetchOptions
 from calib.fetch.selection import is_exposure, root_of
@@ -84,6 +85,10 @@ class MastHoldings:
         shown = {root_of(n) for n in self.files if is_exposure(n, self.dataset.instrument)}
         if missing := sorted(set(roots) - shown):
             self.files |= find_files(missing, self.dataset.instrument, self.options)
+
+    def describe(self, name: str) -> Listed:
+        """Say what MAST's list says of a file."""
+        return Listed(self.files[name].size, self.files[name].url)
 
     def take(self, name: str) -> Copied:
         """Bring one file, verified, into the staging folder."""

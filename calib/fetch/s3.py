@@ -20,7 +20,7 @@ from pathlib import Path
 from calib.caldp import INPUT_SUFFIXES, suffix_of, tarball_name
 from calib.errors import S3_INPUT, CorruptFile, HstflowError, NotFound
 from calib.fetch.copying import Copied
-from calib.fetch.holdings import Holdings, UnpackedFiles
+from calib.fetch.holdings import Holdings, Listed, UnpackedFiles
 from calib.fetch.integrity import verify_file
 from calib.fetch.tarball import TarLimits, unpack
 from calib.ids import DatasetId
@@ -44,8 +44,8 @@ class ObjectFolder:
         Whose input files count.
     is_public
         Whether each exposure has a folder of its own.
-    keys
-        Key of each file, by name in lower case.
+    keys, sizes
+        Key and size of each file, by name in lower case.
     """
 
     store: Store
@@ -53,6 +53,7 @@ class ObjectFolder:
     instrument: str
     is_public: bool
     keys: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     code: int = S3_INPUT
 
     @property
@@ -83,12 +84,17 @@ class ObjectFolder:
             name = stored.key.removeprefix(folder).lower()
             if not _is_input(name, self.instrument):
                 continue
+            self.sizes[name] = stored.size
             if self.keys.setdefault(name, stored.key) != stored.key:
                 raise CorruptFile(
                     "two files whose names differ in case only",
                     path=self.store.uri_of(folder),
                     found=f"{self.keys[name]} {stored.key}",
                 )
+
+    def describe(self, name: str) -> Listed:
+        """Say what the bucket's list says of a file."""
+        return Listed(self.sizes[name], self.store.uri_of(self.keys[name]))
 
     def take(self, name: str) -> Copied:
         """Bring one file, verified, into the staging folder."""
@@ -131,11 +137,35 @@ def find_holdings(
     CorruptFile
         The archive is damaged or hostile (code 21).
     """
-    is_public = location == PUBLIC
-    store = open_store(location, "input", anonymous=is_public)
-    archive = tarball_name(dataset.name)
-    if not is_public and store.head(archive) is not None:
-        return _unpack_object(dataset, store, staging, limits)
+    if find_archive(dataset, location) is not None:
+        return _unpack_object(dataset, _open(location), staging, limits)
+    return find_folder(dataset, location, staging)
+
+
+def find_archive(dataset: DatasetId, location: str) -> Listed | None:
+    """Return what the bucket says of a dataset's archive; None where there is none.
+
+    Raises
+    ------
+    Proprietary, ConfigError, Unavailable
+        As :func:`find_holdings`.
+    """
+    if location == PUBLIC:
+        return None
+    store, archive = _open(location), tarball_name(dataset.name)
+    stored = store.head(archive)
+    return None if stored is None else Listed(stored.size, store.uri_of(archive))
+
+
+def find_folder(dataset: DatasetId, location: str, staging: Path) -> ObjectFolder:
+    """List the files of a dataset that lie in a folder of the bucket.
+
+    Raises
+    ------
+    NotFound, Proprietary, ConfigError, Unavailable, CorruptFile
+        As :func:`find_holdings`.
+    """
+    store, is_public, archive = _open(location), location == PUBLIC, tarball_name(dataset.name)
     holdings = ObjectFolder(store, staging, dataset.instrument, is_public)
     folder = f"{dataset.name[:4]}/{dataset.name}/" if is_public else f"{dataset.name}/"
     holdings.add_folder(folder)
@@ -149,6 +179,10 @@ def find_holdings(
             code=S3_INPUT,
         )
     return holdings
+
+
+def _open(location: str) -> Store:
+    return open_store(location, "input", anonymous=location == PUBLIC)
 
 
 def _unpack_object(

@@ -12,7 +12,7 @@ import gzip
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -75,7 +75,12 @@ class _Metered:
 
 
 def unpack(
-    archive: Path, folder: Path, instrument: str, limits: TarLimits | None = None
+    archive: Path,
+    folder: Path,
+    instrument: str,
+    limits: TarLimits | None = None,
+    *,
+    is_wanted: Callable[[str], bool] | None = None,
 ) -> dict[str, Copied]:
     """Unpack the input files of an instrument.
 
@@ -89,6 +94,9 @@ def unpack(
         Whose files to take; others are skipped, though counted and checked.
     limits
         See :class:`TarLimits`.
+    is_wanted
+        Tells, by their names in lower case, which files to take instead; true only of names
+        without a separator.
 
     Returns
     -------
@@ -111,7 +119,8 @@ def unpack(
             _check_limits(archive, member, (count, total), limits)
             _check_honest(archive, member)
             name = PurePosixPath(member.name).name.lower()
-            if not member.isreg() or not _is_input(name, instrument):
+            chosen = is_wanted(name) if is_wanted else _is_input(name, instrument)
+            if not member.isreg() or not chosen:
                 continue
             if name in files:
                 raise CorruptFile("archive holds two files of one name", path=archive, found=name)

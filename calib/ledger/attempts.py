@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
-from calib.errors import GENERIC, INTERRUPTED, ConfigError, Interrupted, Unavailable
+from calib.errors import INTERRUPTED, ConfigError, Interrupted
 from calib.ids import DatasetId
+from calib.ledger.admission import at_work
 from calib.ledger.clock import utc_now
 from calib.ledger.jobs import find_or_plan, lock_job, move
 from calib.ledger.location import hide_credentials
@@ -213,8 +214,7 @@ def _free_from_dead(connection: Connection, job: Row[Any], stale_after: timedelt
     row = connection.execute(_open_attempt(job.id)).one()
     death = _death_of(row, stale_after)
     if death is None:
-        message = f"being processed by {_owner_of(row)} since {row.started_at}"
-        raise Unavailable(message, dataset=job.dataset, code=GENERIC)
+        raise at_work(_owner_of(row), row.started_at, job.dataset)
     _free(connection, job, row, death)
 
 

@@ -24,8 +24,10 @@ _CONNECT_SECONDS = 10  # the same for a PostgreSQL server that does not answer
 # Option of a connection that only reads: it never takes SQLite's write lock.
 READS = "ledger_reads"
 
-# PostgreSQL's codes for "try again": serialization failure, deadlock (manual, appendix A).
-_RETRY_STATES = frozenset({"40001", "40P01"})
+# PostgreSQL's codes for "try again": serialization failure, deadlock, unique violation (manual,
+# appendix A). The last is what remains of a row that was not there when it was looked for and
+# that another process entered meanwhile: the next try finds it.
+_RETRY_STATES = frozenset({"40001", "40P01", "23505"})
 
 
 def open_engine(url: str) -> Engine:

@@ -10,8 +10,10 @@ from sqlalchemy.exc import IntegrityError
 
 from calib.errors import ConfigError
 from calib.ids import DatasetId
+from calib.ledger.admission import refuse_other_context
 from calib.ledger.clock import utc_now
 from calib.ledger.location import hide_credentials
+from calib.ledger.names import check_run_name_free
 from calib.ledger.schema import campaign as campaigns
 from calib.ledger.schema import job as jobs
 from calib.ledger.schema import run as runs
@@ -34,7 +36,7 @@ def ensure_campaign(connection: Connection, name: str, context: str | None) -> i
         connection, campaigns, {"name": name}, {"context": context, "created_at": utc_now()}
     )
     if context is not None:
-        _check_same_context(f"campaign {name}", found.context, context)
+        refuse_other_context(f"campaign {name}", found.context, context)
     return int(found.id)
 
 
@@ -55,7 +57,8 @@ def plan(
     Raises
     ------
     ConfigError
-        The campaign or the run is frozen on another context.
+        The campaign or the run is frozen on another context, or a collection has the name of
+        the run.
     """
     campaign_id = _check_context(connection, campaign, run, context)
     known = select(jobs.c.dataset).where(jobs.c.campaign_id == campaign_id, jobs.c.run == run)
@@ -185,13 +188,9 @@ def _check_context(connection: Connection, campaign: str, run: str, context: str
     """Refuse a request on another context than that of its campaign or run."""
     number = ensure_campaign(connection, campaign, None)
     frozen = connection.scalar(select(campaigns.c.context).where(campaigns.c.id == number))
-    _check_same_context(f"campaign {campaign}", frozen, context)
+    refuse_other_context(f"campaign {campaign}", frozen, context)
     written = connection.scalar(select(runs.c.context).where(runs.c.name == run))
-    _check_same_context(f"run {run}", written, context)
+    if written is None:
+        check_run_name_free(connection, run)
+    refuse_other_context(f"run {run}", written, context)
     return number
-
-
-def _check_same_context(what: str, frozen: str | None, asked: str) -> None:
-    if frozen not in {None, asked}:
-        message = f"{what} is frozen on another context"
-        raise ConfigError(message, expected=frozen, found=asked)

@@ -13,16 +13,18 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from calib.ids import DatasetId
-from calib.ledger import attempts, jobs, registry, reports, stage_runs
+from calib.ledger import attempts, jobs, publications, registry, reports, stage_runs
 from calib.ledger.attempts import Attempt
 from calib.ledger.location import as_url
 from calib.ledger.owners import STALE_AFTER, Owner, current_owner
+from calib.ledger.publications import Published
+from calib.ledger.rows import rows_of
 from calib.ledger.stage_runs import StageMetrics
 from calib.ledger.store import Store
-from calib.records import Outcome, ProductFile, RawInputs, References
+from calib.records import DataId, Member, Outcome, RawInputs, References
 
 __all__ = ["Attempt", "Ledger", "Owner", "StageMetrics", "current_owner", "open_ledger"]
 
@@ -233,26 +235,25 @@ class Ledger:
         """
         self._store.write(lambda c: registry.record_references(c, attempt, references))
 
-    def record_products(
+    def record_publication(
         self,
-        attempt: Attempt | None,
-        run: str,
-        dataset: DatasetId,
-        uri: str,
-        files: Sequence[ProductFile],
+        attempt: Attempt,
+        published: Published,
+        data_ids: Sequence[DataId] = (),
+        members: Sequence[Member] = (),
     ) -> None:
-        """Write down the files of a published dataset; the same again changes nothing.
+        """Write down what an attempt published; the same again changes nothing.
 
         Parameters
         ----------
         attempt
-            The attempt that published them; None where a ledger is rebuilt from manifests.
-        run, dataset
-            The run, which must exist, and whose products they are.
-        uri
-            The dataset's folder in the run.
-        files
-            The products; names are relative to the folder.
+            The attempt that published it.
+        published
+            The dataset in its run, which must exist.
+        data_ids
+            What its exposures show.
+        members
+            Rows of its association table.
 
         Raises
         ------
@@ -263,9 +264,15 @@ class Ledger:
         Interrupted
             The attempt is closed: taken over, cancelled or finished.
         """
-        self._store.write(
-            lambda c: registry.record_products(c, attempt, dataset, (run, uri), files)
-        )
+
+        def record(connection: Connection) -> None:
+            attempts.check_held(connection, attempt)
+            publications.record_publications(connection, [published], attempt_id=attempt.id)
+            publications.record_data_ids(connection, data_ids)
+            if members:
+                publications.record_members(connection, published.dataset, members)
+
+        self._store.write(record)
 
     def finish_attempt(self, attempt: Attempt, outcome: Outcome) -> None:
         """Close an attempt, and bring its job into the state of its outcome.
@@ -325,6 +332,26 @@ class Ledger:
         """
         return self._store.write(lambda c: attempts.free_all_dead(c, stale_after=self._stale_after))
 
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run one of the functions of this package that take a connection, in one transaction.
+
+        The function may run more than once, so it touches nothing but the connection.
+
+        Raises
+        ------
+        Unavailable
+            The database stayed locked, or cannot be reached any more.
+        HstflowError
+            Whatever the function raises; nothing was written.
+
+        Examples
+        --------
+        >>> from calib.ledger.publications import record_publications
+        >>> with open_ledger(url) as ledger:  # doctest: +SKIP
+        ...     new = ledger.write(lambda c: record_publications(c, rows))
+        """
+        return self._store.write(work)
+
     def ask(self, question: Callable[[reports.Rows], T]) -> T:
         """Answer a question of :mod:`calib.ledger.reports`, on one state of the ledger.
 
@@ -334,7 +361,7 @@ class Ledger:
         >>> with open_ledger(url) as ledger:  # doctest: +SKIP
         ...     done = ledger.ask(lambda rows: states_in(rows, "nightly"))
         """
-        return self._store.read(lambda c: question(_rows_of(c)))
+        return self._store.read(lambda c: question(rows_of(c)))
 
     def history(self, dataset: DatasetId) -> list[reports.Change]:
         """Return every change of every job of a dataset, in order."""
@@ -349,10 +376,3 @@ class Ledger:
     def count_states(self, *, campaign: str | None = None) -> dict[str, int]:
         """Return how many jobs are in each state."""
         return self.ask(lambda rows: reports.count_states(rows, campaign=campaign))
-
-
-def _rows_of(connection: Connection) -> reports.Rows:
-    def rows(query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return [dict(row) for row in connection.execute(text(query), parameters).mappings()]
-
-    return rows

@@ -100,7 +100,8 @@ def _open_by_engine(url: str) -> Iterator[Rows | None]:
 
     engine = open_engine(url)
     try:
-        with engine.connect() as connection:
+        # One state of the ledger for all questions, as SQLite gives it by itself.
+        with engine.execution_options(isolation_level="REPEATABLE READ").connect() as connection:
 
             def rows(query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
                 return [dict(row) for row in connection.execute(text(query), parameters).mappings()]

@@ -157,6 +157,16 @@ FROM job JOIN campaign ON campaign.id = job.campaign_id
 WHERE campaign.name = :campaign ORDER BY job.id
 """
 
+_LAST_REFERENCES = """
+SELECT used.exposure AS exposure, used.keyword AS keyword, used.name AS name,
+  used.required AS required
+FROM reference_used AS used WHERE used.attempt_id = (
+  SELECT MAX(attempt.id) FROM attempt JOIN job ON job.id = attempt.job_id
+  JOIN reference_used ON reference_used.attempt_id = attempt.id
+  WHERE job.dataset = :dataset AND job.context = :context
+) ORDER BY used.exposure, used.keyword
+"""
+
 
 def count_states(rows: Rows, *, campaign: str | None = None) -> dict[str, int]:
     """Return how many jobs are in each state, in the order of their lives, without zeros."""
@@ -192,6 +202,11 @@ def history_of(rows: Rows, dataset: str) -> list[Change]:
 def current_run_of(rows: Rows, dataset: str) -> str | None:
     """Return the run whose products are current, None where there is none."""
     return next((row["run"] for row in rows(_CURRENT, {"dataset": dataset})), None)
+
+
+def references_of_last_attempt(rows: Rows, dataset: str, context: str) -> list[dict[str, Any]]:
+    """Return exposure, keyword, name and required of what was chosen last on a context."""
+    return rows(_LAST_REFERENCES, {"dataset": dataset, "context": context})
 
 
 def states_in(rows: Rows, campaign: str) -> dict[str, str]:

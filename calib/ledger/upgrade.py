@@ -9,6 +9,7 @@ from sqlalchemy import Connection, inspect, text
 
 from calib.errors import ConfigError
 from calib.ledger.revision import REVISION, VERSION_QUERY, VERSION_TABLE, refuse_newer
+from calib.ledger.views import create_views, drop_views
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,9 @@ def upgrade_schema(connection: Connection, *, shown_url: str) -> str | None:
     if version == REVISION:
         return version
     _check_ours(connection, version, shown_url)
+    drop_views(connection)
     _run_alembic(connection)
+    create_views(connection)
     log.info("ledger %s: schema %s -> %s", shown_url, version or "none", REVISION)
     return version
 

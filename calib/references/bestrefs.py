@@ -8,13 +8,12 @@ CRDS answers "NOT FOUND n/a" where the rules need no file: that is normal. Any o
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from calib.errors import ConfigError, MissingReference, ReferenceUnavailable
+from calib.errors import ConfigError
 from calib.records import ExposureReferences, References, ReferenceUse
 from calib.references import library
 from calib.references.exposure import ExposureHeaders, read_headers
@@ -25,6 +24,8 @@ from calib.references.files import (
     sha1_of,
     use_of,
 )
+from calib.references.own import Certified, OwnReference
+from calib.references.problems import Problem, describe_differences, raise_problems
 from calib.references.profile import CrdsProfile
 
 logger = logging.getLogger(__name__)
@@ -33,19 +34,38 @@ Required = Callable[[Mapping[str, Any]], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Why a reference that calibration will open cannot be used.
+class Choice:
+    """What the rules chose, and what is wrong with it.
 
     Attributes
     ----------
-    awaited
-        The file exists by the rules and may yet arrive in the cache.
+    references
+        As :func:`best_references` returns them; required types without a file are absent.
+    problems
+        Why calibration could not open what it needs.
+    catalogue
+        What CRDS knows of its files (size and sha1sum as text), by name; empty: nothing.
+    bad
+        Names of the files that CRDS lists as bad.
+    said
+        What the crds library logged.
     """
 
-    file: str
-    keyword: str
-    text: str
-    awaited: bool = False
+    references: References
+    problems: tuple[Problem, ...] = ()
+    catalogue: Mapping[str, dict[str, str]] = field(default_factory=dict)
+    bad: frozenset[str] = frozenset()
+    said: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Refuse a choice that calibration cannot use.
+
+        Raises
+        ------
+        MissingReference, ReferenceUnavailable
+            As :func:`best_references`.
+        """
+        raise_problems(self.problems, self.references.context, self.said)
 
 
 @dataclass(frozen=True)
@@ -56,6 +76,7 @@ class _Answer:
     required: tuple[str, ...]
     names: Mapping[str, str]
     matching: dict[str, str]
+    own: Mapping[str, OwnReference]
 
 
 @dataclass(frozen=True)
@@ -76,6 +97,7 @@ def best_references(
     profile: CrdsProfile,
     required: Required,
     custom: Mapping[str, Path] | None = None,
+    certified: Certified | None = None,
     download: bool = True,
 ) -> References:
     """Choose the references of exposures.
@@ -94,6 +116,9 @@ def best_references(
         switches open.
     custom
         Paths of files to use whatever the rules say, by keyword.
+    certified
+        Returns the files that one exposure gets instead of those of the rules; `custom` wins
+        over them. Types that neither the rules, calibration nor the header know are left out.
     download
         Whether to fetch chosen files that are not in the cache, where the profile has a
         server and may write. False is for asking what the answer is.
@@ -108,8 +133,8 @@ def best_references(
     Raises
     ------
     MissingReference
-        A required type has no match, or its file is listed as bad. The message has every
-        problem of every file.
+        A required type has no match, its file is listed as bad, or a certified file is gone
+        or changed. The message has every problem of every file.
     ReferenceUnavailable
         The only problem is that required files are not in the cache.
     ConfigError
@@ -119,34 +144,60 @@ def best_references(
     NotFound, CorruptFile
         An exposure cannot be read.
     """
+    choice = choose_references(
+        files,
+        context=context,
+        profile=profile,
+        required=required,
+        custom=custom,
+        certified=certified,
+        download=download,
+    )
+    choice.check()
+    return choice.references
+
+
+def choose_references(
+    files: Sequence[Path],
+    *,
+    context: str,
+    profile: CrdsProfile,
+    required: Required,
+    custom: Mapping[str, Path] | None = None,
+    certified: Certified | None = None,
+    download: bool = True,
+) -> Choice:
+    """Choose the references of exposures, and say what is wrong instead of raising it.
+
+    Parameters
+    ----------
+    files, context, profile, required, custom, certified, download
+        As for :func:`best_references`.
+
+    Raises
+    ------
+    ConfigError, ContextError, Unavailable, NotFound, CorruptFile
+        As :func:`best_references`.
+    """
     custom = _checked_custom(custom or {})
     exposures = [read_headers(path) for path in files]
     with library.session(profile) as messages:
         answers = [_answer(exposure, context, profile, required) for exposure in exposures]
+        if certified is not None:
+            answers = [replace(each, own=_known_types(each, certified)) for each in answers]
         _check_keywords(custom, answers)
+        answers = [_with_opened(each, required, custom) for each in answers]
         if download and not (profile.offline or profile.readonly):
             _download(answers, context, profile)
         source = _source(context, profile, custom)
     found = [_look_up(answer, source) for answer in answers]
-    _raise_problems([p for _, problems in found for p in problems], context, messages)
     chosen = tuple(references for references, _ in found)
-    return References(context, library.crds_version(), chosen, describe_differences(chosen))
-
-
-def describe_differences(exposures: Sequence[ExposureReferences]) -> tuple[str, ...]:
-    """Say for which keywords exposures have different references, one line per keyword.
-
-    Different references are legitimate (each exposure has its own time and filter), but
-    worth seeing where exposures are combined.
-    """
-    users: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for exposure in exposures:
-        for use in exposure.references:
-            users[use.keyword][use.name].append(exposure.file)
-    return tuple(
-        f"{keyword}: {', '.join(f'{name} ({_join(files)})' for name, files in names.items())}"
-        for keyword, names in sorted(users.items())
-        if len(names) > 1
+    return Choice(
+        References(context, library.crds_version(), chosen, describe_differences(chosen)),
+        tuple(problem for _, problems in found for problem in problems),
+        source.catalogue,
+        source.bad,
+        tuple(messages),
     )
 
 
@@ -183,7 +234,33 @@ def _answer(
         tuple(key.upper() for key in required(exposure.header)),
         {kind.upper(): str(name) for kind, name in sorted(names.items())},
         {key: str(value) for key, value in sorted(matching.items())},
+        own={},
     )
+
+
+def _with_opened(answer: _Answer, required: Required, custom: Mapping[str, Path]) -> _Answer:
+    """Return an answer that requires what calibration opens once the header names the choice.
+
+    A raw header often names no file for what is opened only where one is named.
+    """
+    chosen = {key: name for key, name in answer.names.items() if not name.startswith(NOT_FOUND)}
+    needless = (key for key, name in answer.names.items() if _is_needless(name))
+    chosen |= dict.fromkeys(needless, NOT_APPLICABLE)
+    chosen |= {key: own.path.name for key, own in answer.own.items()}
+    chosen |= {key: path.name for key, path in custom.items()}
+    opened = required({**answer.exposure.header, **chosen})
+    return replace(answer, required=tuple(key.upper() for key in opened))
+
+
+def _is_needless(text: str) -> bool:
+    """Tell whether the rules say that no file is needed."""
+    return text.startswith(NOT_FOUND) and "n/a" in text.lower()
+
+
+def _known_types(answer: _Answer, certified: Certified) -> Mapping[str, OwnReference]:
+    """Leave out types that mean nothing here: certified for any detector, used by another."""
+    known = {*answer.names, *answer.required, *answer.exposure.header}
+    return {key: own for key, own in certified(answer.exposure).items() if key in known}
 
 
 def _download(answers: Sequence[_Answer], context: str, profile: CrdsProfile) -> None:
@@ -193,6 +270,7 @@ def _download(answers: Sequence[_Answer], context: str, profile: CrdsProfile) ->
             keyword.lower(): name
             for keyword, name in answer.names.items()
             if not name.startswith(NOT_FOUND)
+            and keyword not in answer.own
             and locate_reference(profile, instrument, name) is None
         }
         if absent:
@@ -233,7 +311,7 @@ def _source(context: str, profile: CrdsProfile, custom: Mapping[str, Path]) -> _
 
 def _look_up(answer: _Answer, source: _Source) -> tuple[ExposureReferences, list[Problem]]:
     uses, problems = [], []
-    for keyword in dict.fromkeys((*answer.names, *answer.required, *source.custom)):
+    for keyword in dict.fromkeys((*answer.names, *answer.required, *answer.own, *source.custom)):
         use, problem = _use(answer, keyword, source)
         uses += [use] if use else []
         problems += [problem] if problem else []
@@ -247,6 +325,8 @@ def _use(
     required = keyword in answer.required
     if keyword in source.custom:
         return use_of(keyword, source.custom[keyword], required=required), None
+    if keyword in answer.own:
+        return _own_use(answer, keyword)
     text = answer.names.get(keyword)
     if text is None or text.startswith(NOT_FOUND):
         return _no_file(answer, keyword, text, source.context)
@@ -262,12 +342,26 @@ def _use(
     return use, problem if required else None
 
 
+def _own_use(answer: _Answer, keyword: str) -> tuple[ReferenceUse, Problem | None]:
+    """Use a certified file if it is there and is what was certified."""
+    own, file = answer.own[keyword], answer.exposure.path.name
+    required = keyword in answer.required
+    trouble = own.trouble()
+    if trouble is None:
+        logger.info("%s %s: %s, %s", file, keyword, own.path.name, own.source)
+        return use_of(keyword, own.path, required=required), None
+    if not required:
+        logger.warning("%s %s: %s", file, keyword, trouble)
+    use = ReferenceUse(keyword, own.path.name, required=required)
+    return use, Problem(file, keyword, trouble, name=own.path.name) if required else None
+
+
 def _no_file(
     answer: _Answer, keyword: str, text: str | None, context: str
 ) -> tuple[ReferenceUse | None, Problem | None]:
     """Tell "no file is needed" from "no file matches" and from "the rules omit the type"."""
     file, required = answer.exposure.path.name, keyword in answer.required
-    needless = text is not None and "n/a" in text.lower()
+    needless = text is not None and _is_needless(text)
     if required:
         why = _why(text, context, needless=needless)
         return None, Problem(file, keyword, why)
@@ -289,34 +383,6 @@ def _why(text: str | None, context: str, *, needless: bool) -> str:
 def _unusable(answer: _Answer, use: ReferenceUse, source: _Source) -> Problem:
     if use.name in source.bad:
         text = f"{use.name} is listed as bad by CRDS"
-        return Problem(answer.exposure.path.name, use.keyword, text)
+        return Problem(answer.exposure.path.name, use.keyword, text, name=use.name)
     text = f"{use.name} is not in the cache"
-    return Problem(answer.exposure.path.name, use.keyword, text, awaited=True)
-
-
-def _raise_problems(problems: Sequence[Problem], context: str, said: Iterable[str]) -> None:
-    if not problems:
-        return
-    lines = describe_problems(problems)
-    heard = sorted({text for text in said if any(p.text.split()[0] in text for p in problems)})
-    kind = ReferenceUnavailable if all(p.awaited for p in problems) else MissingReference
-    files = sorted({problem.file for problem in problems})
-    raise kind(
-        f"references that calibration opens cannot be used on {context}: {'; '.join(lines)}"
-        + (f" [crds: {'; '.join(heard)}]" if heard else ""),
-        dataset=files[0].partition("_")[0] if len(files) == 1 else None,
-    )
-
-
-def describe_problems(problems: Sequence[Problem]) -> list[str]:
-    """Say each problem once, with the files that have it."""
-    files: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for problem in problems:
-        files[problem.keyword, problem.text].append(problem.file)
-    return [f"{keyword}: {text} ({_join(names)})" for (keyword, text), names in files.items()]
-
-
-def _join(files: Sequence[str], most: int = 6) -> str:
-    """List file names, or the first few and how many more."""
-    more = len(files) - most
-    return ", ".join(files[:most]) + (f" and {more} more" if more > 0 else "")
+    return Problem(answer.exposure.path.name, use.keyword, text, awaited=True, name=use.name)

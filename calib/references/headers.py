@@ -15,10 +15,10 @@ from typing import Any
 from calib.errors import ConfigError, MissingReference
 from calib.fitsfile import primary_header, update_primary_header
 from calib.records import ExposureReferences, References, ReferenceUse
-from calib.references.bestrefs import Problem, describe_differences, describe_problems
 from calib.references.exposure import ExposureHeaders, read_headers
 from calib.references.files import NOT_APPLICABLE, NOT_FOUND, PREFIXES, find_file, sha1_of
 from calib.references.library import crds_version
+from calib.references.problems import Problem, describe_differences, describe_problems
 
 # Context recorded where the names come from headers without CRDS_CTX, or with several.
 FROM_HEADER = "header"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,14 +14,22 @@ from calib.archive.fingerprint import fingerprint
 from calib.archive.outputs import Output, open_output
 from calib.archive.provenance import provenance_record
 from calib.archive.publish import File, Publication
+from calib.archive.tar_output import publish_tar
+from calib.engines.protocol import Engine
 from calib.errors import ConfigError
+from calib.fitsfile import primary_header
+from calib.fitsfile.identity import data_id_of, product_data_ids, shared_data_id
 from calib.ledger.ledger import Attempt
-from calib.records import Archived, Previews, ProductFile, Products, RawInputs, References
+from calib.records import Archived, DataId, Previews, Products, RawInputs, References
+from calib.repository.registration import registration_of
 from calib.stages.bestrefs import updated_inputs
 from calib.stages.calibrate import engine_of, reference_checksums
+from calib.stages.calibrations import collection_record, use_record
 from calib.stages.job import Job
 from calib.stages.joblog import LOG_NAME
 from calib.stages.recording import ledger_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,13 +48,21 @@ def published_before(job: Job, inputs: RawInputs, references: References) -> Arc
     The same result means an equal fingerprint: inputs, context, references, engine with its
     numbers-version, and parameters.
     """
+    found = find_published(job, job_fingerprint(job, inputs, references))
     output = output_of(job)
-    if output is None:
-        return None
-    found = output.find_published(job.id, job_fingerprint(job, inputs, references))
-    if found is not None:
+    if found is not None and output is not None:
         output.make_current(job.id, found.run)
     return found
+
+
+def find_published(job: Job, mark: str) -> Archived | None:
+    """Return where the result with a fingerprint lies already; None if it does not exist.
+
+    Where the job has to be in its own run, other runs do not count.
+    """
+    output = output_of(job)
+    runs = [job.run] if job.options.own_run else None
+    return None if output is None else output.find_published(job.id, mark, runs=runs)
 
 
 def output_of(job: Job) -> Output | None:
@@ -59,11 +76,15 @@ def choose_run(job: Job, made: Made) -> str:
     A name that a person chose is kept. Otherwise a run that holds another result of this
     dataset (its inputs or a reference changed) gives way to NAME-2, NAME-3...
     """
-    output = output_of(job)
-    if job.run_is_named or output is None:
+    if job.run_is_named:
         return job.run
-    mark = job_fingerprint(job, made.inputs, made.references)
-    return output.free_run(job.run, job.id, mark)
+    return free_run(job, job_fingerprint(job, made.inputs, made.references))
+
+
+def free_run(job: Job, mark: str) -> str:
+    """Return a run that can take the result with a fingerprint: the job's, or ``NAME-2``..."""
+    output = output_of(job)
+    return job.run if output is None else output.free_run(job.run, job.id, mark)
 
 
 def archive(job: Job, made: Made, run: str) -> Archived:
@@ -83,7 +104,7 @@ def archive(job: Job, made: Made, run: str) -> Archived:
         dataset=job.id,
         run=run,
         fingerprint=job_fingerprint(job, made.inputs, made.references),
-        files=_files(job, made),
+        files=files_of(job, made),
         provenance=_provenance(job, made),
     )
     return output.publish(publication)
@@ -99,14 +120,18 @@ def register_run(job: Job, run: str) -> None:
     """
     if job.output is None:
         return
-    ledger_of(job.ledger).ensure_run(
-        run,
-        context=job.context,
-        engine=job.options.engine,
-        engine_version=version("hstflow"),
-        parameters=_parameters(job),
-        output=job.output,
-    )
+    ledger_of(job.ledger).ensure_run(run, **run_content(job, job.output))
+
+
+def run_content(job: Job, output: str) -> dict[str, Any]:
+    """Return what the ledger says of the run of a job: all that is fixed in it."""
+    return {
+        "context": job.context,
+        "engine": job.options.engine,
+        "engine_version": version("hstflow"),
+        "parameters": _parameters(job) | collection_record(job.options),
+        "output": output,
+    }
 
 
 def register_products(job: Job, attempt: Attempt, archived: Archived) -> None:
@@ -114,13 +139,39 @@ def register_products(job: Job, attempt: Attempt, archived: Archived) -> None:
     output = output_of(job)
     if output is None:
         return
-    files = tuple(
-        ProductFile(entry.name, f"{archived.uri}/{entry.name}", entry.sha256, entry.size)
-        for entry in output.manifest(archived.run, job.id).files
-    )
+    manifest = output.manifest(archived.run, job.id)
+    found = registration_of(manifest, archived.uri, archived.manifest_sha256)
     ledger = ledger_of(job.ledger)
-    ledger.record_products(attempt, archived.run, job.id, archived.uri, files)
-    ledger.set_current(job.id, archived.run)
+    ledger.record_publication(attempt, found.published, found.data_ids, found.members)
+    _follow_pointer(job, output, archived.run)
+
+
+def _follow_pointer(job: Job, output: Output, run: str) -> None:
+    """Enter what is current in the archive, which need not be what was published just now.
+
+    Others may publish the same dataset meanwhile. Each looks at the pointer again after its
+    entry, so the last of them leaves the two in agreement.
+    """
+    entered, shown = None, _shown_run(job, output) or run
+    while shown != entered:
+        entered = _enter_current(job, shown, run)
+        shown = _shown_run(job, output) or entered
+
+
+def _shown_run(job: Job, output: Output) -> str | None:
+    current = output.current_manifest(job.id)
+    return None if current is None else current.run
+
+
+def _enter_current(job: Job, shown: str, published: str) -> str:
+    """Enter a run as the current one; return what the pointer said."""
+    ledger = ledger_of(job.ledger)
+    try:
+        ledger.set_current(job.id, shown)
+    except ConfigError:
+        log.warning("%s: this ledger does not know the current run, %s", job.id, shown)
+        ledger.set_current(job.id, published)
+    return shown
 
 
 def register_found(job: Job, attempt: Attempt, archived: Archived) -> None:
@@ -130,9 +181,31 @@ def register_found(job: Job, attempt: Attempt, archived: Archived) -> None:
     register_products(job, attempt, archived)
 
 
-def job_fingerprint(job: Job, inputs: RawInputs, references: References) -> str:
-    """Return the fingerprint of the result that this job makes."""
-    engine = engine_of(job, inputs)
+def lay_out_tar(job: Job) -> None:
+    """Write CALDP's tar of what is current, where it was asked for and is not there.
+
+    Raises
+    ------
+    ArchiveError
+        It cannot be written. The dataset is published all the same, and the next run of the
+        same job tries again.
+    """
+    output = output_of(job)
+    if output is not None and job.options.tar:
+        publish_tar(output, job.id, job.folder)
+
+
+def job_fingerprint(
+    job: Job, inputs: RawInputs, references: References, engine: Engine | None = None
+) -> str:
+    """Return the fingerprint of the result that this job makes.
+
+    Parameters
+    ----------
+    engine
+        The job's, where it was chosen already.
+    """
+    engine = engine or engine_of(job, inputs)
     return fingerprint(
         job.dataset,
         inputs=[file.sha256 for file in inputs.files],
@@ -140,18 +213,19 @@ def job_fingerprint(job: Job, inputs: RawInputs, references: References) -> str:
         references=reference_checksums(references),
         engine=engine.name,
         numbers_version=engine.numbers_version,
-        parameters=_parameters(job),
+        parameters=_parameters(job) | use_record(job, references),
     )
 
 
 def _parameters(job: Job) -> dict[str, Any]:
     return {
         "overrides": dataclasses.asdict(job.options.overrides),
-        "references": sorted(job.options.references),
+        "references": job.options.reference_checksums,
     }
 
 
-def _files(job: Job, made: Made) -> tuple[File, ...]:
+def files_of(job: Job, made: Made) -> tuple[File, ...]:
+    """Return the files to publish: products, raws with their references, previews, logs."""
     products = [File("product", Path(f.path), f.sha256) for f in made.products.files]
     made_names = {file.name for file in made.products.files}
     inputs = updated_inputs(job, made.inputs).files
@@ -170,5 +244,35 @@ def _provenance(job: Job, made: Made) -> dict[str, Any]:
         inputs=made.inputs,
         references=made.references,
         products=made.products,
-        parameters=_parameters(job),
+        parameters=_parameters(job) | use_record(job, made.references),
+        data_ids=_data_ids(job, made.inputs),
+        request=_request(job, made.references),
+        execution={"campaign": job.campaign, "engine": job.options.engine},
     )
+
+
+def _request(job: Job, references: References) -> dict[str, Any]:
+    """Return how to ask for the same again: `archive reproduce` does.
+
+    References of the CRDS cache are found by their names; others have their paths here.
+    """
+    uses = {use for exposure in references.exposures for use in exposure.references}
+    cache = job.profile.references
+    own = {use.path for use in uses if use.path and not Path(use.path).is_relative_to(cache)}
+    return {
+        "previews": job.options.previews,
+        "thumb": job.options.thumb,
+        "own_references": sorted(own),
+    }
+
+
+def _data_ids(job: Job, inputs: RawInputs) -> list[DataId]:
+    """Return what every exposure shows, and what an association and its products show."""
+    headers = {file.rootname: primary_header(file.path) for file in inputs.exposures}
+    found = [data_id_of(rootname, header) for rootname, header in headers.items()]
+    known = {each.rootname for each in found}
+    if job.dataset in known:
+        return found
+    products = product_data_ids(inputs.members, found)
+    within = [each for each in products if each.rootname != job.dataset]
+    return [shared_data_id(job.dataset, found), *within, *found]

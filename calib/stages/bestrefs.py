@@ -11,8 +11,9 @@ from typing import Any
 from calib.engines.lookup import required_references
 from calib.fitsfile import primary_header
 from calib.records import InputFile, RawInputs, References
-from calib.references.bestrefs import best_references
+from calib.references.bestrefs import Choice, choose_references
 from calib.references.headers import update_headers
+from calib.stages.calibrations import certified_choice, collection_record, still_as_certified
 from calib.stages.job import Job, key_of
 from calib.stages.workfolder import Finished, StageFolder
 
@@ -25,17 +26,60 @@ def bestrefs(job: Job, inputs: RawInputs) -> Finished[References]:
     MissingReference, ReferenceUnavailable, ContextError
         As :func:`calib.references.bestrefs.best_references`.
     """
-    place = StageFolder(job.folder / "bestrefs", References, bestrefs_key(job, inputs))
-    return place.run(lambda folder: _choose(job, inputs, folder), still_valid=_references_there)
+    return _place(job, inputs).run(
+        lambda folder: _choose(job, inputs, folder),
+        still_valid=lambda found: _still_there(job, found),
+    )
+
+
+def finished_bestrefs(job: Job, inputs: RawInputs) -> References | None:
+    """Return the references that an earlier attempt chose and that would be used again."""
+    found = _place(job, inputs).load()
+    return found if found is not None and _still_there(job, found) else None
+
+
+def choose(job: Job, inputs: RawInputs, *, download: bool = True) -> Choice:
+    """Ask the rules, and the user's collection, for the references of every exposure.
+
+    Parameters
+    ----------
+    download
+        Whether to fetch what is not in the cache.
+
+    Raises
+    ------
+    ConfigError, ContextError, Unavailable, UnsupportedMode
+        As :func:`calib.references.bestrefs.choose_references`.
+    """
+
+    def required(header: Mapping[str, Any]) -> tuple[str, ...]:
+        options = job.options
+        return required_references(options.engine, header, options.overrides, inputs.members)
+
+    return choose_references(
+        [Path(file.path) for file in inputs.exposures],
+        context=job.context,
+        profile=job.profile,
+        required=required,
+        custom={keyword: Path(path) for keyword, path in job.options.references.items()},
+        certified=certified_choice(job),
+        download=download,
+    )
+
+
+def _place(job: Job, inputs: RawInputs) -> StageFolder[References]:
+    return StageFolder(job.folder / "bestrefs", References, bestrefs_key(job, inputs))
 
 
 def bestrefs_key(job: Job, inputs: RawInputs) -> str:
-    """Return what decides the answer: inputs, context, custom references, what is opened."""
+    """Return what decides the answer: inputs, context, references of one's own, what is opened."""
     return key_of(
         "bestrefs",
         sorted(file.sha256 for file in inputs.files),
         job.context,
         job.options.references,
+        job.options.reference_checksums,
+        collection_record(job.options),
         job.options.engine,
         dataclasses.asdict(job.options.overrides),
         dataclasses.asdict(job.profile),
@@ -54,23 +98,15 @@ def updated_inputs(job: Job, inputs: RawInputs) -> RawInputs:
 
 
 def _choose(job: Job, inputs: RawInputs, folder: Path) -> References:
-    def required(header: Mapping[str, Any]) -> tuple[str, ...]:
-        options = job.options
-        return required_references(options.engine, header, options.overrides, inputs.members)
-
-    references = best_references(
-        [Path(file.path) for file in inputs.exposures],
-        context=job.context,
-        profile=job.profile,
-        required=required,
-        custom={keyword: Path(path) for keyword, path in job.options.references.items()},
-    )
+    choice = choose(job, inputs)
+    choice.check()
     for file in inputs.exposures:
-        _write_headers(file, references, folder)
-    return references
+        write_headers(file, choice.references, folder)
+    return choice.references
 
 
-def _write_headers(file: InputFile, references: References, folder: Path) -> None:
+def write_headers(file: InputFile, references: References, folder: Path) -> None:
+    """Write a copy of an exposure that names its references into a folder."""
     exposure = references.of(file.name)
     if exposure is None:
         return
@@ -78,10 +114,11 @@ def _write_headers(file: InputFile, references: References, folder: Path) -> Non
     update_headers(copy, exposure, references.context)
 
 
-def _references_there(references: References) -> bool:
-    """Look again: a file that was in the cache may have left it since."""
+def _still_there(job: Job, references: References) -> bool:
+    """Look again: a file may have left the cache since, or a certified one have changed."""
     uses = [use for exposure in references.exposures for use in exposure.references]
-    return all(Path(use.path).is_file() for use in uses if use.path)
+    there = all(Path(use.path).is_file() for use in uses if use.path)
+    return there and still_as_certified(job, references)
 
 
 def headers_of(inputs: RawInputs) -> list[Mapping[str, Any]]:

@@ -24,10 +24,41 @@ def calibrate(job: Job, inputs: RawInputs, references: References) -> Finished[P
         As the engine says; nothing half-made is left.
     """
     engine = engine_of(job, inputs)
-    place = StageFolder(
-        job.folder / "calibrate", Products, calibrate_key(job, engine, inputs, references)
+    place = _place(job, engine, inputs, references)
+    return place.run(
+        lambda folder: engine.calibrate(
+            request_of(job, updated_inputs(job, inputs), references, folder)
+        )
     )
-    return place.run(lambda folder: _run(job, engine, inputs, references, folder))
+
+
+def finished_calibrate(
+    job: Job, engine: Engine, inputs: RawInputs, references: References
+) -> Products | None:
+    """Return the products that an earlier attempt made and that would be used again."""
+    return _place(job, engine, inputs, references).load()
+
+
+def request_of(
+    job: Job, inputs: RawInputs, references: References, folder: Path
+) -> CalibrationRequest:
+    """Return what the engine is asked for.
+
+    Parameters
+    ----------
+    inputs
+        With headers that name the references.
+    folder
+        Where the products go.
+    """
+    return CalibrationRequest(
+        dataset=job.dataset,
+        inputs=inputs,
+        references=references,
+        output=folder,
+        overrides=job.options.overrides,
+        threads=job.options.threads,
+    )
 
 
 def engine_of(job: Job, inputs: RawInputs) -> Engine:
@@ -41,7 +72,7 @@ def calibrate_key(job: Job, engine: Engine, inputs: RawInputs, references: Refer
         "calibrate",
         sorted(file.sha256 for file in inputs.files),
         references.context,
-        reference_checksums(references),
+        [vars(use) for exposure in references.exposures for use in exposure.references],
         engine.name,
         engine.numbers_version,
         dataclasses.asdict(job.options.overrides),
@@ -61,15 +92,8 @@ def reference_checksums(references: References) -> list[str]:
     )
 
 
-def _run(
-    job: Job, engine: Engine, inputs: RawInputs, references: References, folder: Path
-) -> Products:
-    request = CalibrationRequest(
-        dataset=job.dataset,
-        inputs=updated_inputs(job, inputs),
-        references=references,
-        output=folder,
-        overrides=job.options.overrides,
-        threads=job.options.threads,
-    )
-    return engine.calibrate(request)
+def _place(
+    job: Job, engine: Engine, inputs: RawInputs, references: References
+) -> StageFolder[Products]:
+    key = calibrate_key(job, engine, inputs, references)
+    return StageFolder(job.folder / "calibrate", Products, key)

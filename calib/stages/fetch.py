@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from calib.errors import NotFound
 from calib.fetch.local import fetch_inputs
 from calib.fetch.options import options_from
+from calib.fetch.registered import RegisteredFile
+from calib.ledger.location import as_url
+from calib.ledger.reading import open_reader
 from calib.records import RawInputs
+from calib.repository.inputs import registered_inputs
 from calib.stages.job import Job, key_of
 from calib.stages.workfolder import RECORD, Finished, StageFolder
 
@@ -18,27 +23,66 @@ def fetch(job: Job) -> Finished[RawInputs]:
     Where MAST is, and the user's token, are read from the environment here, in the process
     that downloads: a secret never enters a job, a flow parameter or the ledger.
 
-    Inputs fetched by an earlier attempt are used again unless a source file is newer.
+    Inputs fetched by an earlier attempt are used again unless a source file is newer, or the
+    registry now has other files for this dataset.
 
     Raises
     ------
     NotFound, MissingMember, CorruptFile, ConfigError
-        As :func:`calib.fetch.local.fetch_inputs`.
+        As :func:`calib.fetch.local.fetch_inputs`; with ``archive:`` also as
+        :func:`calib.repository.inputs.registered_inputs`.
     """
-    place = StageFolder(job.folder / "fetch", RawInputs, key_of("fetch", job.dataset, job.source))
-    made = place.path / RECORD
-    return place.run(
-        lambda folder: fetch_inputs(job.id, job.source, folder, options=options_from(os.environ)),
-        still_valid=lambda inputs: _not_newer(job, inputs, made),
-    )
+    registered = look_up(job)
+
+    def work(folder: Path) -> RawInputs:
+        options = options_from(os.environ)
+        return fetch_inputs(job.id, job.source, folder, options=options, registered=registered)
+
+    place = _place(job, registered)
+    return place.run(work, still_valid=lambda inputs: _not_newer(job, inputs, place.path))
 
 
-def _not_newer(job: Job, inputs: RawInputs, made: Path) -> bool:
+def finished_fetch(job: Job) -> RawInputs | None:
+    """Return the inputs that an earlier attempt fetched and that would be used again."""
+    place = _place(job, look_up(job))
+    inputs = place.load()
+    return inputs if inputs is not None and _not_newer(job, inputs, place.path) else None
+
+
+def _place(job: Job, registered: dict[str, RegisteredFile] | None) -> StageFolder[RawInputs]:
+    key = key_of("fetch", job.dataset, job.source, *_parts(registered))
+    return StageFolder(job.folder / "fetch", RawInputs, key)
+
+
+def look_up(job: Job) -> dict[str, RegisteredFile] | None:
+    """Return what the registry has for the dataset; None where the inputs lie elsewhere.
+
+    Raises
+    ------
+    NotFound
+        There is no ledger yet.
+    ConfigError
+        There is no such collection, or the ledger cannot be read.
+    """
+    if not job.source.startswith("archive:"):
+        return None
+    with open_reader(as_url(job.ledger)) as rows:
+        if rows is None:
+            raise NotFound("there is no ledger yet", dataset=job.dataset, path=job.source)
+        return registered_inputs(rows, job.id, job.source)
+
+
+def _parts(registered: dict[str, RegisteredFile] | None) -> list[object]:
+    """Return what the key of the stage has of the registry's answer."""
+    return [] if registered is None else [[n, vars(file)] for n, file in sorted(registered.items())]
+
+
+def _not_newer(job: Job, inputs: RawInputs, finished: Path) -> bool:
     """Tell whether every local source file is older than our copy (the rule of make)."""
     scheme, _, folder = job.source.partition(":")
     if scheme != "file":
         return True
-    limit = made.stat().st_mtime
+    limit = (finished / RECORD).stat().st_mtime
     names = [file.name for file in inputs.files] + [f"{job.dataset}.tar.gz"]
     sources = [Path(folder), *(Path(folder) / name for name in names)]
     return all(path.stat().st_mtime <= limit for path in sources if path.is_file())

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from calib.ids import DatasetId, parse_dataset
+from calib.ledger.calibrations import Certification
+from calib.references.files import sha1_of
 from calib.references.profile import CrdsProfile
 from calib.switches import Overrides
 
@@ -28,6 +30,12 @@ class Options:
         Switches and step parameters set by the user.
     references
         Reference files set by the user, path by keyword.
+    calibrations
+        Calibration collection whose references are used for the exposures that they are
+        valid for; None: CRDS alone.
+    certifications
+        What is in that collection, read when the job was planned: what becomes of the
+        collection later changes no job. None: not read yet.
     previews
         ``normal`` (a failure is a warning), ``required`` (it is error 28) or ``none``.
     thumb
@@ -38,16 +46,35 @@ class Options:
         Keep the work folder of a published dataset.
     threads
         Threads per dataset. The products do not depend on it, so no key has it.
+    own_run
+        Publish in this run although another one has the same result.
+    tar
+        Lay what is current out as CALDP's tar too: ``OUTPUT/outputs/ID/ID.tar.gz``.
     """
 
     engine: str = "auto"
     overrides: Overrides = field(default_factory=Overrides)
     references: dict[str, str] = field(default_factory=dict)
+    calibrations: str | None = None
+    certifications: tuple[Certification, ...] | None = None
     previews: PreviewPolicy = "normal"
     thumb: int = 128
     messages: MessageStyle = "none"
     keep_scratch: bool = False
     threads: int = 1
+    own_run: bool = False
+    tar: bool = False
+
+    @property
+    def reference_checksums(self) -> dict[str, str]:
+        """The sha1 of each reference file set by the user, by keyword; empty where it is gone.
+
+        A file of the user's own may be edited under its name; what CRDS delivers is not.
+        """
+        return {
+            keyword: sha1_of(Path(path)) if Path(path).is_file() else ""
+            for keyword, path in sorted(self.references.items())
+        }
 
 
 @dataclass(frozen=True)

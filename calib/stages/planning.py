@@ -16,6 +16,7 @@ from calib.errors import ConfigError
 from calib.ids import parse_dataset
 from calib.references.context import resolve_context
 from calib.references.profile import CrdsProfile
+from calib.stages.calibrations import collection_record, with_certifications
 from calib.stages.job import Job, Options, key_of
 from calib.stores.uri import parse_uri
 
@@ -50,12 +51,13 @@ class Request:
 
 
 def plan_jobs(request: Request, datasets: Sequence[str]) -> list[Job]:
-    """Resolve a request for several datasets: names, URIs, context, run.
+    """Resolve a request for several datasets: names, URIs, context, calibrations, run.
 
     Raises
     ------
     ConfigError
-        A name is not a dataset's, a URI or run name is not usable. Nothing was started.
+        A name is not a dataset's, a URI or run name is not usable, or there is no such
+        calibration collection. Nothing was started.
     ContextError
         The context does not exist here.
     """
@@ -63,12 +65,25 @@ def plan_jobs(request: Request, datasets: Sequence[str]) -> list[Job]:
     if not names:
         raise ConfigError("no dataset was named", expected="one or more names, or @FILE")
     context = resolve_context(request.context, request.profile)
+    _check_tar(request)
     resolved = dataclasses.replace(
-        request, source=_absolute_source(request.source), context=context
+        request,
+        source=_absolute_source(request.source),
+        context=context,
+        options=with_certifications(request.options, request.ledger),
     )
     jobs = [_job(resolved, name, context) for name in dict.fromkeys(names)]
     _check_bucket(jobs[0])
     return jobs
+
+
+def _check_tar(request: Request) -> None:
+    if request.options.tar and output_uri(request.output) is None:
+        raise ConfigError(
+            "a tar goes to the output, and there is none",
+            expected="file:PATH or s3://BUCKET/PREFIX as OUTPUT_URI, or --no-tar",
+            found=request.output,
+        )
 
 
 def _check_bucket(job: Job) -> None:
@@ -106,6 +121,8 @@ def _default_run(request: Request, context: str, output: str | None) -> str:
         options.engine,
         dataclasses.asdict(options.overrides),
         options.references,
+        options.reference_checksums,
+        collection_record(options),
         version("hstflow"),
     )
     return f"{re.sub(r'[^a-z0-9_]', '-', context.removesuffix('.pmap').lower())}-{fixed[:8]}"

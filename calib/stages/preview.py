@@ -24,11 +24,20 @@ def preview(job: Job, inputs: RawInputs, products: Products) -> Finished[Preview
     """
     if job.options.previews == "none":
         return Finished(Previews(), reused=False)
-    key = key_of("preview", job.options.thumb, [file.sha256 for file in products.files])
-    place = StageFolder(job.folder / "preview", Previews, key)
+    place = _place(job, products)
     finished = place.run(lambda folder: _draw(job, inputs, products, folder))
     _judge(job, finished.record)
     return finished
+
+
+def finished_preview(job: Job, products: Products) -> Previews | None:
+    """Return the pictures that an earlier attempt drew and that would be used again."""
+    return None if job.options.previews == "none" else _place(job, products).load()
+
+
+def _place(job: Job, products: Products) -> StageFolder[Previews]:
+    key = key_of("preview", job.options.thumb, [file.sha256 for file in products.files])
+    return StageFolder(job.folder / "preview", Previews, key)
 
 
 def _draw(job: Job, inputs: RawInputs, products: Products, folder: Path) -> Previews:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from calib.errors import HstflowError
@@ -21,10 +20,23 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 30.0
 
 
-@lru_cache(maxsize=8)
+_ledgers: dict[str, Ledger] = {}
+_opening = threading.Lock()
+
+
 def ledger_of(url: str) -> Ledger:
     """Return the ledger at a URL; opened once per process."""
-    return open_ledger(url)
+    with _opening:
+        if url not in _ledgers:
+            _ledgers[url] = open_ledger(url)
+        return _ledgers[url]
+
+
+def close_ledgers() -> None:
+    """Close the ledgers that this process has opened; the next use opens them again."""
+    with _opening:
+        while _ledgers:
+            _ledgers.popitem()[1].close()
 
 
 @dataclass

@@ -85,6 +85,7 @@ def run_archive(job: Job, attempt: Attempt, made: Made) -> Archived:
         archiving.register_run(job, run)
         archived = archiving.archive(job, made, run)
         archiving.register_products(job, attempt, archived)
+        archiving.lay_out_tar(job)
         return archived
 
 
@@ -170,7 +171,9 @@ def _all_stages(job: Job, attempt: Attempt, stages: Stages, progress: _Progress)
     progress.stage = "bestrefs"
     references = stages.bestrefs(job, attempt, inputs).record
     if found := published_before(job, inputs, references):
+        progress.stage = "archive"
         archiving.register_found(job, attempt, found)
+        archiving.lay_out_tar(job)
         return _nothing_to_do(job, found)
     progress.stage = "calibrate"
     products = stages.calibrate(job, attempt, inputs, references)
@@ -192,7 +195,7 @@ def _processed(job: Job, archived: Archived, made: Made) -> Outcome:
         run=archived.run,
         uri=archived.uri,
         context=job.context,
-        warnings=(*made.products.notes, *made.previews.warnings),
+        warnings=(*made.products.notes, *made.previews.warnings, *archived.notes),
     )
 
 

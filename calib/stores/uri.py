@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from calib.errors import ConfigError
+from calib.ids import RUN_NAMES, is_run_name
 
-Scheme = Literal["file", "astroquery", "s3", "none"]
+Scheme = Literal["file", "astroquery", "s3", "archive", "none"]
 
-EXPECTED = "file:PATH, astroquery:, s3://BUCKET/PREFIX or none"
+EXPECTED = "file:PATH, astroquery:, s3://BUCKET/PREFIX, archive:[COLLECTION] or none"
 
 # Rules of Amazon S3 for bucket names (3-63 of a-z 0-9 . -, letter or digit at both ends).
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -24,9 +25,11 @@ class Source:
     Attributes
     ----------
     scheme
-        ``file``, ``astroquery`` (MAST), ``s3`` or ``none``.
+        ``file``, ``astroquery`` (MAST), ``s3``, ``archive`` (what the registry knows) or
+        ``none``.
     location
-        Path for ``file``; ``bucket/prefix`` for ``s3``; empty otherwise.
+        Path for ``file``; ``bucket/prefix`` for ``s3``; names of runs, chains and tags, with
+        commas between, for ``archive``; empty otherwise.
     """
 
     scheme: Scheme
@@ -45,8 +48,9 @@ def parse_uri(text: str) -> Source:
     ----------
     text
         ``file:PATH`` (relative to the current folder, ``~`` is the home folder; also
-        ``file:///PATH``), ``astroquery:``, ``s3://BUCKET/PREFIX`` or ``none``. Everything
-        after ``file:`` is the path, further colons included.
+        ``file:///PATH``), ``astroquery:``, ``s3://BUCKET/PREFIX``, ``archive:`` or
+        ``archive:NAME,NAME...`` with names of collections, or ``none``. Everything after
+        ``file:`` is the path, further colons included.
 
     Raises
     ------
@@ -60,6 +64,8 @@ def parse_uri(text: str) -> Source:
         return Source("file", _file_path(text, rest))
     if scheme == "s3":
         return Source("s3", _s3_location(text, rest))
+    if scheme == "archive":
+        return Source("archive", _collections(text, rest))
     if text == "astroquery:":
         return Source("astroquery")
     raise _refusal(text, "unknown kind of URI")
@@ -88,6 +94,13 @@ def _s3_location(text: str, rest: str) -> str:
     if not rest.startswith("//") or not _BUCKET.fullmatch(bucket):
         raise _refusal(text, "an s3 URI needs a bucket name")
     return f"{bucket}/{prefix.strip('/')}".rstrip("/")
+
+
+def _collections(text: str, rest: str) -> str:
+    if rest and not all(is_run_name(name) for name in rest.split(",")):
+        message = f"an archive URI names runs, chains or tags ({RUN_NAMES}), or nothing"
+        raise _refusal(text, message)
+    return rest
 
 
 def _refusal(text: str, message: str) -> ConfigError:

@@ -28,6 +28,8 @@ class Row:
         Name by the rules; ``N/A`` for none needed, ``NOT FOUND`` for no match.
     present
         Whether the file is at hand (always True for ``N/A``).
+    certified
+        Whether a calibration collection chose it.
     """
 
     file: str
@@ -35,6 +37,7 @@ class Row:
     before: str
     now: str
     present: bool
+    certified: bool = False
 
     @property
     def differs(self) -> bool:
@@ -53,6 +56,7 @@ def bestrefs(
     *,
     context: str | None = None,
     profile: str | None = None,
+    calibrations: str | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
     check: Annotated[bool, Parameter(negative=())] = False,
     update: Annotated[bool, Parameter(negative=())] = False,
@@ -71,6 +75,9 @@ def bestrefs(
     profile
         onsite, offsite, cloud, or a TOML file; by default what CRDS_PATH and CRDS_SERVER_URL
         say, else offsite.
+    calibrations
+        Calibration collection (`hstflow archive certify`) whose references are used for the
+        exposures that they are valid for.
     json
         Print JSON.
     check
@@ -83,17 +90,19 @@ def bestrefs(
     from calib.references.profile import load_profile
 
     place = load_profile(profile, os.environ)
+    own = _read_collection(calibrations)
     references = best_references(
         files,
         context=resolve_context(context, place),
         profile=place,
         required=_nothing,
+        certified=own.choice,
         download=False,
     )
     rows = [
         row
         for path, exposure in zip(files, references.exposures, strict=True)
-        for row in _compare(path, exposure)
+        for row in _compare(path, exposure, own)
     ]
     shown = [row for row in rows if row.differs or row.unmatched] if check else rows
     if json:
@@ -110,7 +119,35 @@ def _nothing(_header: Mapping[str, Any]) -> tuple[str, ...]:
     return ()
 
 
-def _compare(path: Path, exposure: ExposureReferences) -> list[Row]:
+@dataclass(frozen=True)
+class _Own:
+    """What a calibration collection holds.
+
+    Attributes
+    ----------
+    choice
+        Which of it is for an exposure; None without a collection.
+    names
+        Keywords and names of its files.
+    """
+
+    choice: Any = None
+    names: frozenset[tuple[str, str]] = frozenset()
+
+
+def _read_collection(name: str | None) -> _Own:
+    if name is None:
+        return _Own()
+    from calib.ledger.location import ledger_url
+    from calib.stages.calibrations import certified_for, read_certifications
+
+    found = read_certifications(ledger_url(os.environ), name)
+    return _Own(
+        certified_for(name, found), frozenset((each.keyword, each.reference) for each in found)
+    )
+
+
+def _compare(path: Path, exposure: ExposureReferences, own: _Own) -> list[Row]:
     from calib.fitsfile import primary_header
     from calib.references.headers import reference_name
 
@@ -122,6 +159,7 @@ def _compare(path: Path, exposure: ExposureReferences) -> list[Row]:
             reference_name(header.get(use.keyword)),
             use.name,
             use.present or use.name == "N/A",
+            (use.keyword, use.name) in own.names,
         )
         for use in exposure.references
     ]
@@ -148,6 +186,7 @@ def _print_json(references: References, rows: Sequence[Row]) -> None:
             "header": row.before,
             "differs": row.differs,
             "present": row.present,
+            "certified": row.certified,
         }
     print_json(
         {
@@ -175,5 +214,6 @@ def _table(file: str, rows: Sequence[Row]) -> Table:
         here = "" if row.now in {"N/A", "NOT FOUND"} else "yes" if row.present else "no"
         style = "red" if row.unmatched else "yellow" if row.differs else None
         before = (row.before or "(none)") if row.differs else "same"
-        table.add_row(row.keyword, row.now, before, here, style=style)
+        now = f"{row.now} (certified)" if row.certified else row.now
+        table.add_row(row.keyword, now, before, here, style=style)
     return table

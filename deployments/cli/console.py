@@ -37,6 +37,9 @@ STATE_STYLE = {
     "error": "red",
 }
 
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_ROUNDED_UP = 999.95  # would be shown as 1000.0
+
 
 def print_json(value: Any) -> None:
     """Write one JSON document to stdout."""
@@ -140,3 +143,17 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         if ":" in word or word == "none":
             return list(arguments[:number]), list(arguments[number:])
     return list(arguments), []
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes for people: ``1.2 MB`` (powers of 1000)."""
+    for unit in _UNITS[:-1]:
+        if size < _ROUNDED_UP:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} {_UNITS[-1]}"
+
+
+def count_text(number: int, word: str) -> str:
+    """Return a number with its word: ``1 product``, ``2 products``."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -12,6 +12,8 @@ from calib.errors import DONE
 from deployments.cli.console import out, print_json
 
 if TYPE_CHECKING:
+    from calib.fetch.registered import RegisteredFile
+    from calib.ids import DatasetId
     from calib.records import RawInputs
 
 
@@ -36,7 +38,8 @@ def fetch(
         Exposure or association, such as j8bt05njq or j8bt05020.
     uri
         file:FOLDER with FITS files or DATASET.tar.gz; file:ARCHIVE, a tar file itself;
-        astroquery: for MAST; s3://BUCKET/PREFIX.
+        astroquery: for MAST; s3://BUCKET/PREFIX; archive: for what the ledger knows, or
+        archive:NAME with a run, chain or tag.
     destination
         Folder in which the folder of the dataset is made.
     json
@@ -47,7 +50,13 @@ def fetch(
 
     name = parse_dataset(dataset)
     folder = Path(str(destination).removeprefix("file:"))
-    inputs = fetch_inputs(name, uri, folder / name.name, options=options_from(os.environ))
+    inputs = fetch_inputs(
+        name,
+        uri,
+        folder / name.name,
+        options=options_from(os.environ),
+        registered=_registered(name, uri) if uri.startswith("archive:") else None,
+    )
     if json:
         import dataclasses
 
@@ -55,6 +64,16 @@ def fetch(
     else:
         _show(inputs)
     return DONE
+
+
+def _registered(dataset: DatasetId, uri: str) -> dict[str, RegisteredFile]:
+    """Return what the ledger knows; nothing where there is none."""
+    from calib.ledger.location import ledger_url
+    from calib.ledger.reading import open_reader
+    from calib.repository.inputs import registered_inputs
+
+    with open_reader(ledger_url(os.environ)) as rows:
+        return {} if rows is None else registered_inputs(rows, dataset, uri)
 
 
 def _show(inputs: RawInputs) -> None:

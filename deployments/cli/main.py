@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import entry_points, version
 from types import FrameType
 from typing import NoReturn
@@ -16,66 +17,72 @@ from cyclopts import App, CycloptsError
 from cyclopts.group import Group
 
 from calib.errors import COMMAND, INTERRUPTED, TERMINATED, HstflowError
+from deployments.cli.commands import Command, register
 
 CALIBRATION = Group("Calibration", sort_key=1)
 OPERATION = Group("Operation", sort_key=2)
 MORE = Group("Added by installed packages", sort_key=3)
 
-# Command -> (where it is, group, one line of help). The modules are imported on use.
 COMMANDS = {
-    "process": (
+    "process": Command(
         "deployments.cli.process:process",
         CALIBRATION,
         "Take datasets through all six stages: fetch to state-message.",
+        "DATASET... [INPUT_URI] [OUTPUT_URI] [PROFILE] [OPTIONS]",
     ),
-    "fetch": (
+    "fetch": Command(
         "deployments.cli.fetch:fetch",
         CALIBRATION,
         "Copy and verify the raw inputs of a dataset.",
     ),
-    "bestrefs": (
+    "bestrefs": Command(
         "deployments.cli.bestrefs:bestrefs",
         CALIBRATION,
         "Show, check or write the best reference files of exposures.",
+        "FILE... [OPTIONS]",
     ),
-    "calibrate": (
+    "calibrate": Command(
         "deployments.cli.calibrate:calibrate",
         CALIBRATION,
         "Calibrate raw files and associations whose headers name their references.",
+        "FILE... [OPTIONS]",
     ),
-    "preview": (
+    "preview": Command(
         "deployments.cli.preview:preview",
         CALIBRATION,
         "Draw preview pictures of files.",
+        "FILE... [OPTIONS]",
     ),
-    "demo": (
+    "demo": Command(
         "deployments.cli.demo:demo",
         CALIBRATION,
         "Simulate an exposure with its references, and process it. No network needed.",
     ),
-    "status": (
+    "status": Command(
         "deployments.cli.status:status",
         OPERATION,
         "Show what happened to datasets.",
+        "[DATASET...] [OPTIONS]",
     ),
-    "doctor": (
+    "doctor": Command(
         "deployments.cli.doctor:doctor",
         OPERATION,
         "Check this installation, and say what to do about what is missing.",
     ),
 }
 
+# Groups of commands; a group is built when one of its commands is about to run.
 GROUPS = {
-    "ledger": ("deployments.cli.ledger:app", OPERATION, "Upgrade and back up the ledger."),
-}
-
-# What cyclopts cannot say of a command whose words are sorted out by their form.
-USAGE = {
-    "process": "DATASET... [INPUT_URI] [OUTPUT_URI] [PROFILE] [OPTIONS]",
-    "calibrate": "FILE... [OPTIONS]",
-    "bestrefs": "FILE... [OPTIONS]",
-    "preview": "FILE... [OPTIONS]",
-    "status": "[DATASET...] [OPTIONS]",
+    "archive": Command(
+        "deployments.cli.archive:build_app",
+        OPERATION,
+        "Find, trace, ingest, verify, remake and prune products.",
+    ),
+    "ledger": Command(
+        "deployments.cli.ledger:build_app",
+        OPERATION,
+        "Upgrade, copy, move and rebuild the ledger.",
+    ),
 }
 
 EPILOGUE = """\
@@ -85,29 +92,32 @@ Exit codes: 0 done or nothing to do; 1 other; 2 bad command or setting; 21 input
 corrupt; 23 calibration; 25 archive; 27 references; 28 previews; 130/143 stopped."""
 
 
-def build_app(focus: str | None = None) -> App:
+def build_app(focus: Sequence[str] = ()) -> App:
     """Return the application with all commands registered, none of them imported.
 
     Parameters
     ----------
     focus
-        The command about to run: its own text is its help, not the line of the list.
+        The words of the command line: the command about to run explains itself with its own
+        text, not with its line of the list.
     """
+    command, word = [*focus[:2], None, None][:2]
     app = App(
         name="hstflow",
         help="Calibrate Hubble data: one dataset on a laptop, or a campaign of a hundred thousand.",
-        help_epilogue="" if focus in COMMANDS else EPILOGUE,
+        help_epilogue="" if command in COMMANDS or word else EPILOGUE,
         help_format="markdown",
         version=lambda: version("hstflow"),
         group_commands=CALIBRATION,
         suppress_keyboard_interrupt=False,  # said in one line by `run`
     )
-    for name, (where, group, text) in {**COMMANDS, **GROUPS}.items():
-        own_text = name == focus and name in COMMANDS
-        words: dict[str, str] = {} if own_text else {"help": text}
-        if name in USAGE:
-            words["usage"] = f"Usage: hstflow {name} {USAGE[name]}"
-        app.command(where, name=name, group=group, **words)
+    register(app, COMMANDS, program="hstflow", focus=command)
+    others = {name: group for name, group in GROUPS.items() if name != command}
+    register(app, others, program="hstflow", focus=None)
+    if command in GROUPS:
+        module, _, build = GROUPS[command].where.partition(":")
+        group = getattr(import_module(module), build)(word)
+        app.command(group, name=command)
     for point in entry_points(group="hstflow.commands"):
         app.command(point.value, name=point.name, group=MORE)
     return app
@@ -119,7 +129,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     An expected failure is one line on stderr, never a traceback.
     """
     tokens = sys.argv[1:] if arguments is None else list(arguments)
-    app = build_app(focus=tokens[0] if tokens else None)
+    app = build_app(tokens)
     try:
         result = app(tokens, exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:

@@ -6,12 +6,12 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from cyclopts import Parameter
 from rich.markup import escape
 
-from calib.errors import ConfigError, Unavailable
+from calib.errors import GENERIC, ConfigError, Unavailable
 from calib.records import Outcome
 from deployments.cli.console import (
     err,
@@ -23,15 +23,18 @@ from deployments.cli.console import (
     split_arguments,
     styled,
 )
+from deployments.cli.forecast import ForecastFlags, show_forecast
 from deployments.cli.threads import Threads, threads_or_all
 
 
 @dataclass(frozen=True)
-class ProcessFlags:
-    """Options of `hstflow process`.
+class WorkFlags:
+    """Options of the commands that take datasets through all six stages.
 
     Attributes
     ----------
+    own_run
+        Whether a result must be in the run itself, although another run has the same.
     context
         CRDS context, such as hst_0729.pmap; else the profile's pin, else the server's.
     run
@@ -42,12 +45,18 @@ class ProcessFlags:
         KEYWORD=VALUE (DARKCORR=OMIT) or step.parameter=VALUE; may be repeated.
     reference
         KEYWORD=PATH, a reference file of your own (BIASFILE=my_bia.fits); may be repeated.
+    calibrations
+        Calibration collection (`hstflow archive certify`): each exposure gets the references
+        that are valid at its date; --reference wins over it. none: no collection, whatever
+        HSTFLOW_CALIBRATIONS says.
     previews
         normal: a preview that fails is a warning; required: it is error 28; none: no previews.
     messages
         Message files beside the products: none, flat (CALDP's), or folders.
     keep_scratch
         Keep the work folder after publication.
+    tar
+        Write CALDP's OUTPUT/outputs/ID/ID.tar.gz too, of what is current; or --no-tar.
     threads
         Threads; without it one per CPU that this process may use. The products do not depend on it.
     json
@@ -58,22 +67,60 @@ class ProcessFlags:
         Show errors only.
     """
 
+    own_run: ClassVar[bool] = False
+
     context: str | None = None
     run: str | None = None
     engine: str | None = None
     set: Annotated[list[str] | None, Parameter(negative=())] = None
     reference: Annotated[list[str] | None, Parameter(negative=())] = None
+    calibrations: str | None = None
     previews: Literal["normal", "required", "none"] | None = None
     messages: Literal["none", "flat", "folders"] | None = None
     keep_scratch: Annotated[bool, Parameter(negative=())] = False
+    tar: bool | None = None
     threads: Threads = None
     json: Annotated[bool, Parameter(negative=())] = False
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False
 
 
+@dataclass(frozen=True)
+class ProcessFlags(WorkFlags):
+    """Options of `hstflow process`.
+
+    Attributes
+    ----------
+    chain
+        Put the run in front of this chain when every dataset has succeeded; made if it is new.
+    """
+
+    chain: str | None = None
+
+
+@dataclass(frozen=True)
+class ReplaceFlags(WorkFlags):
+    """Options of `hstflow archive replace`.
+
+    Attributes
+    ----------
+    all
+        Every dataset that the chain holds now.
+    prune
+        Then remove the products of the run that left the chain, but never the only copy.
+    """
+
+    own_run: ClassVar[bool] = True
+
+    all: Annotated[bool, Parameter(negative=())] = False
+    prune: Annotated[bool, Parameter(negative=())] = False
+
+
 def process(
-    *arguments: str, flags: Annotated[ProcessFlags | None, Parameter(name="*")] = None
+    *arguments: str,
+    flags: Annotated[ProcessFlags | None, Parameter(name="*")] = None,
+    dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative=())] = False,
+    view: Annotated[ForecastFlags | None, Parameter(name="*")] = None,
 ) -> int:
     """Take datasets through fetch, bestrefs, calibrate, preview, archive and state-message.
 
@@ -84,20 +131,91 @@ def process(
     ----------
     arguments
         DATASET: names, or @FILE with one name a line. INPUT_URI: file:FOLDER with FITS files
-        or a tarball (default file:.). OUTPUT_URI: file:FOLDER (default file:.) or none, which
+        or a tarball (default file:.), or archive:[COLLECTION], raws that were published
+        before. OUTPUT_URI: file:FOLDER (default file:.) or none, which
         leaves the products in the work folder. PROFILE: onsite, offsite, cloud or a file:
         how to reach CRDS.
+    dry_run
+        Say what would be done, and what is missing; nothing is run, fetched or written. As
+        `hstflow archive plan`.
     """
     flags = flags or ProcessFlags()
-    names, places = _read_arguments(arguments)
+    names, places = read_arguments(arguments)
+    if dry_run:
+        show_logs(verbose=False, quiet=flags.quiet)
+        request = request_for(places, flags)
+        return show_forecast(
+            request, names, view or ForecastFlags(), json=flags.json, verbose=flags.verbose
+        )
+    _refuse_idle(view)
     show_logs(verbose=flags.verbose, quiet=flags.quiet)
-    outcomes = _process_all(names, places, flags)
+    if flags.chain is not None:
+        _check_chain(flags.chain, places)
+    outcomes = process_all(names, places, flags)
+    code = first_code(outcomes)
+    if flags.chain is not None:
+        _extend_chain(flags.chain, outcomes, quiet=flags.json)
     if flags.json:
         print_json([dataclasses.asdict(outcome) for outcome in outcomes])
-    return next((outcome.code for outcome in outcomes if outcome.code), 0)
+    return code
 
 
-def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+def first_code(outcomes: Sequence[Outcome]) -> int:
+    """Return the exit code of the first dataset that failed, 0 where none did."""
+    failed = (outcome.code or GENERIC for outcome in outcomes if not is_good(outcome))
+    return next(failed, 0)
+
+
+def is_good(outcome: Outcome) -> bool:
+    """Tell whether a dataset is published, now or before."""
+    return outcome.state in {"processed", "skipped"} and not outcome.code
+
+
+def _check_chain(chain: str, places: list[str]) -> None:
+    from calib.ledger.reading import open_reader
+    from calib.stages.replacement import check_chain
+    from tasks.settings import load_settings
+
+    if _complete(places)[1] == "none":
+        raise ConfigError("a chain needs an archive", expected="OUTPUT_URI", found="none")
+    with open_reader(load_settings().ledger) as rows:
+        check_chain(rows, chain)
+
+
+def _extend_chain(chain: str, outcomes: Sequence[Outcome], *, quiet: bool) -> None:
+    """Put what was made in front of the chain, or say why not."""
+    from calib.ledger.ledger import open_ledger
+    from calib.stages.replacement import put_in_front
+    from tasks.settings import load_settings
+
+    bad = sum(not is_good(outcome) for outcome in outcomes)
+    runs = list(dict.fromkeys(outcome.run for outcome in outcomes if outcome.run))
+    if bad or not runs:
+        why = f"{bad} of {len(outcomes)} datasets failed" if bad else "nothing was published"
+        err.print(f"chain {escape(chain)} stays as it is: {why}", soft_wrap=True)
+        return
+    with open_ledger(load_settings().ledger) as ledger:
+        move = ledger.write(lambda connection: put_in_front(connection, chain, runs))
+    if not quiet:
+        already = "" if move.changed else " already"
+        text = f"chain {chain} begins with {', '.join(runs)}{already}"
+        out.print(escape(text), soft_wrap=True)
+
+
+def _refuse_idle(view: ForecastFlags | None) -> None:
+    """Refuse options of a dry run without one: a person who gives them wants nothing to run."""
+    if view is not None and view != ForecastFlags():
+        raise ConfigError("--dot and --fetch belong to a dry run", expected="--dry-run as well")
+
+
+def read_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Sort the words of the command line into dataset names and URIs.
+
+    Raises
+    ------
+    ConfigError
+        There is no name, or too many URIs.
+    """
     datasets, places = split_arguments(arguments)
     names = expand_names(datasets)
     if not names:
@@ -111,7 +229,8 @@ def _read_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return names, places
 
 
-def _process_all(names: list[str], places: list[str], flags: ProcessFlags) -> list[Outcome]:
+def process_all(names: list[str], places: list[str], flags: WorkFlags) -> list[Outcome]:
+    """Process datasets one after the other, and show each as it ends."""
     call = _as_flow_runs if os.environ.get("PREFECT_API_URL") else _at_once
     run_one, total = call(names, places, flags)
     outcomes = []
@@ -125,7 +244,21 @@ def _process_all(names: list[str], places: list[str], flags: ProcessFlags) -> li
     return outcomes
 
 
-def _request(places: list[str], flags: ProcessFlags) -> Any:
+def plan_run(names: list[str], places: list[str], flags: WorkFlags) -> str:
+    """Return the run that datasets would be published in; what cannot work is refused."""
+    from calib.stages.planning import plan_jobs
+
+    return plan_jobs(request_for(places, flags), names)[0].run
+
+
+def request_for(places: list[str], flags: WorkFlags) -> Any:
+    """Return what is asked for, with settings and defaults.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`flows.parameters.build_request`.
+    """
     from flows.parameters import build_request
 
     source, output, profile = _complete(places)
@@ -138,35 +271,38 @@ def _complete(places: list[str]) -> tuple[str, str, str | None]:
     return given.get(0, "file:."), given.get(1, "file:."), given.get(2)
 
 
-def _options(flags: ProcessFlags) -> Any:
+def _options(flags: WorkFlags) -> Any:
     from flows.parameters import ProcessOptions
 
     return ProcessOptions(
         engine=flags.engine,
         set=flags.set or [],
         reference=flags.reference or [],
+        calibrations=flags.calibrations,
         messages=flags.messages,
         previews=flags.previews,
         keep_scratch=flags.keep_scratch,
         threads=threads_or_all(flags.threads),
+        own_run=flags.own_run,
+        tar=flags.tar,
     )
 
 
 def _at_once(
-    names: list[str], places: list[str], flags: ProcessFlags
+    names: list[str], places: list[str], flags: WorkFlags
 ) -> tuple[Callable[[int], Outcome], int]:
     """Run the stages in this process, with no server."""
     from calib.stages.planning import plan_jobs
     from calib.stages.sequence import process_dataset
     from tasks.settings import limit_reference_memory, load_settings
 
-    jobs = plan_jobs(_request(places, flags), names)
+    jobs = plan_jobs(request_for(places, flags), names)
     limit_reference_memory(load_settings())
     return lambda number: process_dataset(jobs[number]), len(jobs)
 
 
 def _as_flow_runs(
-    names: list[str], places: list[str], flags: ProcessFlags
+    names: list[str], places: list[str], flags: WorkFlags
 ) -> tuple[Callable[[int], Outcome], int]:
     """Run every dataset as a flow run on the server of PREFECT_API_URL."""
     _check_server(os.environ["PREFECT_API_URL"])
@@ -174,7 +310,7 @@ def _as_flow_runs(
     from calib.stages.planning import plan_jobs
     from flows.dataset import DatasetFailed, process_dataset
 
-    jobs = plan_jobs(_request(places, flags), names)
+    jobs = plan_jobs(request_for(places, flags), names)
     source, output, profile = _complete(places)
 
     def run_one(number: int) -> Outcome:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calib.errors import ConfigError
-from calib.ids import RETIRED_BY_LETTER, DatasetId, parse_dataset
+from calib.ids import RETIRED_BY_LETTER, DatasetId, is_run_name, parse_dataset, rootname_of
 
 
 @pytest.mark.parametrize(
@@ -113,3 +113,44 @@ def test_whatever_is_taken_is_safe_in_a_path(text: str) -> None:
     except ConfigError:
         return
     assert set(name) <= set(string.ascii_lowercase + string.digits + "_-")
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "expected"),
+    [
+        ("j8bt05njq_flt.fits", "j8bt05010", "j8bt05njq"),
+        ("previews/J8BT05NJQ_flt.jpg", "j8bt05010", "j8bt05njq"),
+        ("j8bt05njq.tra", "j8bt05010", "j8bt05njq"),
+        ("logs/process.txt", "j8bt05010", "j8bt05010"),
+        ("j8bt05njqx_flt.fits", "j8bt05010", "j8bt05010"),
+        ("j8bt05njq", "j8bt05010", "j8bt05010"),
+        ("hst_8bt_05_acs_hrc_f606w_drz.fits", "acs_8bt_05", "acs_8bt_05"),
+        ("u8bt05njq_flt.fits", "j8bt05010", "j8bt05010"),
+        ("", "j8bt05010", "j8bt05010"),
+    ],
+)
+def test_rootname_of_a_file(name: str, dataset: str, expected: str) -> None:
+    """A file shows the ipppssoot that it begins with, and else its dataset."""
+    assert rootname_of(name, dataset) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("hst_0729-1a2b", True),
+        ("2026.1", True),
+        ("r" * 100, True),
+        ("r" * 101, False),
+        ("", False),
+        (".hidden", False),
+        ("..", False),
+        ("a/b", False),
+        ("A", False),
+        ("a b", False),
+        ("a\n", False),
+        ("é", False),
+    ],
+)
+def test_names_of_runs(name: str, allowed: bool) -> None:
+    """A run is a folder: nothing that leaves it, hides or needs quoting."""
+    assert is_run_name(name) is allowed

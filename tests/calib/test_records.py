@@ -27,6 +27,7 @@ from calib.records import (
 
 KINDS = [
     records.InputFile,
+    records.DataId,
     records.Member,
     records.RawInputs,
     records.ReferenceUse,

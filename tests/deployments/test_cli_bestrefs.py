@@ -110,6 +110,7 @@ def test_check_then_update_then_check(raws: list[Path], capsys: pytest.CaptureFi
             "header": "z0000002j_drk.fits",
             "differs": True,
             "present": True,
+            "certified": False,
         }
     }
 

@@ -31,7 +31,15 @@ def cpu_seconds(*arguments: str) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("status",), ("process", "--help")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("status",),
+        ("process", "--help"),
+        ("archive", "products"),
+    ],
+)
 def test_answers_at_once(arguments: tuple[str, ...]) -> None:
     """Help and status take at most half a CPU second: nothing heavy is imported."""
     assert min(cpu_seconds(*arguments) for _ in range(TRIES)) <= BUDGET

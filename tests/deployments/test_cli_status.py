@@ -15,6 +15,7 @@ import pytest
 from calib.errors import COMMAND
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.ledger import Ledger, StageMetrics, current_owner, open_ledger
+from calib.ledger.revision import REVISION
 from calib.ledger.states import STATES
 from calib.records import Outcome
 from deployments.cli.main import run
@@ -180,7 +181,7 @@ def test_upgrade_makes_a_ledger(capsys: pytest.CaptureFixture[str], own_home: Pa
     """`hstflow ledger upgrade` makes a ledger where there is none; again changes nothing."""
     for _ in range(2):
         assert run(["ledger", "upgrade"]) == 0
-        assert "up to date, schema 0001" in capsys.readouterr().out
+        assert f"up to date, schema {REVISION}" in capsys.readouterr().out
     assert (own_home / "ledger.db").exists()
 
 

@@ -12,7 +12,13 @@ from rich.console import Console
 
 from calib.errors import ConfigError
 from deployments.cli import console
-from deployments.cli.console import STEPS, expand_names, showing_steps, split_arguments
+from deployments.cli.console import (
+    STEPS,
+    expand_names,
+    showing_steps,
+    size_text,
+    split_arguments,
+)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +82,12 @@ def shown_by(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> str:
 def plain(text: str) -> str:
     """Return text without a terminal's control sequences."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_960, "1.0 MB"), (3.4e15, "3.4 PB")],
+)
+def test_bytes_in_words(size: float, words: str) -> None:
+    """Three digits and a unit of 1000."""
+    assert size_text(size) == words

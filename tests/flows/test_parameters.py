@@ -23,6 +23,23 @@ def test_options_override_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (request.options.messages, request.options.engine) == ("flat", "native")
 
 
+@pytest.mark.parametrize(
+    ("setting", "option", "expected"),
+    [(None, None, None), ("lab", None, "lab"), ("lab", "other", "other"), ("lab", "none", None)],
+)
+def test_collection_of_references(
+    monkeypatch: pytest.MonkeyPatch, setting: str | None, option: str | None, expected: str | None
+) -> None:
+    """A call's collection wins over HSTFLOW_CALIBRATIONS, and `none` is no collection."""
+    if setting:
+        monkeypatch.setenv("HSTFLOW_CALIBRATIONS", setting)
+    options = ProcessOptions(calibrations=option)
+
+    request = build_request("file:in", "file:out", None, None, None, options)
+
+    assert request.options.calibrations == expected
+
+
 def test_one_thread_unless_asked() -> None:
     """Datasets are the parallelism of campaigns and deployments."""
     plain, two = ProcessOptions(), ProcessOptions(threads=2)

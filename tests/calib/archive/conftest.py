@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from calib.archive import layout, verification
+from calib.archive.outputs import FileOutput, Output
 from calib.archive.publish import File, Publication
+from calib.archive.store_output import StoreOutput
 from calib.ids import parse_dataset
+from calib.stores import FileStore, S3Store
 
 DATASET = parse_dataset("j8bt05njq")
 # Every call through which the archive changes a file system, also inside shutil.rmtree.
@@ -26,6 +29,16 @@ CheckVisible = Callable[[Path], str | None]
 def output(tmp_path: Path) -> Path:
     """Return an output folder that does not exist yet."""
     return tmp_path / "out"
+
+
+@pytest.fixture(params=["folder", "store", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Output:
+    """Return an empty output of each kind: all say the same."""
+    if request.param == "folder":
+        return FileOutput(tmp_path / "out")
+    if request.param == "store":
+        return StoreOutput(FileStore(tmp_path / "store"))
+    return StoreOutput(S3Store(request.getfixturevalue("bucket"), "archive"))
 
 
 @pytest.fixture

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calib.archive.manifest import (
+    LARGEST,
     FileEntry,
     Manifest,
+    Tombstone,
     parse_manifest,
     plain_json,
     read_manifest,
@@ -93,6 +95,14 @@ def test_what_does_not_parse(content: bytes) -> None:
     assert "http" not in str(caught.value)
 
 
+GRAVE = Tombstone("j8bt05njq_crj.fits", "earlier", "2" * 64)
+
+
+def graves(*changes: dict[str, Any]) -> tuple[Tombstone, ...]:
+    """Return tombstones with something wrong about them."""
+    return tuple(dataclasses.replace(GRAVE, **each) for each in changes)
+
+
 def entry(**changes: Any) -> tuple[FileEntry, ...]:
     """Return a list of one file with something wrong about it."""
     return (dataclasses.replace(GOOD.files[0], **changes),)
@@ -119,14 +129,75 @@ def entry(**changes: Any) -> tuple[FileEntry, ...]:
         {"files": entry(size=-1)},
         {"files": GOOD.files[::-1]},
         {"files": GOOD.files[:1] * 2},
+        {"files": entry(name="..")},
+        {"files": entry(name="a/b.fits")},
+        {"files": entry(name="sub/../x.fits")},
+        {"files": entry(name="..\\x.fits")},
+        {"files": entry(name="C:\\x.fits")},
+        {"files": entry(name="x.fits\0")},
+        {"files": entry(name="x\n.fits")},
+        {"files": entry(name="-rf.fits")},
+        {"files": entry(name="/dev/null")},
+        {"files": entry(name="previews")},
+        {"files": entry(name="previews/")},
+        {"files": entry(name="previews", role="preview")},
+        {"files": entry(name="j8bt05njq_flt\u2024fits")},
+        {"files": entry(name="j8bt05nj\uff51_flt.fits")},
+        {"files": entry(name="\u202estif.fits")},
+        {"files": entry(name="")},
+        {"files": entry(name="x" * 201)},
+        {"tombstones": graves({"name": "../x"})},
+        {"tombstones": graves({"name": "/etc/passwd"})},
+        {"tombstones": graves({"name": "logs/x.txt"})},
+        {"tombstones": graves({"name": "manifest.json"})},
+        {"tombstones": graves({"last_run": "../run"})},
+        {"tombstones": graves({"last_run": ""})},
+        {"tombstones": graves({"sha256": "none"})},
+        {"tombstones": graves({"name": GOOD.files[0].name})},
+        {"tombstones": graves({}, {})},
+        {"tombstones": graves({"name": "b.fits"}, {"name": "a.fits"})},
     ],
 )
 def test_lies_are_found(lie: dict[str, Any]) -> None:
     """A manifest that contradicts its place, itself, or names another's files is refused."""
     liar = dataclasses.replace(GOOD, **lie)
 
-    with pytest.raises(ArchiveError, match="the manifest cannot be right"):
+    with pytest.raises(ArchiveError, match="the manifest cannot be right") as caught:
         parse_manifest(to_bytes(liar), PLACE)
+
+    assert caught.value.path == str(PLACE)
+    assert len(str(caught.value)) < 1000
+
+
+def test_tombstones_come_back() -> None:
+    """They are a part of the record, in order."""
+    manifest = dataclasses.replace(GOOD, tombstones=graves({"name": "a.fits"}, {}))
+
+    assert parse_manifest(to_bytes(manifest), PLACE) == manifest
+
+
+def test_a_disorder_among_many_files_is_told_in_a_line() -> None:
+    """The message names the two files, not the hundred thousand others."""
+    files = [FileEntry(f"{n:06}.fits", "product", "0" * 64, 0) for n in range(2000)]
+    files[1000], files[1001] = files[1001], files[1000]
+    liar = dataclasses.replace(GOOD, files=tuple(files))
+
+    with pytest.raises(ArchiveError, match=r"'001000\.fits' after '001001\.fits'") as caught:
+        parse_manifest(to_bytes(liar), PLACE)
+
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_million_entries_are_refused_unread(tmp_path: Path) -> None:
+    """What is too large for a manifest is not parsed, and on disk not even read."""
+    million = b'{"files": [' + b'{"name": "x.fits", "role": "product", "size": 1},' * 1_000_000
+    with pytest.raises(ArchiveError, match="too large for a manifest"):
+        parse_manifest(million, PLACE)
+
+    with (tmp_path / "manifest.json").open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(ArchiveError, match=f"{LARGEST} bytes at most"):
+        read_manifest(tmp_path)
 
 
 @pytest.mark.parametrize(

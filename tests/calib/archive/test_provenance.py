@@ -142,7 +142,7 @@ def test_absent_packages_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(provenance, "version", absent)
 
-    assert {*provenance._versions.__wrapped__()} == {"python", "platform"}
+    assert {*provenance._versions.__wrapped__()} == {"python", "platform", "machine", "cpu"}
 
 
 def test_a_caller_cannot_change_the_versions() -> None:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import Table, select
 
-from calib.errors import ArchiveError, ConfigError, Interrupted
+from calib.errors import ConfigError, Interrupted
 from calib.ids import DatasetId
 from calib.ledger import schema
 from calib.ledger.ledger import Attempt, Ledger
-from calib.ledger.registry import suffix_of
+from calib.ledger.publications import Published, PublishedFile
 from calib.ledger.reports import current_run_of
 from calib.records import (
     ExposureReferences,
     InputFile,
     Outcome,
-    ProductFile,
     RawInputs,
     References,
     ReferenceUse,
@@ -33,7 +33,13 @@ RUN: dict[str, Any] = {
     "parameters": {"b": 1, "a": {"x": [1, 2]}},
     "output": "file:///out",
 }
-FLT = ProductFile("j8bt05njq_flt.fits", "/scratch/j8bt05njq_flt.fits", "a" * 64, 2**33)
+FLT = Published(
+    "r1",
+    "j8bt05njq",
+    "file:///out/runs/r1/acs/j8bt05njq",
+    (PublishedFile("j8bt05njq_flt.fits", "flt", "j8bt05njq", "a" * 64, 2**33),),
+    "2026-11-23T06:20:41.000000+00:00",
+)
 
 
 def all_rows(ledger: Ledger, table: Table) -> list[dict[str, Any]]:
@@ -138,41 +144,10 @@ def test_next_attempt_leaves_the_evidence_of_the_last(
     assert names == ["old_bia.fits", "new_bia.fits"]
 
 
-def test_products_name_their_attempt(ledger: Ledger, dataset: DatasetId, begin: Begin) -> None:
-    """A product knows run, attempt, type, checksum, size and place; again changes nothing."""
-    ledger.ensure_run("r1", **RUN)
-    attempt = begin()
-    for _ in range(2):
-        ledger.record_products(attempt, "r1", dataset, "file:///out/r1/acs/j8bt05njq/", [FLT])
-    (row,) = all_rows(ledger, schema.product)
-    assert row["attempt_id"] == attempt.id
-    assert (row["suffix"], row["sha256"], row["size"]) == ("flt", FLT.sha256, 2**33)
-    assert row["uri"] == "file:///out/r1/acs/j8bt05njq/j8bt05njq_flt.fits"
-
-
-def test_products_are_write_once(ledger: Ledger, dataset: DatasetId, begin: Begin) -> None:
-    """Another file under a name that the run has is refused, with all that came with it."""
-    ledger.ensure_run("r1", **RUN)
-    attempt = begin()
-    ledger.record_products(attempt, "r1", dataset, "file:///out", [FLT])
-    crj = ProductFile("j8bt05njq_crj.fits", "/p", "e" * 64, 1)
-    changed = ProductFile(FLT.name, FLT.path, "f" * 64, FLT.size)
-    with pytest.raises(ArchiveError, match=r"other content.*j8bt05njq_flt.fits"):
-        ledger.record_products(attempt, "r1", dataset, "file:///out", [crj, changed])
-    assert [row["sha256"] for row in all_rows(ledger, schema.product)] == [FLT.sha256]
-
-
-def test_rebuilt_products_have_no_attempt(ledger: Ledger, dataset: DatasetId) -> None:
-    """A ledger rebuilt from manifests has products that nobody remembers making."""
-    ledger.ensure_run("r1", **RUN)
-    ledger.record_products(None, "r1", dataset, "file:///out", [FLT])
-    assert all_rows(ledger, schema.product)[0]["attempt_id"] is None
-
-
 def test_unknown_run_is_refused(ledger: Ledger, dataset: DatasetId, begin: Begin) -> None:
     """Products and pointers need a run that exists."""
     with pytest.raises(ConfigError, match=r"no such run.*r9"):
-        ledger.record_products(begin(), "r9", dataset, "file:///out", [FLT])
+        ledger.record_publication(begin(), replace(FLT, run="r9"))
     with pytest.raises(ConfigError, match=r"no such run.*r9"):
         ledger.set_current(dataset, "r9")
 
@@ -195,25 +170,9 @@ def test_closed_attempt_records_nothing(ledger: Ledger, dataset: DatasetId, begi
     for write in (
         lambda: ledger.record_inputs(attempt, RawInputs("j8bt05njq", "file:/in", ())),
         lambda: ledger.record_references(attempt, choice({}, reference("BIASFILE"))),
-        lambda: ledger.record_products(attempt, "r1", dataset, "file:///out", [FLT]),
+        lambda: ledger.record_publication(attempt, FLT),
     ):
         with pytest.raises(Interrupted):
             write()
     for table in (schema.reference_used, schema.exposure_header, schema.product):
         assert all_rows(ledger, table) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "suffix"),
-    [
-        ("j8bt05njq_flt.fits", "flt"),
-        ("previews/j8bt05njq_flt_thumb.jpg", "thumb"),
-        ("la8q99030_x1dsum.fits", "x1dsum"),
-        ("j8bt05njq.tra", "tra"),
-        ("process_logs/x.tar.gz", "tar.gz"),
-        ("README", ""),
-    ],
-)
-def test_dataset_type_of_a_product(name: str, suffix: str) -> None:
-    """The type is the last part of the name, or the extension where there is but one part."""
-    assert suffix_of(name) == suffix

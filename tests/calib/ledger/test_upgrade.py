@@ -10,10 +10,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, create_engine, text
 
 from calib.errors import ConfigError
 from calib.ledger.ledger import open_ledger
@@ -81,7 +83,7 @@ def test_newer_ledger_is_refused(tmp_path: Path) -> None:
     open_ledger(str(path)).close()
     set_version(path, "9999")
     with pytest.raises(
-        ConfigError, match=r"upgrade hstflow .*expected schema 0001; found schema 9999"
+        ConfigError, match=r"upgrade hstflow .*expected schema 0002; found schema 9999"
     ):
         open_ledger(str(path))
 
@@ -102,3 +104,38 @@ def test_upgrade_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
     with caplog.at_level(logging.INFO, logger="calib.ledger"):
         open_ledger(str(tmp_path / "l.db")).close()
     assert f"schema none -> {REVISION}" in caplog.text
+
+
+def test_products_move_under_their_publications(tmp_path: Path) -> None:
+    """Products of schema 0001 keep run, attempt, name, checksum and place; views are there."""
+    path = tmp_path / "l.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(text(OLD_RUN))
+        for number, (name, suffix) in enumerate(OLD_FILES.items(), start=1):
+            values = {"id": number, "name": name, "suffix": suffix, "uri": f"file:///o/d/{name}"}
+            connection.execute(text(OLD_PRODUCT), values)
+    engine.dispose()
+    with open_ledger(str(path)) as ledger:
+        found = ledger.ask(lambda rows: rows(NEW_PRODUCTS, {}))
+    assert [tuple(row.values()) for row in found] == [
+        ("r1", "j8bt05010", "j8bt05njq_flt.fits", "flt", "j8bt05njq"),
+        ("r1", "j8bt05010", "previews/j8bt05njq_flt_thumb.jpg", "preview", "j8bt05njq"),
+        ("r1", "j8bt05010", "logs/process.txt", "log", "j8bt05010"),
+    ]
+
+
+OLD_FILES = {
+    "j8bt05njq_flt.fits": "flt",
+    "previews/j8bt05njq_flt_thumb.jpg": "thumb",
+    "logs/process.txt": "txt",
+}
+OLD_RUN = "INSERT INTO run VALUES (1, 'r1', 'c', 'native', '1', '{}', 'file:///o', 'then')"
+OLD_PRODUCT = """INSERT INTO product
+(id, run_id, dataset, name, suffix, sha256, size, uri, created_at)
+VALUES (:id, 1, 'j8bt05010', :name, :suffix, 'aa', 1, :uri, 'then')"""
+NEW_PRODUCTS = "SELECT run, dataset, name, type, rootname FROM products ORDER BY id"

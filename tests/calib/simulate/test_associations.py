@@ -124,6 +124,7 @@ def test_coordinates_follow_the_dither(associated: Observatory) -> None:
     assert headers[0]["CRVAL1"] == headers[1]["CRVAL1"]
 
 
+@pytest.mark.slow
 def test_other_arguments_are_another_observatory(associated: Observatory) -> None:
     """With associations the single exposures are the same, byte for byte."""
     alone = build_observatory(associated.raws.parent.parent / "alone", small=True)

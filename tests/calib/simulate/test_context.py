@@ -61,6 +61,7 @@ def test_catalogue_knows_every_reference(four: Observatory) -> None:
     }
 
 
+@pytest.mark.slow
 def test_same_seed_same_rules(four: Observatory, tmp_path: Path) -> None:
     """Rules and references are a function of the seed, byte for byte."""
     build_context(tmp_path / "again", small=True)
@@ -77,6 +78,7 @@ def test_an_occupied_folder_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.slow
 def test_certified_by_crds(others: Observatory) -> None:
     """`crds certify` finds the known fault only: it lists no APERTURE for biases before SM4.
 

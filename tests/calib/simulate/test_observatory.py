@@ -34,6 +34,7 @@ def test_again_is_the_same_and_touches_nothing(tmp_path: Path) -> None:
     assert build_observatory(tmp_path / "two", small=True).raws == tmp_path / "two" / "raw"
 
 
+@pytest.mark.slow
 def test_other_arguments_are_refused(tmp_path: Path) -> None:
     """An observatory of another kind is neither returned nor replaced."""
     build_observatory(tmp_path / "one", small=True)
@@ -50,6 +51,7 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "raw" / "precious.fits").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_an_interrupted_build_is_done_anew(tmp_path: Path) -> None:
     """What an interrupted build left is not taken for an observatory."""
     part = tmp_path / ".one.part" / "raw"
@@ -60,6 +62,7 @@ def test_an_interrupted_build_is_done_anew(tmp_path: Path) -> None:
     assert not (tmp_path / ".one.part").exists()
 
 
+@pytest.mark.slow
 def test_small_is_small(tmp_path: Path) -> None:
     """A small observatory of two exposures takes less than 2 MB."""
     build_observatory(tmp_path / "one", exposures=2, small=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,21 @@ def test_message_that_cannot_be_written_fails_nothing(job: Job) -> None:
 
     assert outcome.state == "processed"
     assert state_of(job)[0] == "processed"
+
+
+@pytest.mark.parametrize("keyword", ["BPIXTAB", "BIASFILE"])
+def test_own_reference_edited_under_its_name_is_another_result(
+    job: Job, tmp_path: Path, keyword: str
+) -> None:
+    """A file of the user's own counts by its content, also one that no switch requires."""
+    kind = {"BPIXTAB": "bpx", "BIASFILE": "bia"}[keyword]
+    found = next(job.profile.references.glob(f"*_{kind}.fits"))
+    own = Path(shutil.copy(found, tmp_path / f"my_{kind}.fits"))
+    options = dataclasses.replace(job.options, references={keyword: str(own)})
+    states = []
+    for _ in range(2):
+        asked = dataclasses.replace(job, run_is_named=False, options=options)
+        states += [process_dataset(asked).state, process_dataset(asked).state]
+        own.write_bytes(own.read_bytes().replace(b"PEDIGREE", b"PEDIGREF", 1))
+
+    assert states == ["processed", "skipped"] * 2

@@ -1,0 +1,138 @@
+"""What the manifest of a publication says about its making, beside what the ledger knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from calib.archive.layout import MANIFEST
+from calib.archive.manifest import digest, read_bytes
+from calib.errors import ArchiveError
+from calib.ledger.lineage import Lineage, UsedInput, UsedReference
+
+
+@dataclass(frozen=True)
+class Making:
+    """What a manifest says about the making of a publication; empty where it does not.
+
+    Attributes
+    ----------
+    code, engine
+        Name and version of each.
+    environment
+        Versions of Python, the platform and the packages that decide a result.
+    switches
+        What was done: ``BIASCORR: COMPLETE``.
+    parameters
+        Every parameter of the steps, as it was.
+    notes
+        What the engine had to say.
+    inputs, references
+        As in the lineage.
+    as_registered
+        Whether the manifest is the one that was registered; None where its checksum was not.
+    """
+
+    code: dict[str, str]
+    engine: dict[str, str]
+    environment: dict[str, str]
+    switches: dict[str, str]
+    parameters: dict[str, Any]
+    notes: tuple[str, ...]
+    inputs: tuple[UsedInput, ...]
+    references: tuple[UsedReference, ...]
+    as_registered: bool | None
+
+
+def is_local(uri: str) -> bool:
+    """Tell whether a publication lies in a folder of this machine."""
+    return urlsplit(uri).scheme == "file"
+
+
+def read_making(lineage: Lineage) -> Making:
+    """Return what the manifest of a publication says.
+
+    Raises
+    ------
+    ArchiveError
+        There is no manifest, or it cannot be read.
+    ConfigError
+        It lies in a bucket, and boto3 is not installed.
+    Unavailable
+        The bucket does not answer.
+    """
+    content = _read(lineage.uri)
+    try:
+        provenance: Mapping[str, Any] = json.loads(content)["provenance"]
+        return Making(
+            code=dict(provenance.get("code", {})),
+            engine=dict(provenance.get("engine", {})),
+            environment=dict(provenance.get("environment", {})),
+            switches=dict(provenance.get("switches", {})),
+            parameters=dict(provenance.get("resolved_parameters", {})),
+            notes=tuple(provenance.get("notes", ())),
+            inputs=tuple(_inputs(provenance)),
+            references=tuple(_references(provenance)),
+            as_registered=_as_registered(content, lineage.manifest_sha256),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = "the manifest does not parse"
+        raise ArchiveError(message, dataset=lineage.dataset, path=lineage.uri) from error
+
+
+def complete(lineage: Lineage, making: Making) -> Lineage:
+    """Fill in inputs and references that the ledger does not know from the manifest."""
+    if lineage.recorded:
+        return lineage
+    return replace(
+        lineage,
+        inputs=lineage.inputs or making.inputs,
+        references=lineage.references or making.references,
+    )
+
+
+def _read(uri: str) -> bytes:
+    if is_local(uri):
+        return read_bytes(Path(unquote(urlsplit(uri).path)))
+    from calib.stores.s3_store import open_store
+
+    bucket, prefix = urlsplit(uri).netloc, urlsplit(uri).path.strip("/")
+    found = open_store(f"{bucket}/{prefix}", "output").read(MANIFEST)
+    if found is None:
+        message = "no manifest"
+        raise ArchiveError(message, path=uri)
+    return found.data
+
+
+def _as_registered(content: bytes, expected: str | None) -> bool | None:
+    return None if expected is None else digest(content) == expected
+
+
+def _inputs(provenance: Mapping[str, Any]) -> Iterator[UsedInput]:
+    for each in provenance.get("inputs", ()):
+        stem = str(each["name"]).partition(".")[0]
+        yield UsedInput(
+            name=each["name"],
+            type=stem.rpartition("_")[2],
+            rootname=each["rootname"],
+            sha256=each["sha256"],
+            size=each["size"],
+            source=provenance.get("source", ""),
+        )
+
+
+def _references(provenance: Mapping[str, Any]) -> Iterator[UsedReference]:
+    for exposure in provenance.get("references", ()):
+        for use in exposure["references"]:
+            yield UsedReference(
+                exposure=exposure["file"],
+                keyword=use["keyword"],
+                reference=use["name"],
+                sha1=use["sha1"],
+                required=use["required"],
+                present=use["present"],
+            )

@@ -1,0 +1,326 @@
+"""Makes a published dataset again, from its provenance alone, and compares.
+
+Everything happens in a folder of its own: the archive and the ledger are read, never written.
+The references are those that were recorded, by name and checksum, so the rules of the context
+are not asked again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from calib.archive.layout import relative_name
+from calib.archive.manifest import FileEntry, Manifest
+from calib.errors import ConfigError, CorruptFile, NotFound, Unavailable
+from calib.fitsfile import primary_header
+from calib.records import RawInputs, References
+from calib.references.profile import CrdsProfile
+from calib.stages.archive import Made, files_of
+from calib.stages.bestrefs import write_headers
+from calib.stages.calibrate import calibrate, engine_of
+from calib.stages.fetch import fetch
+from calib.stages.file_comparison import VERSION_CARDS, FileResult, Terms, compare_all
+from calib.stages.job import Job, Options
+from calib.stages.preview import preview
+from calib.stages.published import Found, not_ours
+from calib.stages.recorded_references import find_references
+from calib.stages.reproducibility import (
+    Facts,
+    changes,
+    classes_of,
+    facts_of,
+    tolerance_for,
+)
+from calib.stores.store import hash_file
+from calib.switches import Overrides
+
+# Exit code where a dataset was made again and came out otherwise.
+DIFFERS = 25
+
+ARCHIVE_ORIGIN = "the archive"
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """How to make a dataset again.
+
+    Attributes
+    ----------
+    profile
+        How to reach CRDS.
+    work
+        A folder of its own for this dataset: empty or absent.
+    source
+        URI of the inputs; None: where they came from, else the archive.
+    from_archive
+        Take the raw files that were published with the products, whatever the source is.
+    folders
+        Folders to look for references in first.
+    engine
+        Another engine than the one that made it.
+    threads
+        How many the engine may use.
+    """
+
+    profile: CrdsProfile
+    work: Path
+    source: str | None = None
+    from_archive: bool = False
+    folders: tuple[Path, ...] = ()
+    engine: str | None = None
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """How a dataset came out.
+
+    Attributes
+    ----------
+    dataset, run, uri
+        What was made again.
+    kind
+        ``exact``: every bit was expected; ``tolerance``: numbers close by.
+    reasons
+        Why not every bit, one per class.
+    engine
+        Which one made it again.
+    inputs
+        Where they came from.
+    unanswered
+        What the source of the inputs said where the archive had to do; empty otherwise.
+    changes
+        What is another now: name, then, now.
+    files
+        How each file came out.
+    seconds
+        What it took.
+    """
+
+    dataset: str
+    run: str
+    uri: str
+    kind: str
+    reasons: tuple[str, ...]
+    engine: str
+    inputs: str
+    unanswered: str
+    changes: tuple[tuple[str, str, str], ...]
+    files: tuple[FileResult, ...]
+    seconds: float = 0.0
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether every file counts as made again."""
+        return all(file.reproduced for file in self.files)
+
+
+def reproduce(found: Found, rerun: Rerun) -> Reproduction:
+    """Make a published dataset again and compare every file but the logs.
+
+    Parameters
+    ----------
+    found
+        The publication (:func:`calib.stages.published.find_publication`).
+    rerun
+        With what, and where.
+
+    Raises
+    ------
+    UnsupportedMode
+        hstflow did not make it, or no engine here can.
+    NotFound, CorruptFile
+        The inputs are not to be had, or are not those that it was made from.
+    MissingReference, ReferenceUnavailable
+        A reference differs from the one recorded, or is not to be had.
+    ConfigError
+        The work folder is in use, or there is no such engine.
+    EngineError, DataError, PreviewError
+        As the stages say.
+    """
+    start = time.perf_counter()
+    provenance = found.manifest.provenance
+    if not {"engine", "inputs", "references", "context"} <= {*provenance}:
+        raise not_ours(found.manifest.dataset, found.uri)
+    _make_folder(rerun.work)
+    fetched = _fetch(found, rerun)
+    inputs, job = fetched.inputs, fetched.job
+    references = find_references(provenance, job, rerun.folders)
+    facts = _facts(provenance, job, inputs)
+    made = _make(job, inputs, references)
+    classes = classes_of(facts)
+    files = _compare(found, job, made, facts)
+    return Reproduction(
+        dataset=job.dataset,
+        run=job.run,
+        uri=found.uri,
+        kind="tolerance" if classes else "exact",
+        reasons=tuple(f"{why} ({each.source})" for each, why in classes),
+        engine=f"{facts.now.name} {facts.now.numbers_version}",
+        inputs=fetched.origin,
+        unanswered=fetched.unanswered,
+        changes=changes(facts),
+        files=files,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the work folder: what an earlier try left there would be taken for this one's."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_used = any(folder.iterdir())
+    except OSError as error:
+        raise ConfigError(f"the folder cannot be used: {error.strerror}", path=folder) from error
+    if is_used:
+        raise ConfigError("the folder has something in it", path=folder, expected="an empty one")
+
+
+def _job(manifest: Manifest, rerun: Rerun, source: str) -> Job:
+    provenance = manifest.provenance
+    overrides = provenance["parameters"].get("overrides", {})
+    asked = provenance.get("request", {})
+    drawn = any(file.role == "preview" for file in manifest.files)
+    options = Options(
+        engine=rerun.engine or str(provenance["engine"]["name"]),
+        overrides=Overrides(
+            dict(overrides.get("switches", {})), dict(overrides.get("parameters", {}))
+        ),
+        previews="normal" if drawn else "none",
+        thumb=int(asked.get("thumb", Options.thumb)),
+        threads=rerun.threads,
+    )
+    return Job(
+        dataset=manifest.dataset,
+        campaign="reproduce",
+        run=manifest.run,
+        run_is_named=True,
+        context=str(provenance["context"]),
+        profile=rerun.profile,
+        source=source,
+        output=None,
+        work=str(rerun.work.absolute()),
+        ledger="",
+        options=options,
+    )
+
+
+class _Fetched(NamedTuple):
+    """The inputs, where they came from, the job that has them, and why not from their source."""
+
+    inputs: RawInputs
+    origin: str
+    job: Job
+    unanswered: str = ""
+
+
+def _fetch(found: Found, rerun: Rerun) -> _Fetched:
+    """Bring the inputs: from where a person says, else from their source, else the archive."""
+    unanswered = ""
+    if not rerun.from_archive:
+        source = rerun.source or _recorded_source(found.manifest)
+        job = _job(found.manifest, rerun, source)
+        try:
+            inputs = fetch(job).record
+        except (NotFound, Unavailable, ConfigError) as error:
+            if rerun.source is not None:
+                raise
+            unanswered = str(error)
+        else:
+            _refuse_others(found.manifest, inputs)
+            return _Fetched(inputs, source, job)
+    job = _job(found.manifest, rerun, f"file:{_from_archive(found, rerun.work)}")
+    return _Fetched(fetch(job).record, ARCHIVE_ORIGIN, job, unanswered)
+
+
+def _recorded_source(manifest: Manifest) -> str:
+    """Return where the inputs came from; MAST is where the settings say that it is now."""
+    source = str(manifest.provenance.get("source", ""))
+    return "astroquery:" if source.startswith("astroquery:") else source
+
+
+def _refuse_others(manifest: Manifest, inputs: RawInputs) -> None:
+    """Raise where the inputs are not those that the products were made from."""
+    recorded = {file["name"]: file["sha256"] for file in manifest.provenance["inputs"]}
+    there = {file.name: file.sha256 for file in inputs.files}
+    others = sorted(name for name in {*recorded, *there} if recorded.get(name) != there.get(name))
+    if others:
+        raise CorruptFile(
+            "the inputs are not those that the products were made from: they have changed since; "
+            "--from-archive takes the raw files published beside the products",
+            dataset=manifest.dataset,
+            path=inputs.source,
+            expected="; ".join(f"{name} sha256 {recorded.get(name, 'none')}" for name in others),
+            found="; ".join(f"{name} sha256 {there.get(name, 'none')}" for name in others),
+        )
+
+
+def _from_archive(found: Found, work: Path) -> Path:
+    """Bring the raw files of the publication: their headers name the references already."""
+    folder = work / "archived"
+    folder.mkdir()
+    entries = {file.name: file for file in found.manifest.files}
+    for file in found.manifest.provenance["inputs"]:
+        entry = entries.get(file["name"])
+        if entry is None:
+            raise NotFound(
+                "an input is neither at its source nor in the archive",
+                dataset=found.manifest.dataset,
+                path=file["name"],
+            )
+        _bring(found, entry, folder)
+    return folder
+
+
+def _bring(found: Found, entry: FileEntry, folder: Path) -> None:
+    found.store.get(entry.name, folder / entry.name)
+    if (sha256 := hash_file(folder / entry.name)) != entry.sha256:
+        raise CorruptFile(
+            "the archived input has changed since it was published",
+            dataset=found.manifest.dataset,
+            path=f"{found.uri}/{entry.name}",
+            expected=f"sha256 {entry.sha256}",
+            found=sha256,
+        )
+
+
+def _facts(provenance: Mapping[str, Any], job: Job, inputs: RawInputs) -> Facts:
+    headers = [primary_header(file.path) for file in inputs.exposures]
+    seeds = tuple(header.get("RANDSEED") for header in headers)
+    engine = engine_of(job, inputs)
+    return facts_of(provenance, engine, job.id.instrument, seeds)
+
+
+def _make(job: Job, inputs: RawInputs, references: References) -> Made:
+    """Go through the stages from the headers on; nothing of it is recorded anywhere."""
+    folder = job.folder / "bestrefs"
+    folder.mkdir(parents=True)
+    for file in inputs.exposures:
+        write_headers(file, references, folder)
+    products = calibrate(job, inputs, references).record
+    previews = preview(job, inputs, products).record
+    return Made(inputs, references, products, previews)
+
+
+def _compare(found: Found, job: Job, made: Made, facts: Facts) -> tuple[FileResult, ...]:
+    classes = tuple(each for each, _ in classes_of(facts))
+    other = {name for name, _, _ in changes(facts)}
+    if (facts.engine, facts.numbers_version) != (facts.now.name, facts.now.numbers_version):
+        other.add("engine")
+    cards = tuple(card for card, name in VERSION_CARDS.items() if name in other)
+    files = {
+        relative_name(file.role, file.path.name): file.path
+        for file in files_of(job, made)
+        if file.role != "log"
+    }
+    words = any(each.other_words for each in classes)
+    terms = {
+        name: Terms(tolerance_for(name, classes), cards, "pillow" in other, words) for name in files
+    }
+    folder = Path(job.work) / "compared"
+    folder.mkdir()
+    return compare_all(found.manifest.files, found.store, files, terms, folder)
