@@ -78,7 +78,7 @@ def _options(options: ProcessOptions, settings: Settings) -> Options:
         engine=options.engine or settings.engine,
         overrides=parse_overrides(options.set),
         references=parse_references(options.reference),
-        calibrations=_collection(options.calibrations or settings.calibrations),
+        calibrations=chosen_collection(options.calibrations or settings.calibrations),
         previews=options.previews or settings.previews,
         thumb=settings.thumb,
         messages=options.messages or settings.messages,
@@ -89,7 +89,7 @@ def _options(options: ProcessOptions, settings: Settings) -> Options:
     )
 
 
-def _collection(name: str | None) -> str | None:
+def chosen_collection(name: str | None) -> str | None:
     """Return the name of a collection; ``none`` is how a call says that it wants none."""
     return None if name in {None, "", "none"} else name
 

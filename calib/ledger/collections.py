@@ -131,11 +131,19 @@ def extend_chain(
     members: Sequence[str],
     *,
     where: Literal["front", "back"] = "front",
+    flatten: bool = False,
 ) -> None:
     """Put runs and chains, in their order, in front of a chain or behind it.
 
     A member that the chain has already moves to its new place, so that the same again changes
     nothing.
+
+    Parameters
+    ----------
+    members
+        Names of runs and chains; none leaves the order as it is.
+    flatten
+        Keep the runs that the chains in it hold now, not the chains themselves.
 
     Raises
     ------
@@ -146,7 +154,7 @@ def extend_chain(
     number = _number_of(connection, name, CHAIN)
     others = [each for each in chain_members(rows_of(connection), name) if each not in members]
     whole = [*members, *others] if where == "front" else [*others, *members]
-    _set_members(connection, number, name, whole)
+    _set_members(connection, number, name, whole, flatten=flatten)
 
 
 def replace_in_chain(connection: Connection, chain: str, old_run: str | None, new_run: str) -> None:

@@ -136,6 +136,18 @@ def test_extended_chain(filled: Ledger) -> None:
         filled.write(lambda c: extend_chain(c, "chian", ["r3"]))
 
 
+def test_extended_and_flattened_chain(filled: Ledger) -> None:
+    """Runs take the place of the chains in it, each once; they stay what they were then."""
+    define(filled, "inner", "r1", "r2")
+    define(filled, "chain", "r1", "inner")
+    filled.write(lambda c: extend_chain(c, "chain", ["r3"], flatten=True))
+    define(filled, "inner", "r3")
+    assert filled.ask(lambda rows: chain_members(rows, "chain")) == ["r3", "r1", "r2"]
+    filled.write(lambda c: extend_chain(c, "chain", ["inner"], where="back"))
+    filled.write(lambda c: extend_chain(c, "chain", [], flatten=True))
+    assert filled.ask(lambda rows: chain_members(rows, "chain")) == ["r3", "r1", "r2"]
+
+
 @pytest.mark.parametrize(
     ("before", "old", "after"),
     [
