@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from calib.archive import holdings, publish, removal, survey, verification
-from calib.archive.layout import MANIFEST, publication_folder
+from calib.archive.disk import archive_errors
+from calib.archive.layout import has_manifest, publication_folder
 from calib.archive.manifest import Manifest, read_bytes, read_manifest
 from calib.archive.pointer import current_run
 from calib.archive.publish import Publication
@@ -175,7 +175,8 @@ class FileOutput:
 
     def holds(self, run: str, dataset: DatasetId) -> bool:
         """Tell whether a run has a manifest of a dataset."""
-        return os.path.lexists(publication_folder(self.folder, run, dataset) / MANIFEST)
+        with archive_errors(self.folder, dataset=dataset.name):
+            return has_manifest(publication_folder(self.folder, run, dataset))
 
     def uri_of(self, run: str, dataset: DatasetId) -> str:
         """Return where a dataset is in a run, or would be."""
@@ -183,7 +184,8 @@ class FileOutput:
 
     def pointed_run(self, dataset: DatasetId) -> str | None:
         """Return the run of the current version; None where nothing is published."""
-        return current_run(self.folder, dataset)
+        with archive_errors(self.folder, dataset=dataset.name):
+            return current_run(self.folder, dataset)
 
     def publications(self, run: str | None = None) -> Iterator[Place]:
         """Yield every dataset of every run (or of one) that has a manifest."""

@@ -14,7 +14,6 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -43,17 +42,13 @@ from calib.archive.staging import staged, sweep
 from calib.archive.tombstones import epitaphs, tombstones_of
 from calib.errors import ArchiveError
 from calib.ids import DatasetId
-from calib.records import Archived
+from calib.records import Archived, utc_now
 
 log = logging.getLogger(__name__)
 
 # Files take whole blocks (4 KiB on common file systems); folders and manifest need some room.
 _BLOCK = 4096
 _OVERHEAD = 16 * _BLOCK
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 @dataclass(frozen=True)
@@ -104,7 +99,7 @@ class Publication:
     fingerprint: str
     files: tuple[File, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    created: str = field(default_factory=_now)
+    created: str = field(default_factory=utc_now)
     becomes_current: bool = True
 
 
@@ -138,8 +133,9 @@ def publish(publication: Publication, output: Path) -> Archived:
     sources = named_files(publication)
     needed = _bytes_needed(sources)
     with disk.archive_errors(final, dataset=str(publication.dataset), needed=needed):
-        sweep(staging_area(output, publication.run))
+        refuse_detour(output, staging_area(output, publication.run))
         refuse_detour(output, final)
+        sweep(staging_area(output, publication.run))
         pointer.current_run(output, publication.dataset)  # an obstacle shows before the work
         if not is_taken(final):
             _refuse_full_disk(output, publication, needed)
@@ -159,6 +155,7 @@ def make_current(output: Path, dataset: DatasetId, run: str) -> None:
     """
     output = output.absolute()
     folder = publication_folder(output, run, dataset)
+    refuse_detour(output, staging_area(output, run))
     refuse_detour(output, folder)
     manifest = read_manifest(folder)
     refuse_damage(folder, manifest)
@@ -187,7 +184,9 @@ def named_files(publication: Publication) -> dict[str, File]:
 
 
 def _bytes_needed(sources: Mapping[str, File]) -> int:
-    blocks = sum(-(-disk.size_of(file.path) // _BLOCK) for file in sources.values())
+    """Return what is written; a second name for a file takes no room, but must be one."""
+    sizes = [(file, disk.size_of(file.path)) for file in sources.values()]
+    blocks = sum(-(-size // _BLOCK) for file, size in sizes if not file.is_linked)
     return blocks * _BLOCK + _OVERHEAD
 
 

@@ -7,14 +7,13 @@ the user's own files) is not the archive's and is passed over.
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from calib.archive.disk import archive_errors
-from calib.archive.layout import MANIFEST, publication_folder
+from calib.archive.layout import MANIFEST, STAGING, has_manifest, publication_folder
 from calib.archive.pointer import current_run
 from calib.archive.staging import is_abandoned
 from calib.archive.verification import Problem
@@ -26,7 +25,6 @@ NOT_A_DATASET = "not a dataset of this instrument"
 NOT_OURS = "not made by the archive"
 LEFT = "left by a process that ended"
 _LINK = "a link, which is not followed"
-STAGING = ".staging"
 
 
 class Place(NamedTuple):
@@ -39,6 +37,9 @@ class Place(NamedTuple):
 
 def publications(output: Path, run: str | None = None) -> Iterator[Place]:
     """Yield every dataset of every run that has a manifest, run after run.
+
+    A folder that may not be looked into counts as one that has: whoever reads the manifest is
+    told why he cannot.
 
     Parameters
     ----------
@@ -137,10 +138,12 @@ def _judge(output: Path, run: str, folder: Path) -> Place | Problem:
     if dataset is None:
         return orphan(str(folder), NOT_A_DATASET)
     try:
-        mode = (folder / MANIFEST).lstat().st_mode
+        mode: int | None = (folder / MANIFEST).lstat().st_mode
     except FileNotFoundError:
         return Problem("missing", str(folder), "a dataset's folder without a manifest")
-    if not stat.S_ISREG(mode):
+    except OSError:  # not allowed, or a failing disk
+        mode = None
+    if mode is not None and not stat.S_ISREG(mode):
         return Problem("changed", str(folder / MANIFEST), "not an ordinary file")
     return Place(run, dataset, publication_folder(output, run, dataset).as_uri())
 
@@ -148,7 +151,8 @@ def _judge(output: Path, run: str, folder: Path) -> Place | Problem:
 def _staging_problem(path: Path) -> Problem | None:
     if "+" not in path.name:
         return orphan(str(path), NOT_OURS)
-    return orphan(str(path), LEFT) if is_abandoned(path) else None
+    with archive_errors(path):
+        return orphan(str(path), LEFT) if is_abandoned(path) else None
 
 
 def _pointer_problem(output: Path, path: Path) -> Problem | None:
@@ -157,23 +161,30 @@ def _pointer_problem(output: Path, path: Path) -> Problem | None:
         return orphan(str(path), NOT_A_DATASET)
     try:
         run = current_run(output, dataset)
+        if run is None or has_manifest(publication_folder(output, run, dataset)):
+            return None
     except ArchiveError as error:
         return Problem("changed", str(path), f"{error.message}: found {shown(error.found or '')}")
-    if run and not os.path.lexists(publication_folder(output, run, dataset) / MANIFEST):
-        return Problem("missing", str(path), f"leads to run {run}, which does not hold it")
-    return None
+    except OSError as error:
+        return Problem("unreadable", str(path), str(error))
+    return Problem("missing", str(path), f"leads to run {run}, which does not hold it")
 
 
 def _folders(folder: Path) -> Iterator[Path | Problem]:
     """Yield the folders in a folder, and a problem for everything else that is there."""
-    if folder.is_symlink():
+    with archive_errors(folder):
+        is_link = folder.is_symlink()
+    if is_link:
         yield orphan(str(folder), _LINK)
         return
-    for path in _children(folder):
+    yield from (_as_folder(path) for path in _children(folder))
+
+
+def _as_folder(path: Path) -> Path | Problem:
+    with archive_errors(path):
         if path.is_symlink():
-            yield orphan(str(path), _LINK)
-        else:
-            yield path if path.is_dir() else orphan(str(path), "not a folder")
+            return orphan(str(path), _LINK)
+        return path if path.is_dir() else orphan(str(path), "not a folder")
 
 
 def _children(folder: Path) -> list[Path]:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,20 @@ def test_space_is_looked_at_first(make: Make, small_disk: Path, tmp_path: Path) 
     assert caught.value.expected == f"{(1 << 20) + 16 * 4096} bytes free"
     assert caught.value.found == f"{1 << 20} bytes free"
     assert not (small_disk / "out").exists()
+
+
+def test_a_second_name_needs_no_room(
+    make: Make, output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is linked is there already, however full the disk is."""
+    file = big(tmp_path, 1 << 20)
+    monkeypatch.setattr(disk, "free_bytes", lambda _: 1 << 19)
+    with pytest.raises(ArchiveError, match="not enough free space"):
+        publish(make(files=(file,)), output)
+
+    publish(make(files=(replace(file, is_linked=True),)), output)
+
+    assert verify(output, DATASET) == []
 
 
 def test_real_disk_that_fills_up(
