@@ -17,8 +17,8 @@ In a bucket, which has no folders, links or renames::
     data/INSTRUMENT/ID/current.json         names the run of the current version
     outputs/ID/                             as above
 
-For both: `manifest`, `fingerprint`, `provenance`, `tombstones`, `caldp_tar`, `tar_output`,
-`at_once`; of `layout`, `publish`, `survey`, `verification` and `removal` the names, records and
-rules. For a folder: `disk`, `staging`, `pointer`, `holdings`, `messages`. For a bucket:
-`claim`, `store_holdings`, `store_output`, `store_survey`. `outputs` opens the one or the other.
+For both: `holdings`, `manifest`, `fingerprint`, `provenance`, `tombstones`, `caldp_tar`,
+`tar_output`, `at_once`; of `layout`, `publish`, `survey`, `verification` and `removal` the names,
+records and rules. For a folder: `disk`, `staging`, `pointer`, `file_holdings`, `messages`. For a
+bucket: `claim`, `store_holdings`, `store_output`, `store_survey`. `outputs` opens either.
 """

@@ -35,54 +35,17 @@ class Place(NamedTuple):
     uri: str
 
 
-def publications(output: Path, run: str | None = None) -> Iterator[Place]:
-    """Yield every dataset of every run that has a manifest, run after run.
-
-    A folder that may not be looked into counts as one that has: whoever reads the manifest is
-    told why he cannot.
-
-    Parameters
-    ----------
-    output
-        Output folder; one that does not exist holds nothing.
-    run
-        Only this run.
-
-    Raises
-    ------
-    ArchiveError
-        A folder cannot be read.
-    """
-    for found in survey_runs(output.absolute(), run):
-        if isinstance(found, Place):
-            yield found
-
-
-def strays(output: Path) -> Iterator[Problem]:
-    """Yield what is in ``runs/`` and ``data/`` and should not be, or leads nowhere.
-
-    ``orphaned``
-        Links, unknown entries, odd names, and staging folders that a dead process left (the
-        next publication into that run removes them; work in progress is not reported).
-    ``missing``
-        A dataset's folder without a manifest; a pointer to what is not there.
-    ``changed``
-        A pointer that the archive did not make.
-
-    Raises
-    ------
-    ArchiveError
-        A folder cannot be read.
-    """
-    output = output.absolute()
-    for found in survey_runs(output):
-        if isinstance(found, Problem):
-            yield found
-    yield from survey_pointers(output)
-
-
 def survey_runs(output: Path, only: str | None = None) -> Iterator[Place | Problem]:
-    """Yield all that lies below ``runs/``, or in one run: publications, and what is none."""
+    """Yield all that lies below ``runs/``, or in one run: publications, and what is none.
+
+    A publication is a folder with a manifest. One that may not be looked into counts as such:
+    whoever reads the manifest is told why he cannot.
+
+    Raises
+    ------
+    ArchiveError
+        A folder above those of the datasets cannot be read.
+    """
     for run in _folders(output / "runs"):
         if isinstance(run, Problem):
             yield run

@@ -179,6 +179,10 @@ def test_a_closed_dataset_is_found_and_said(make: Make, output: Path, closed: Cl
         with pytest.raises(ArchiveError, match="Permission denied"):
             question()
     assert place.verify(OTHER) == []
+    for run in (None, "first"):
+        (problem,) = place.verify(DATASET, run=run)
+        assert (problem.kind, problem.path.rpartition("/")[2]) == ("unreadable", "manifest.json")
+    assert place.find_published(DATASET, make().fingerprint) is None
 
 
 @pytest.mark.parametrize("name", ["data/acs", "runs/first/acs", "runs/first", "runs", "."])
