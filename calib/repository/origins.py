@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from calib.archive.layout import MANIFEST
 from calib.archive.manifest import digest, read_bytes
@@ -96,9 +95,11 @@ def complete(lineage: Lineage, making: Making) -> Lineage:
 
 
 def _read(uri: str) -> bytes:
-    if is_local(uri):
-        return read_bytes(Path(unquote(urlsplit(uri).path)))
     from calib.stores.s3_store import open_store
+    from calib.stores.transfer import local_path
+
+    if (path := local_path(uri)) is not None:
+        return read_bytes(path)
 
     bucket, prefix = urlsplit(uri).netloc, urlsplit(uri).path.strip("/")
     found = open_store(f"{bucket}/{prefix}", "output").read(MANIFEST)

@@ -106,22 +106,18 @@ def ingest(
 
 
 def _request(uri: str, output_uri: str | None, flags: IngestFlags) -> IngestRequest:
-    from calib.repository.candidates import IngestRequest
-    from tasks.settings import load_settings
+    from flows.parameters import IngestOptions, build_ingest
 
-    return IngestRequest(
-        uri=uri,
-        run=flags.run,
-        output=output_uri,
+    options = IngestOptions(
         template=flags.template,
         transfer=flags.transfer,
-        is_current=flags.current,
+        current=flags.current,
         headers=flags.headers,
         checksums=flags.checksums,
         trust_size=flags.trust_size,
         threads=flags.threads,
-        scratch=load_settings().work / "ingest",
     )
+    return build_ingest(uri, output_uri, flags.run, options)
 
 
 def _ingest(request: IngestRequest, found: Survey) -> Ingested:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
 
 from cyclopts import Parameter, validators
 from rich.markup import escape
@@ -100,8 +99,10 @@ def products(
 
 def place_of(product: Product) -> str:
     """Return the path of a product; of what does not lie in a folder here, its URI."""
-    parts = urlsplit(product.uri)
-    return unquote(parts.path) if parts.scheme == "file" else product.uri
+    from calib.stores.transfer import local_path
+
+    path = local_path(product.uri)
+    return product.uri if path is None else str(path)
 
 
 def print_products(found: Sequence[Product]) -> None:

@@ -70,6 +70,7 @@ def runs_of(ledger: Ledger, dataset: str, source: str) -> dict[str, str]:
         ("archive:chained", None, {"raw": "old", "spt": "old"}),
         ("archive:tagged", None, {"raw": "asn"}),
         ("archive:far", None, {}),
+        ("archive:empty", None, {}),
     ],
 )
 def test_files_of_an_exposure_come_from_one_publication(
@@ -77,6 +78,7 @@ def test_files_of_an_exposure_come_from_one_publication(
 ) -> None:
     """Collections in order, else the current version, else the newest that has the raw."""
     filled.write(lambda c: define_chain(c, "chained", ["support", "old", "new"]))
+    filled.write(lambda c: define_chain(c, "empty", []))
     raws = filled.ask(
         lambda rows: find_products(rows, ProductQuery(runs=("asn",), rootnames=(EXPOSURE,)))
     )
