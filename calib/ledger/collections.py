@@ -16,7 +16,6 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from calib.errors import ConfigError
-from calib.ledger.clock import utc_now
 from calib.ledger.holdings import (
     CALIBRATION,
     CHAIN,
@@ -40,6 +39,7 @@ from calib.ledger.schema import publication as publications
 from calib.ledger.schema import run as runs
 from calib.ledger.schema import tagged_product as tagged_products
 from calib.ledger.schema import validity as validities
+from calib.records import utc_now
 
 __all__ = [
     "CALIBRATION",

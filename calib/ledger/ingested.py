@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import Connection, update
 
 from calib.errors import ConfigError
-from calib.ledger.clock import utc_now
 from calib.ledger.jobs import insert_once
 from calib.ledger.location import hide_credentials
 from calib.ledger.names import check_run_name_free
@@ -19,7 +18,7 @@ from calib.ledger.schema import current_run as current_runs
 from calib.ledger.schema import data_id as data_ids
 from calib.ledger.schema import run as runs
 from calib.ledger.upsert import insert_absent, upsert
-from calib.records import DataId
+from calib.records import DataId, utc_now
 
 KIND = "ingested"
 

@@ -11,7 +11,6 @@ from sqlalchemy.exc import IntegrityError
 from calib.errors import ConfigError
 from calib.ids import DatasetId
 from calib.ledger.admission import refuse_other_context
-from calib.ledger.clock import utc_now
 from calib.ledger.location import hide_credentials
 from calib.ledger.names import check_run_name_free
 from calib.ledger.schema import campaign as campaigns
@@ -19,6 +18,7 @@ from calib.ledger.schema import job as jobs
 from calib.ledger.schema import run as runs
 from calib.ledger.schema import transition as transitions
 from calib.ledger.states import check_transition
+from calib.records import utc_now
 
 
 def ensure_campaign(connection: Connection, name: str, context: str | None) -> int:

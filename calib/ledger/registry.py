@@ -12,7 +12,6 @@ from calib.errors import ConfigError
 from calib.ids import DatasetId
 from calib.ledger.admission import refuse_other_content, run_values
 from calib.ledger.attempts import Attempt, check_held
-from calib.ledger.clock import utc_now
 from calib.ledger.jobs import insert_once
 from calib.ledger.location import hide_credentials
 from calib.ledger.names import check_run_name_free
@@ -21,7 +20,7 @@ from calib.ledger.schema import exposure_header as exposure_headers
 from calib.ledger.schema import input_used as inputs_used
 from calib.ledger.schema import reference_used as references_used
 from calib.ledger.schema import run as runs
-from calib.records import ExposureReferences, RawInputs, References
+from calib.records import ExposureReferences, RawInputs, References, utc_now
 
 
 def ensure_run(connection: Connection, name: str, content: Mapping[str, Any]) -> int:

@@ -27,11 +27,11 @@ from calib.ledger.calibrations import (
     valid_at,
     valid_references,
 )
-from calib.ledger.clock import utc_now
 from calib.ledger.collections import ensure_collection
 from calib.ledger.dates import parse_date
 from calib.ledger.schema import collection as collections
 from calib.ledger.schema import validity as validities
+from calib.records import utc_now
 from calib.stores.uri import parse_uri
 
 __all__ = [

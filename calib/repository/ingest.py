@@ -25,7 +25,6 @@ from calib.archive.provenance import environment_versions
 from calib.archive.publish import File, Publication
 from calib.errors import ArchiveError, DataError, HstflowError, NotFound, Unavailable
 from calib.ids import parse_dataset
-from calib.ledger.clock import utc_now
 from calib.ledger.ingested import (
     KIND,
     KnownFile,
@@ -43,7 +42,7 @@ from calib.ledger.publications import (
     record_members,
     record_publications,
 )
-from calib.records import DataId
+from calib.records import DataId, utc_now
 from calib.repository.candidates import Group, IngestRequest, Survey, survey
 from calib.repository.examination import Examined, Part, bring_parts, examine
 from calib.repository.registration import registration_of
