@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from calib.archive.fingerprint import fingerprint
 from calib.archive.layout import check_run_name, relative_name
@@ -21,17 +21,16 @@ from calib.fitsfile import primary_header
 from calib.fitsfile.identity import data_id_of
 from calib.formats import write_file
 from calib.ids import DatasetId, parse_dataset, rootname_of
+from calib.ledger.ingested import KIND, add_data_ids
 from calib.ledger.ledger import Ledger
-from calib.ledger.publications import record_data_ids, record_publications
+from calib.ledger.publications import record_publications
 from calib.ledger.registry import ensure_run, set_current
-from calib.ledger.schema import data_id as data_ids
 from calib.records import Archived, DataId
 from calib.repository.registration import registration_of
 from calib.stores.store import hash_file
 
 # What the run and the manifest say of products that hstflow did not make.
 ORIGIN = "put"
-KIND = "ingested"
 
 
 def put(
@@ -168,16 +167,9 @@ def _register(ledger: Ledger, place: Output, dataset: DatasetId, archived: Archi
 
     def record(connection: Connection) -> None:
         record_publications(connection, [found.published])
-        record_data_ids(connection, _unknown(connection, found.data_ids))
+        # A table of ours says less than the raw did.
+        add_data_ids(connection, found.data_ids)
         if is_current:
             set_current(connection, dataset, archived.run)
 
     ledger.write(record)
-
-
-def _unknown(connection: Connection, found: tuple[DataId, ...]) -> list[DataId]:
-    """Return what the registry does not know: a table of ours says less than the raw did."""
-    names = [each.rootname for each in found]
-    query = select(data_ids.c.rootname).where(data_ids.c.rootname.in_(names))
-    known = set(connection.scalars(query))
-    return [each for each in found if each.rootname not in known]
