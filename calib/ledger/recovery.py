@@ -136,7 +136,7 @@ def ensure_recovered_run(connection: Connection, found: Recovered, output: str) 
     Raises
     ------
     ConfigError
-        A run of another kind or in another output, or a collection, has the name.
+        A run of another kind, or a collection, has the name.
     """
     name, origin = found.published.run, found.origin
     if found.is_ingested:
@@ -155,9 +155,6 @@ def ensure_recovered_run(connection: Connection, found: Recovered, output: str) 
     if row.kind == KIND:
         message = "what this run of the ledger holds was ingested"
         raise ConfigError(message, expected="a processed run", found=name)
-    if row.output != values["output"]:
-        message = f"run {name} of the ledger lies in another output"
-        raise ConfigError(message, expected=row.output, found=values["output"])
 
 
 def add_recovered(connection: Connection, found: Sequence[Recovered]) -> int:

@@ -32,10 +32,12 @@ from calib.ledger.recovery import (
     ensure_recovered_run,
     known_manifests,
 )
+from calib.ledger.registry import run_row
 from calib.records import ExposureReferences, InputFile, References, ReferenceUse
 from calib.repository.deposit import ORIGIN as DEPOSITED
 from calib.repository.provenance import Exposure, Input, read_provenance
 from calib.repository.registration import registration_of
+from calib.repository.verification import canonical
 
 log = logging.getLogger(__name__)
 
@@ -223,7 +225,16 @@ def _add_one(ledger: Ledger, output: Output, each: Recovered, done: Rebuilt) -> 
 def _write(connection: Connection, found: Sequence[Recovered], output: str) -> int:
     for each in found:
         ensure_recovered_run(connection, each, output)
+    for run in sorted({each.published.run for each in found}):
+        _refuse_elsewhere(run, run_row(connection, run).output, output)
     return add_recovered(connection, found)
+
+
+def _refuse_elsewhere(run: str, known: str, output: str) -> None:
+    """Refuse a run that the ledger has in another archive: each of its runs lies in one."""
+    if canonical(known) != output:
+        message = f"run {run} of the ledger lies in another output"
+        raise ConfigError(message, expected=known, found=output)
 
 
 def _point(

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from ingestible import write_file
+from sqlalchemy import Connection, update
 
 from calib.archive.layout import publication_folder
 from calib.archive.outputs import FileOutput, Output, open_output
 from calib.archive.publish import File, Publication
 from calib.ids import parse_dataset
+from calib.ledger import schema
 from calib.ledger.ledger import Ledger, open_ledger
 from calib.ledger.reports import history_of, jobs_of
 from calib.repository.candidates import IngestRequest
@@ -287,3 +289,21 @@ def test_a_run_of_another_output_is_a_problem(
 
     assert counts(done) == (3, 0, 2, 1)
     assert "lies in another output" in done.problems[0][1]
+
+
+def test_an_output_may_be_spelt_in_two_ways(copied: FileOutput, second: Ledger) -> None:
+    """What was published and not registered is added to the run that the ledger has."""
+    rebuild(copied, second)
+
+    def forget(connection: Connection) -> None:
+        spelt = copied.uri.replace("file:/", "file:///") + "/"
+        connection.execute(
+            update(schema.run).where(schema.run.c.kind == "processed").values(output=spelt)
+        )
+        ours = schema.publication.c.dataset != FOREIGN
+        connection.execute(update(schema.publication).where(ours).values(removed_at="t"))
+
+    second.write(forget)
+    rebuilt = rebuild(copied, second)
+    assert rebuilt.problems == []
+    assert {row["removed_at"] for row in rows_of(second, "publications")} == {None}
