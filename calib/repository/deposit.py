@@ -21,7 +21,8 @@ from calib.fitsfile import primary_header
 from calib.fitsfile.identity import data_id_of
 from calib.formats import write_file
 from calib.ids import DatasetId, parse_dataset, rootname_of
-from calib.ledger.ingested import KIND, add_data_ids
+from calib.ledger.fitness import refuse_unfit
+from calib.ledger.ingested import KIND, Origin, add_data_ids, rows_of_dataset
 from calib.ledger.ledger import Ledger
 from calib.ledger.publications import record_publications
 from calib.ledger.registry import ensure_run, set_current
@@ -75,8 +76,9 @@ def put(
         The name of the dataset, run or a type of object cannot be used, or the run is another
         one. Nothing was written.
     ArchiveError
-        The run holds other products for this dataset, a file name is not allowed, or the
-        output cannot be written. Nothing is half-published.
+        The run holds other products for this dataset, a file name is not allowed, a header has
+        a value that the ledger cannot hold, or the output cannot be written. Nothing is
+        half-published.
 
     Examples
     --------
@@ -128,6 +130,8 @@ def _publication(
     dataset: DatasetId, run: str, files: list[Path], parameters: dict[str, Any]
 ) -> Publication:
     sums = {path.name: hash_file(path) for path in files}
+    shown = [*_data_ids(dataset, files)]
+    refuse_unfit(dataset.name, rows_of_dataset((), shown, (), Origin()))
     mark = fingerprint(
         dataset,
         inputs=[f"{name} {checksum}" for name, checksum in sums.items()],
@@ -139,7 +143,7 @@ def _publication(
     provenance = {
         "origin": ORIGIN,
         "parameters": parameters,
-        "data_ids": [asdict(each) for each in _data_ids(dataset, files)],
+        "data_ids": [asdict(each) for each in shown],
         "environment": environment_versions(),
     }
     published = tuple(File("product", path, sums[path.name]) for path in files)
