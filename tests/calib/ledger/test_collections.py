@@ -12,18 +12,20 @@ from hypothesis import strategies as st
 from calib.errors import ConfigError
 from calib.ids import parse_dataset
 from calib.ledger.collections import (
-    chain_members,
-    chain_runs,
     define_chain,
     ensure_collection,
     extend_chain,
-    list_collections,
     remove_collection,
     replace_in_chain,
-    resolve_runs,
     tag_products,
-    tagged,
     untag_products,
+)
+from calib.ledger.holdings import (
+    chain_members,
+    chain_runs,
+    list_collections,
+    resolve_runs,
+    tagged,
 )
 from calib.ledger.ledger import Ledger
 from calib.ledger.publications import Published, PublishedFile, record_publications

@@ -128,3 +128,9 @@ def test_cos_segments_are_inputs(ledger: Ledger, names: Sequence[str]) -> None:
         publish(ledger, "cos", "l8bt06nyq", 1, *names, "l8bt06nyq_x1d.fits")
 
     assert list(runs_of(ledger, "l8bt06nyq", "archive:")) == list(names)
+
+
+def test_names_in_capitals_are_files_too(ledger: Ledger) -> None:
+    """On every kind of database; what is no FITS file is none."""
+    publish(ledger, "old", EXPOSURE, 1, f"{EXPOSURE}_raw.FITS", f"{EXPOSURE}_raw.txt")
+    assert runs_of(ledger, EXPOSURE, "archive:") == {f"{EXPOSURE}_raw.fits": "old"}

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calib.errors import ConfigError
-from calib.ledger.collections import chain_members, chain_runs, define_chain
+from calib.ledger.collections import define_chain
+from calib.ledger.holdings import chain_members, chain_runs
 from calib.ledger.ledger import Ledger, open_ledger
 from calib.ledger.publications import Published, PublishedFile, Transfer, record_publications
 from calib.stages.replacement import (
