@@ -66,8 +66,8 @@ unit: $(VENV)/.test ## tests without a server and without golden products, but t
 parity: $(VENV)/.test ## our pixels beside those of the reference programs
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m "parity and not prefect and not full" $(SPREAD) $(PARITY_TESTS)
 
-full: $(VENV)/.test ## what is too large or slow for `make test`: full-size frames (2.5 GB of disk)
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m "full or slow" tests/parity tests/calib
+full: $(VENV)/.test ## what is too large or slow for `make test`: full-size frames, PostgreSQL
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "full or slow" $(SPREAD) tests/parity tests/calib
 
 flows: $(VENV)/.test ## tests that start a Prefect server
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m prefect $(SPREAD) $(PREFECT_TESTS)
