@@ -16,12 +16,9 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Where the marked tests lie: reading all the others takes as long as some of the groups.
 PARITY_TESTS = tests/parity
 PREFECT_TESTS = tests/flows tests/deployments tests/test_tutorial.py
-# Coverage is added up over the groups and judged once, in the group of that name. The flows run
-# in processes of their own, which it does not see: measuring there would only slow them down.
 # Tests of one file stay together; tests/conftest.py keeps those of the Prefect server together.
-COVER = --cov --cov-append --cov-report= --cov-fail-under=0
 SPREAD = -n $(JOBS) --dist loadfile
-TEST_GROUPS = check unit parity flows coverage
+TEST_GROUPS = check unit parity flows
 
 # Without bytecode every test process would rewrite every test module's assertions again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -42,7 +39,7 @@ install: $(VENV)/.test ## make .venv with the program, the tests' tools and the 
 
 # Every group runs even after a failure, so that one run shows all there is to mend.
 test: $(VENV)/.test ## all checks and tests, with the time of each group
-	@rm -f .coverage .coverage.*; status=0; summary=; \
+	@status=0; summary=; \
 	for group in $(TEST_GROUPS); do \
 	  printf '\n== %s\n' "$$group"; start=$$(date +%s); \
 	  if $(MAKE) --no-print-directory "$$group"; then result=passed; else result=FAILED; status=1; fi; \
@@ -64,20 +61,22 @@ layers: $(VENV)/.test ## who imports whom
 	$(BIN)/lint-imports --no-logo
 
 unit: $(VENV)/.test ## tests without a server and without golden products, but the slow ones
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m "not parity and not prefect and not slow" $(SPREAD) $(COVER)
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "not parity and not prefect and not slow" $(SPREAD)
 
 parity: $(VENV)/.test ## our pixels beside those of the reference programs
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m "parity and not prefect and not full" $(SPREAD) $(COVER) \
-	  $(PARITY_TESTS)
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "parity and not prefect and not full" $(SPREAD) $(PARITY_TESTS)
 
-full: $(VENV)/.test ## what is too large or slow for `make test`: full-size frames (2.5 GB of disk)
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m "full or slow" tests/parity tests/calib
+full: $(VENV)/.test ## what is too large or slow for `make test`: full-size frames, PostgreSQL
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "full or slow" $(SPREAD) tests/parity tests/calib
 
 flows: $(VENV)/.test ## tests that start a Prefect server
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m prefect $(SPREAD) $(PREFECT_TESTS)
 
-coverage: $(VENV)/.test ## lines and branches reached by the groups so far
-	$(BIN)/coverage report
+# The tracer doubles the time of the tests: CI measures after them. The flows run in processes of
+# their own, which it does not see.
+coverage: $(VENV)/.test ## lines and branches that unit and parity tests reach; not in `make test`
+	@rm -f .coverage .coverage.*
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "not prefect and not slow and not full" $(SPREAD) --cov
 
 format: $(VENV)/.test ## put the code into the project's form
 	$(BIN)/ruff check --fix .

@@ -10,11 +10,17 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
+
+
+def utc_now() -> str:
+    """Return the time as ``2026-01-31T23:59:59.000001+00:00``: such texts sort as times."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 from prefect import flow, get_run_logger
+from prefect.runtime import flow_run
 
 from calib.errors import HstflowError
 from calib.ledger.ledger import open_ledger
-from calib.ledger.publications import Transfer
-from calib.repository.candidates import IngestRequest
 from calib.repository.ingest import Ingested, ingest
+from flows.parameters import IngestOptions, build_ingest
 from tasks.settings import load_settings
 
 
@@ -29,9 +29,15 @@ class IngestFailed(HstflowError):
         self.done = done
 
 
+def name_run() -> str:
+    """Return the name of a flow run: of the run that it fills, else of where the files are."""
+    parameters = flow_run.parameters
+    return f"ingest-{parameters.get('run') or parameters['uri']}"
+
+
 @flow(
     name="ingest-files",
-    flow_run_name="ingest-{run}",
+    flow_run_name=name_run,
     persist_result=False,
     description="Make HST files of CALDP, MAST or others a run: copied, linked or in place.",
 )
@@ -39,10 +45,7 @@ def ingest_files(
     uri: str,
     output_uri: str | None = None,
     run: str | None = None,
-    template: str = "auto",
-    transfer: Transfer = "copy",
-    current: bool = False,
-    headers: bool = True,
+    options: IngestOptions | None = None,
 ) -> dict[str, Any]:
     """Ingest files as a flow run; again with the same parameters it takes what is new.
 
@@ -54,12 +57,8 @@ def ingest_files(
         The archive; None for ``in-place``.
     run
         Name of the run that takes them; None where the template has ``{run}``.
-    template, transfer
-        As of ``hstflow archive ingest``.
-    current
-        Make these versions current also where others are.
-    headers
-        Read headers; otherwise names say what files show.
+    options
+        Template, transfer and what else ``hstflow archive ingest`` takes.
 
     Returns
     -------
@@ -73,18 +72,9 @@ def ingest_files(
     HstflowError
         As for :func:`calib.repository.ingest.ingest`.
     """
-    settings, log = load_settings(), get_run_logger()
-    request = IngestRequest(
-        uri=uri,
-        run=run,
-        output=output_uri,
-        template=template,
-        transfer=transfer,
-        is_current=current,
-        headers=headers,
-        scratch=settings.work / "ingest",
-    )
-    with open_ledger(settings.ledger) as ledger:
+    log = get_run_logger()
+    request = build_ingest(uri, output_uri, run, options or IngestOptions())
+    with open_ledger(load_settings().ledger) as ledger:
         done = ingest(request, ledger)
     log.info("%s: %d datasets new, %d known", uri, done.new, done.known)
     for each in done.refused:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,9 @@ from calib.stages.job import Options
 from calib.stages.planning import Request
 from calib.switches import parse_overrides
 from tasks.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from calib.repository.candidates import IngestRequest
 
 
 class ProcessOptions(BaseModel):
@@ -43,6 +46,45 @@ class ProcessOptions(BaseModel):
         default=False, description="publish in this run although another one has the same result"
     )
     tar: bool | None = Field(None, description="lay products out as CALDP's tar too")
+
+
+class IngestOptions(BaseModel):
+    """Options of ``archive ingest``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    template: str = Field("auto", description="auto, flat, caldp, mast, hstflow, or a template")
+    transfer: Literal["copy", "link", "in-place"] = Field(
+        "copy", description="copy, link (hard links) or in-place (only registered)"
+    )
+    current: bool = Field(default=False, description="make them current where others are, too")
+    headers: bool = Field(default=True, description="read headers; otherwise names alone count")
+    checksums: bool = Field(default=True, description="read the files; can be left out in place")
+    trust_size: bool = Field(default=False, description="a known file of the same size is the same")
+    threads: int = Field(default=4, ge=1, le=64, description="datasets read at the same time")
+
+
+def build_ingest(
+    uri: str, output_uri: str | None, run: str | None, options: IngestOptions
+) -> IngestRequest:
+    """Join parameters and settings of an ingest.
+
+    Raises
+    ------
+    ConfigError
+        A setting cannot be used.
+    """
+    from calib.repository.candidates import IngestRequest
+
+    asked = options.model_dump()
+    return IngestRequest(
+        uri=uri,
+        run=run,
+        output=output_uri,
+        is_current=asked.pop("current"),
+        scratch=load_settings().work / "ingest",
+        **asked,
+    )
 
 
 def build_request(
@@ -78,7 +120,7 @@ def _options(options: ProcessOptions, settings: Settings) -> Options:
         engine=options.engine or settings.engine,
         overrides=parse_overrides(options.set),
         references=parse_references(options.reference),
-        calibrations=_collection(options.calibrations or settings.calibrations),
+        calibrations=chosen_collection(options.calibrations or settings.calibrations),
         previews=options.previews or settings.previews,
         thumb=settings.thumb,
         messages=options.messages or settings.messages,
@@ -89,7 +131,7 @@ def _options(options: ProcessOptions, settings: Settings) -> Options:
     )
 
 
-def _collection(name: str | None) -> str | None:
+def chosen_collection(name: str | None) -> str | None:
     """Return the name of a collection; ``none`` is how a call says that it wants none."""
     return None if name in {None, "", "none"} else name
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_cache_path
-from pydantic import AliasChoices, ByteSize, Field, ValidationError
+from pydantic import AliasChoices, ByteSize, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from calib.errors import ConfigError
-from calib.ledger.location import ledger_url
+from calib.ledger.location import VARIABLE, ledger_url
 
 
 class Settings(BaseSettings):
@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     )
     ledger: str = Field(
         default_factory=lambda: ledger_url(os.environ),
-        description="database URL of the ledger",
+        description="database URL of the ledger, or the path of a SQLite file",
     )
     profile: str | None = Field(
         default=None, description="onsite, offsite, cloud or a file: how to reach CRDS"
@@ -54,6 +54,12 @@ class Settings(BaseSettings):
         default=None,
         description="bytes of references that a process keeps decoded, such as 2GiB; 0: none",
     )
+
+    @field_validator("ledger")
+    @classmethod
+    def _as_url(cls, text: str) -> str:
+        """Make a path a URL; an empty variable is none."""
+        return ledger_url({VARIABLE: text})
 
 
 def load_settings() -> Settings:

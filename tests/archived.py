@@ -57,7 +57,7 @@ class Home:
         """Make a dataset of this home again, found in its archive."""
         run = options.pop("run", None)
         found = find_publication(name, run=run, output=self.request.output)
-        rerun = Rerun(self.observatory.profile, self.root / "again")
+        rerun = Rerun(self.observatory.profile, self.root / "again", self.request.ledger)
         return reproduce(found, dataclasses.replace(rerun, **options))
 
 

@@ -29,9 +29,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-# Where a PostgreSQL database is given, every test of a ledger runs on it too; where it is not,
-# test_postgresql.py says so once.
-DATABASES = ["sqlite", *(["postgresql"] if "HSTFLOW_TEST_POSTGRES" in os.environ else [])]
+# Where a PostgreSQL database is given, every test of a ledger runs on it too (in `make full`: a
+# schema of its own for each takes time); where it is not, test_postgresql.py says so once.
+_POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.slow)
+DATABASES = ["sqlite", *([_POSTGRESQL] if "HSTFLOW_TEST_POSTGRES" in os.environ else [])]
 
 
 @pytest.fixture(params=DATABASES)

@@ -23,9 +23,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
-from calib.archive.disk import CHUNK, size_of
+from calib.archive.disk import size_of
 from calib.archive.manifest import FileEntry, Manifest
 from calib.errors import ArchiveError
+from calib.stores.store import CHUNK
 
 # 1980-01-01, the first moment that every archiver takes: ZIP's times begin there, and some
 # versions of GNU tar warn of an "implausibly old time stamp" for 0.

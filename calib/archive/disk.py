@@ -16,9 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from calib.errors import ArchiveError
-
-# Large enough that system calls do not count beside sha256 (about 1 ms per chunk).
-CHUNK = 1 << 20
+from calib.stores.store import CHUNK
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -153,19 +151,28 @@ def link_new(source: Path, target: Path) -> tuple[str, int]:
     ------
     ArchiveError
         The file lies on another file system, belongs to another user, or is not an ordinary
-        file: it can be copied.
+        file: it can be copied. It is as it was.
     """
     with _reading(source) as reader:
         try:
-            os.fchmod(reader, os.fstat(reader).st_mode & ~_WRITABLE)
             os.link(source.resolve(), target)  # link(2) would link the link
-            os.fsync(reader)
+            _protect(reader, target)
         except OSError as error:
             if error.errno not in _NOT_LINKED:
                 raise
             message = f"cannot be linked into the archive ({error.strerror}): copy it"
             raise ArchiveError(message, path=source) from error
     return digest_file(target), size_of(target)
+
+
+def _protect(reader: int, target: Path) -> None:
+    """Take the right to write a linked file away; where that fails the new name goes again."""
+    try:
+        os.fchmod(reader, os.fstat(reader).st_mode & ~_WRITABLE)
+        os.fsync(reader)
+    except OSError:
+        target.unlink()
+        raise
 
 
 def size_of(path: Path) -> int:

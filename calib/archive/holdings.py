@@ -1,17 +1,20 @@
-"""What is published already: the current version, and a search through all runs."""
+"""What an output holds, asked in the same words of a folder and of a bucket.
+
+:class:`Holdings` has the rules, over a few questions that each kind of place answers by itself.
+"""
 
 from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Sequence
-from pathlib import Path
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
 
-from calib.archive.disk import archive_errors
-from calib.archive.layout import MANIFEST, list_runs, publication_folder
-from calib.archive.manifest import Manifest, digest, parse_manifest, read_bytes, read_manifest
-from calib.archive.pointer import current_run
-from calib.archive.verification import find_problems
+from calib.archive.layout import MANIFEST
+from calib.archive.manifest import Manifest, digest, parse_manifest
+from calib.archive.survey import Place
+from calib.archive.verification import Problem
 from calib.errors import ArchiveError
 from calib.ids import DatasetId
 from calib.records import Archived
@@ -19,108 +22,270 @@ from calib.records import Archived
 log = logging.getLogger(__name__)
 
 
-def current_manifest(output: Path, dataset: DatasetId) -> Manifest | None:
-    """Return the manifest of the current version; None where nothing is published.
+class Holdings(ABC):
+    """Publications, to read.
 
-    Raises
-    ------
-    ArchiveError
-        The pointer or the manifest is not what the archive made.
+    Every method may raise ArchiveError where a folder cannot be read; of a bucket Unavailable
+    (it does not answer) and ConfigError (there is no such bucket). ConfigError is raised too
+    for a run's name that is not allowed.
     """
-    with archive_errors(output, dataset=dataset.name):
-        run = current_run(output, dataset)
-        return None if run is None else read_manifest(publication_folder(output, run, dataset))
 
+    @property
+    @abstractmethod
+    def uri(self) -> str:
+        """Where all of it is."""
 
-def find_published(
-    output: Path, dataset: DatasetId, fingerprint: str, *, runs: Sequence[str] | None = None
-) -> Archived | None:
-    """Look for a result that is published already: in the current version, then in all runs.
+    @abstractmethod
+    def uri_of(self, run: str, dataset: DatasetId) -> str:
+        """Return where a dataset is in a run, or would be."""
 
-    With `runs` given, in these alone.
+    @abstractmethod
+    def run_names(self) -> list[str]:
+        """Return the names of all runs, sorted."""
 
-    Files are compared with the manifest by presence and size. A damaged publication does not
-    count; it is named in the log. The pointer is left as it is: where another run was found,
-    :func:`calib.archive.publish.make_current` moves it.
+    @abstractmethod
+    def pointed_run(self, dataset: DatasetId) -> str | None:
+        """Return the run of the current version; None where nothing is published.
 
-    Raises
-    ------
-    ArchiveError
-        The pointer was not made by the archive, or a folder cannot be read.
-    """
-    output = output.absolute()
-    with archive_errors(output, dataset=dataset.name):
-        current = current_run(output, dataset)
-        every = [*([current] if current else []), *list_runs(output)] if runs is None else runs
-        places = dict.fromkeys(every)
-        found = (_published_in(output, run, dataset, fingerprint) for run in places)
+        Raises
+        ------
+        ArchiveError
+            The pointer was not made by the archive.
+        """
+
+    @abstractmethod
+    def holds(self, run: str, dataset: DatasetId) -> bool:
+        """Tell whether a run has a manifest of a dataset."""
+
+    @abstractmethod
+    def is_taken(self, run: str, dataset: DatasetId) -> bool:
+        """Tell whether something lies in a run that a publication would not replace."""
+
+    @abstractmethod
+    def find_manifest(self, run: str, dataset: DatasetId) -> bytes | None:
+        """Return the bytes of a manifest; None where there is none.
+
+        Raises
+        ------
+        ArchiveError
+            It is too large for one, or cannot be read.
+        """
+
+    @abstractmethod
+    def find_problems(self, manifest: Manifest, *, deep: bool) -> list[Problem]:
+        """Compare what lies there with a manifest that was read and checked."""
+
+    @abstractmethod
+    def survey_runs(self, only: str | None = None) -> Iterator[Place | Problem]:
+        """Yield all that lies below ``runs/``, or in one run: publications, and what is none."""
+
+    @abstractmethod
+    def survey_pointers(self) -> Iterator[Problem]:
+        """Yield everything below ``data/`` that is no pointer to a publication."""
+
+    def where(self, run: str, dataset: DatasetId) -> str:
+        """Return where a dataset is in a run, or would be, for people."""
+        return self.uri_of(run, dataset)
+
+    def find_published(
+        self, dataset: DatasetId, fingerprint: str, *, runs: Sequence[str] | None = None
+    ) -> Archived | None:
+        """Look for a result that is published already: in the current version, then in all runs.
+
+        With `runs` given, in these alone.
+
+        Files are compared with the manifest by presence and size. A damaged publication does
+        not count; it is named in the log. The pointer is left as it is: where another run was
+        found, `make_current` of the output moves it.
+
+        Raises
+        ------
+        ArchiveError
+            The pointer was not made by the archive.
+        """
+        current = self.pointed_run(dataset)
+        every = [*([current] if current else []), *self.run_names()] if runs is None else runs
+        found = (self._published_in(run, dataset, fingerprint) for run in dict.fromkeys(every))
         return next((archived for archived in found if archived is not None), None)
 
+    def free_run(self, run: str, dataset: DatasetId, fingerprint: str) -> str:
+        """Return a run that can take this result: `run`, or ``RUN-2``, ``RUN-3``...
 
-def free_run(output: Path, run: str, dataset: DatasetId, fingerprint: str) -> str:
-    """Return a run that can take this result: `run`, or ``RUN-2``, ``RUN-3``...
-
-    The first that does not hold the dataset, or holds this same result undamaged.
-
-    Raises
-    ------
-    ConfigError
-        The run's name is not allowed.
-    ArchiveError
-        A folder cannot be read.
-    """
-    output = output.absolute()
-    names = itertools.chain([run], (f"{run}-{number}" for number in itertools.count(2)))
-    with archive_errors(output, dataset=dataset.name):
+        The first that has room for the dataset, or holds this same result undamaged.
+        """
+        names = itertools.chain([run], (f"{run}-{number}" for number in itertools.count(2)))
         return next(
             name
             for name in names
-            if not is_taken(publication_folder(output, name, dataset))
-            or _published_in(output, name, dataset, fingerprint)
+            if not self.is_taken(name, dataset) or self._published_in(name, dataset, fingerprint)
         )
 
+    def current_manifest(self, dataset: DatasetId) -> Manifest | None:
+        """Return the manifest of the current version; None where nothing is published.
 
-def is_taken(final: Path) -> bool:
-    """Tell whether something lies there; an empty folder gives way to the rename."""
-    return final.exists() and not (final.is_dir() and next(final.iterdir(), None) is None)
+        Raises
+        ------
+        ArchiveError
+            The pointer or the manifest is not what the archive made.
+        """
+        run = self.pointed_run(dataset)
+        return None if run is None else self.manifest(run, dataset)
 
+    def manifest(self, run: str, dataset: DatasetId) -> Manifest:
+        """Return the manifest of a dataset in a run.
 
-def refuse_damage(folder: Path, manifest: Manifest) -> None:
-    """Raise where named files are missing or of another size.
+        Raises
+        ------
+        ArchiveError
+            It is missing, or cannot be right.
+        """
+        return self.parse(self.manifest_bytes(run, dataset), run, dataset)
 
-    Raises
-    ------
-    ArchiveError
-        With the list of them.
-    """
-    if damage := _damage(folder, manifest):
-        raise ArchiveError(
-            "what was published here is damaged: use another run",
-            dataset=manifest.dataset,
-            path=folder,
-            found=damage,
-        )
+    def manifest_bytes(self, run: str, dataset: DatasetId) -> bytes:
+        """Return the bytes of a manifest, whose sha256 the ledger keeps.
 
+        Raises
+        ------
+        ArchiveError
+            It is missing.
+        """
+        content = self.find_manifest(run, dataset)
+        if content is None:
+            where = self.where(run, dataset)
+            raise ArchiveError("no readable manifest", dataset=dataset.name, path=where)
+        return content
 
-def _damage(folder: Path, manifest: Manifest) -> str:
-    """Say what is missing or of another size; files that nobody named do no harm."""
-    problems = find_problems(folder, manifest, deep=False)
-    return "; ".join(str(problem) for problem in problems if problem.kind != "orphaned")
+    def parse(self, content: bytes, run: str, dataset: DatasetId) -> Manifest:
+        """Read the manifest of a dataset in a run from its bytes.
 
+        Raises
+        ------
+        ArchiveError
+            It cannot be right.
+        """
+        try:
+            place = PurePosixPath(run, dataset.instrument, dataset.name)
+            return parse_manifest(content, place / MANIFEST)
+        except ArchiveError as error:
+            error.path = f"{self.where(run, dataset)}/{MANIFEST}"
+            raise
 
-def _published_in(output: Path, run: str, dataset: DatasetId, fingerprint: str) -> Archived | None:
-    folder = publication_folder(output, run, dataset)
-    if not (folder / MANIFEST).exists():
-        return None
-    try:
-        content = read_bytes(folder)
-        manifest = parse_manifest(content, folder / MANIFEST)
-    except ArchiveError as error:
-        log.warning("passed over: %s", error)
-        return None
-    if manifest.fingerprint != fingerprint:
-        return None
-    if damage := _damage(folder, manifest):
-        log.warning("passed over %s, which is damaged: %s", folder, damage)
-        return None
-    return Archived(run, folder.as_uri(), digest(content), already_there=True)
+    def verify(
+        self,
+        dataset: DatasetId,
+        *,
+        run: str | None = None,
+        deep: bool = True,
+        manifest_sha256: str | None = None,
+    ) -> list[Problem]:
+        """Compare a publication with its manifest.
+
+        Parameters
+        ----------
+        dataset, run
+            What, and in which run; the current version where not given.
+        deep
+            Read every file and compare checksums; otherwise presence and size only.
+        manifest_sha256
+            Checksum of the manifest itself, as recorded elsewhere (the ledger).
+
+        Returns
+        -------
+        list of Problem
+            Empty where all is well. A manifest that is missing, does not parse or lies is one
+            problem, and the only one.
+
+        Raises
+        ------
+        ArchiveError
+            Nothing is published under that name, the pointer leads nowhere, or it was not made
+            by the archive.
+        """
+        run = run or self.pointed_run(dataset)
+        if run is None:
+            raise ArchiveError("nothing is published", dataset=dataset.name, path=self.uri)
+        where = self.where(run, dataset)
+        path = f"{where}/{MANIFEST}"
+        try:
+            content = self.find_manifest(run, dataset)
+            manifest = None if content is None else self.parse(content, run, dataset)
+        except ArchiveError as error:
+            return [Problem("unreadable", path, str(error))]
+        if content is None or manifest is None:
+            if not self.is_taken(run, dataset):
+                raise ArchiveError("nothing is published", dataset=dataset.name, path=where)
+            return [Problem("missing", path, "files of a dataset without a manifest")]
+        if manifest_sha256 not in {None, digest(content)}:
+            return [Problem("changed", path, f"expected sha256 {manifest_sha256}")]
+        return self.find_problems(manifest, deep=deep)
+
+    def publications(self, run: str | None = None) -> Iterator[Place]:
+        """Yield every dataset of every run (or of one) that has a manifest, run after run.
+
+        An output that does not exist holds nothing.
+        """
+        return (found for found in self.survey_runs(run) if isinstance(found, Place))
+
+    def strays(self) -> Iterator[Problem]:
+        """Yield what is in ``runs/`` and ``data/`` and should not be, or leads nowhere.
+
+        ``orphaned``
+            Links, unknown entries, odd names, and work that a dead process left (the next
+            publication there removes it; work in progress is not reported).
+        ``missing``
+            Files of a dataset without a manifest; a pointer to what is not there.
+        ``changed``
+            A pointer that the archive did not make.
+        ``unreadable``
+            A pointer to what may not be looked into.
+        """
+        yield from (found for found in self.survey_runs() if isinstance(found, Problem))
+        yield from self.survey_pointers()
+
+    def refuse_damage(self, manifest: Manifest) -> None:
+        """Raise where named files are missing or of another size.
+
+        Raises
+        ------
+        ArchiveError
+            With the list of them.
+        """
+        if damage := self._damage(manifest):
+            raise ArchiveError(
+                "what was published here is damaged: use another run",
+                dataset=manifest.dataset,
+                path=self.where(manifest.run, manifest.id),
+                found=damage,
+            )
+
+    def is_newest(self, manifest: Manifest) -> bool:
+        """Tell whether the pointer is missing, broken, or shows something published earlier.
+
+        A late second run of an old publication must not take the pointer back.
+        """
+        try:
+            current = self.current_manifest(manifest.id)
+        except ArchiveError as error:
+            log.warning("the current version of %s cannot be read: %s", manifest.dataset, error)
+            return True
+        return current is None or current.published < manifest.published
+
+    def _damage(self, manifest: Manifest) -> str:
+        """Say what is missing or of another size; files that nobody named do no harm."""
+        problems = self.find_problems(manifest, deep=False)
+        return "; ".join(str(problem) for problem in problems if problem.kind != "orphaned")
+
+    def _published_in(self, run: str, dataset: DatasetId, fingerprint: str) -> Archived | None:
+        try:
+            content = self.find_manifest(run, dataset)
+            manifest = None if content is None else self.parse(content, run, dataset)
+        except ArchiveError as error:
+            log.warning("passed over: %s", error)
+            return None
+        if content is None or manifest is None or manifest.fingerprint != fingerprint:
+            return None
+        if damage := self._damage(manifest):
+            where = self.where(run, dataset)
+            log.warning("passed over %s, which is damaged: %s", where, damage)
+            return None
+        return Archived(run, self.uri_of(run, dataset), digest(content), already_there=True)

@@ -24,6 +24,8 @@ FOLDER_BY_ROLE: dict[Role, str] = {
     "env": "env",
 }
 MANIFEST = "manifest.json"
+# Work in progress, wherever something is made: beside what it becomes, so that a rename will do.
+STAGING = ".staging"
 
 # POSIX allows 255 bytes for one name; staging names put some 60 characters beside it.
 LONGEST_FILE = 200
@@ -89,7 +91,7 @@ def publication_folder(output: Path, run: str, dataset: DatasetId) -> Path:
 
 def staging_area(output: Path, run: str) -> Path:
     """Return the folder for work in progress, on the file system of the run."""
-    return run_folder(output, run) / ".staging"
+    return run_folder(output, run) / STAGING
 
 
 def pointer_path(output: Path, dataset: DatasetId) -> Path:
@@ -107,6 +109,21 @@ def pointed_run(text: str, dataset: DatasetId) -> str | None:
     parts = text.split("/")
     run = parts[3] if len(parts) == len(pointer_text("x", dataset).split("/")) else ""
     return run if is_run_name(run) and text == pointer_text(run, dataset) else None
+
+
+def has_manifest(folder: Path) -> bool:
+    """Tell whether something has the name of a manifest in a folder.
+
+    Raises
+    ------
+    OSError
+        Nobody can tell: the folder may not be looked into, or the disk fails.
+    """
+    try:
+        (folder / MANIFEST).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def list_runs(output: Path) -> list[str]:

@@ -24,6 +24,7 @@ from typing import Literal
 
 from calib import caldp
 from calib.archive import disk
+from calib.archive.layout import STAGING, refuse_detour
 from calib.archive.staging import staged, sweep
 from calib.errors import ConfigError
 from calib.ids import DatasetId, parse_dataset
@@ -113,7 +114,8 @@ def _content(target: str, state: str, lines: Sequence[str]) -> bytes:
 
 def _replace(folder: Path, target: Path, content: bytes) -> None:
     """Write a file beside the messages, flush it, and rename it into place."""
-    area = folder / ".staging"
+    area = folder / STAGING
+    refuse_detour(folder, area)
     sweep(area)
     disk.make_folders(target.parent)
     with staged(area, target.name) as entry:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-from calib.archive import holdings, publish, removal, survey, verification
-from calib.archive.layout import MANIFEST, publication_folder
-from calib.archive.manifest import Manifest, read_bytes, read_manifest
-from calib.archive.pointer import current_run
+from calib.archive import publish, removal
+from calib.archive.file_holdings import FileHoldings
+from calib.archive.manifest import Manifest
 from calib.archive.publish import Publication
 from calib.archive.store_output import StoreOutput
 from calib.archive.survey import Place
@@ -26,7 +22,7 @@ from calib.stores.uri import parse_uri
 class Output(Protocol):
     """A place for publications.
 
-    Errors as for the functions of the same names in :mod:`calib.archive`; of a bucket also
+    What reads is in :class:`calib.archive.holdings.Holdings`; errors as there. Of a bucket also
     Unavailable (it does not answer: try again) and ConfigError (there is no such bucket).
     """
 
@@ -42,11 +38,11 @@ class Output(Protocol):
     def find_published(
         self, dataset: DatasetId, fingerprint: str, *, runs: Sequence[str] | None = None
     ) -> Archived | None:
-        """Look for a result: :func:`calib.archive.holdings.find_published`."""
+        """Look for a result: :meth:`Holdings.find_published`."""
         ...
 
     def free_run(self, run: str, dataset: DatasetId, fingerprint: str) -> str:
-        """Return a run that can take a result: :func:`calib.archive.holdings.free_run`."""
+        """Return a run that can take a result: :meth:`Holdings.free_run`."""
         ...
 
     def make_current(self, dataset: DatasetId, run: str) -> None:
@@ -54,7 +50,7 @@ class Output(Protocol):
         ...
 
     def current_manifest(self, dataset: DatasetId) -> Manifest | None:
-        """Return what is current: :func:`calib.archive.holdings.current_manifest`."""
+        """Return what is current: :meth:`Holdings.current_manifest`."""
         ...
 
     def manifest(self, run: str, dataset: DatasetId) -> Manifest:
@@ -85,7 +81,7 @@ class Output(Protocol):
         deep: bool = True,
         manifest_sha256: str | None = None,
     ) -> list[Problem]:
-        """Compare with the manifest: :func:`calib.archive.verification.verify`."""
+        """Compare with the manifest: :meth:`Holdings.verify`."""
         ...
 
     def holds(self, run: str, dataset: DatasetId) -> bool:
@@ -97,15 +93,15 @@ class Output(Protocol):
         ...
 
     def pointed_run(self, dataset: DatasetId) -> str | None:
-        """Return the run of the current version: :func:`calib.archive.pointer.current_run`."""
+        """Return the run of the current version: :meth:`Holdings.pointed_run`."""
         ...
 
     def publications(self, run: str | None = None) -> Iterator[Place]:
-        """Yield all there is, or one run: :func:`calib.archive.survey.publications`."""
+        """Yield all there is, or one run: :meth:`Holdings.publications`."""
         ...
 
     def strays(self) -> Iterator[Problem]:
-        """Yield what should not be there: :func:`calib.archive.survey.strays`."""
+        """Yield what should not be there: :meth:`Holdings.strays`."""
         ...
 
     def remove(self, run: str, dataset: DatasetId) -> bool:
@@ -113,85 +109,16 @@ class Output(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class FileOutput:
-    """A folder.
-
-    Attributes
-    ----------
-    folder
-        Made by the first publication.
-    """
-
-    folder: Path
-
-    @property
-    def uri(self) -> str:
-        """The folder as a URI."""
-        return f"file:{self.folder.absolute()}"
+class FileOutput(FileHoldings):
+    """A folder: publications to read and to add to."""
 
     def publish(self, publication: Publication) -> Archived:
         """Publish a dataset and make it current."""
         return publish.publish(publication, self.folder)
 
-    def find_published(
-        self, dataset: DatasetId, fingerprint: str, *, runs: Sequence[str] | None = None
-    ) -> Archived | None:
-        """Look for a result that is published already, in these runs or in all."""
-        return holdings.find_published(self.folder, dataset, fingerprint, runs=runs)
-
-    def free_run(self, run: str, dataset: DatasetId, fingerprint: str) -> str:
-        """Return a run that can take a result."""
-        return holdings.free_run(self.folder, run, dataset, fingerprint)
-
     def make_current(self, dataset: DatasetId, run: str) -> None:
         """Make a published version the current one."""
         publish.make_current(self.folder, dataset, run)
-
-    def current_manifest(self, dataset: DatasetId) -> Manifest | None:
-        """Return the manifest of the current version; None where nothing is published."""
-        return holdings.current_manifest(self.folder, dataset)
-
-    def manifest(self, run: str, dataset: DatasetId) -> Manifest:
-        """Return the manifest of a dataset in a run."""
-        return read_manifest(publication_folder(self.folder, run, dataset))
-
-    def manifest_bytes(self, run: str, dataset: DatasetId) -> bytes:
-        """Return the bytes of a manifest."""
-        return read_bytes(publication_folder(self.folder, run, dataset))
-
-    def verify(
-        self,
-        dataset: DatasetId,
-        *,
-        run: str | None = None,
-        deep: bool = True,
-        manifest_sha256: str | None = None,
-    ) -> list[Problem]:
-        """Compare a publication with its manifest."""
-        return verification.verify(
-            self.folder, dataset, run=run, deep=deep, manifest_sha256=manifest_sha256
-        )
-
-    def holds(self, run: str, dataset: DatasetId) -> bool:
-        """Tell whether a run has a manifest of a dataset."""
-        return os.path.lexists(publication_folder(self.folder, run, dataset) / MANIFEST)
-
-    def uri_of(self, run: str, dataset: DatasetId) -> str:
-        """Return where a dataset is in a run, or would be."""
-        return publication_folder(self.folder.absolute(), run, dataset).as_uri()
-
-    def pointed_run(self, dataset: DatasetId) -> str | None:
-        """Return the run of the current version; None where nothing is published."""
-        return current_run(self.folder, dataset)
-
-    def publications(self, run: str | None = None) -> Iterator[Place]:
-        """Yield every dataset of every run (or of one) that has a manifest."""
-        return survey.publications(self.folder, run)
-
-    def strays(self) -> Iterator[Problem]:
-        """Yield what is in ``runs/`` and ``data/`` and should not be, or leads nowhere."""
-        return survey.strays(self.folder)
 
     def remove(self, run: str, dataset: DatasetId) -> bool:
         """Remove a version that is not current; False where there was nothing."""

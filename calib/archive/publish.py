@@ -12,14 +12,15 @@ from __future__ import annotations
 import errno
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
 from calib.archive import disk, pointer
-from calib.archive.holdings import current_manifest, is_taken, refuse_damage
+from calib.archive.file_holdings import FileHoldings
+from calib.archive.holdings import Holdings
 from calib.archive.layout import (
     MANIFEST,
     Role,
@@ -35,25 +36,22 @@ from calib.archive.manifest import (
     digest,
     parse_manifest,
     plain_json,
-    read_bytes,
-    read_manifest,
     to_bytes,
 )
 from calib.archive.staging import staged, sweep
 from calib.archive.tombstones import epitaphs, tombstones_of
 from calib.errors import ArchiveError
 from calib.ids import DatasetId
-from calib.records import Archived
+from calib.records import Archived, utc_now
 
 log = logging.getLogger(__name__)
+
+# Makes a version the current one.
+Point = Callable[[DatasetId, str], None]
 
 # Files take whole blocks (4 KiB on common file systems); folders and manifest need some room.
 _BLOCK = 4096
 _OVERHEAD = 16 * _BLOCK
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class Publication:
     fingerprint: str
     files: tuple[File, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    created: str = field(default_factory=_now)
+    created: str = field(default_factory=utc_now)
     becomes_current: bool = True
 
 
@@ -134,18 +132,20 @@ def publish(publication: Publication, output: Path) -> Archived:
         the way. Nothing is half-published and no staging is left.
     """
     output = output.absolute()
+    holdings = FileHoldings(output)
     final = publication_folder(output, publication.run, publication.dataset)
     sources = named_files(publication)
     needed = _bytes_needed(sources)
     with disk.archive_errors(final, dataset=str(publication.dataset), needed=needed):
-        sweep(staging_area(output, publication.run))
+        refuse_detour(output, staging_area(output, publication.run))
         refuse_detour(output, final)
-        pointer.current_run(output, publication.dataset)  # an obstacle shows before the work
-        if not is_taken(final):
+        sweep(staging_area(output, publication.run))
+        holdings.pointed_run(publication.dataset)  # an obstacle shows before the work
+        if not holdings.is_taken(publication.run, publication.dataset):
             _refuse_full_disk(output, publication, needed)
             if archived := _publish_new(publication, output, sources):
                 return archived
-        return _join_twin(publication, output)
+        return join_twin(publication, holdings, partial(_point, output))
 
 
 def make_current(output: Path, dataset: DatasetId, run: str) -> None:
@@ -159,12 +159,10 @@ def make_current(output: Path, dataset: DatasetId, run: str) -> None:
     """
     output = output.absolute()
     folder = publication_folder(output, run, dataset)
+    refuse_detour(output, staging_area(output, run))
     refuse_detour(output, folder)
-    manifest = read_manifest(folder)
-    refuse_damage(folder, manifest)
     with disk.archive_errors(folder, dataset=str(dataset)):
-        if pointer.current_run(output, dataset) != run:
-            _point(output, dataset, run)
+        lead_to(FileHoldings(output), dataset, run, partial(_point, output))
 
 
 def named_files(publication: Publication) -> dict[str, File]:
@@ -187,7 +185,9 @@ def named_files(publication: Publication) -> dict[str, File]:
 
 
 def _bytes_needed(sources: Mapping[str, File]) -> int:
-    blocks = sum(-(-disk.size_of(file.path) // _BLOCK) for file in sources.values())
+    """Return what is written; a second name for a file takes no room, but must be one."""
+    sizes = [(file, disk.size_of(file.path)) for file in sources.values()]
+    blocks = sum(-(-size // _BLOCK) for file, size in sizes if not file.is_linked)
     return blocks * _BLOCK + _OVERHEAD
 
 
@@ -213,7 +213,7 @@ def _publish_new(
         link = pointer.prepare(output, dataset, run, entry)
         files = _fill(entry / dataset.name, publication, sources)
         graves = tombstones_of(
-            lambda: current_manifest(output, dataset),
+            lambda: FileHoldings(output).current_manifest(dataset),
             dataset.name,
             files,
             becomes_current=publication.becomes_current,
@@ -309,27 +309,45 @@ def _move(folder: Path, final: Path) -> bool:
     return True
 
 
-def _join_twin(publication: Publication, output: Path) -> Archived:
-    """Accept the same result, published before or by a faster process."""
-    dataset, run = publication.dataset, publication.run
-    folder = publication_folder(output, run, dataset)
-    content = read_bytes(folder)
-    manifest = parse_manifest(content, folder / MANIFEST)
-    refuse_rival(manifest, publication, folder)
-    refuse_damage(folder, manifest)
-    if publication.becomes_current and _is_newest(output, dataset, manifest):
-        _point(output, dataset, run)
-    return Archived(run, folder.as_uri(), digest(content), already_there=True)
+def join_twin(publication: Publication, holdings: Holdings, point: Point) -> Archived:
+    """Accept the same result, published before or by a faster process.
 
-
-def refuse_rival(manifest: Manifest, publication: Publication, place: object) -> None:
-    """Raise where a run holds another result for a dataset.
+    Parameters
+    ----------
+    publication, holdings
+        What was to be published, and where it lies already.
+    point
+        Makes a version the current one; called where this one is the newest.
 
     Raises
     ------
     ArchiveError
-        The fingerprints differ.
+        The run holds another result for the dataset, or a damaged one.
     """
+    dataset, run = publication.dataset, publication.run
+    content = holdings.manifest_bytes(run, dataset)
+    manifest = holdings.parse(content, run, dataset)
+    _refuse_rival(manifest, publication, holdings.where(run, dataset))
+    holdings.refuse_damage(manifest)
+    if publication.becomes_current and holdings.is_newest(manifest):
+        point(dataset, run)
+    return Archived(run, holdings.uri_of(run, dataset), digest(content), already_there=True)
+
+
+def lead_to(holdings: Holdings, dataset: DatasetId, run: str, point: Point) -> None:
+    """Make a published version the current one, where it is whole and not current already.
+
+    Raises
+    ------
+    ArchiveError
+        The run does not hold the dataset, or holds it damaged.
+    """
+    holdings.refuse_damage(holdings.manifest(run, dataset))
+    if holdings.pointed_run(dataset) != run:
+        point(dataset, run)
+
+
+def _refuse_rival(manifest: Manifest, publication: Publication, place: object) -> None:
     if manifest.fingerprint != publication.fingerprint:
         raise ArchiveError(
             "a run is written once, and this one holds another result: use another run",
@@ -338,19 +356,6 @@ def refuse_rival(manifest: Manifest, publication: Publication, place: object) ->
             expected=f"fingerprint {publication.fingerprint}",
             found=manifest.fingerprint,
         )
-
-
-def _is_newest(output: Path, dataset: DatasetId, manifest: Manifest) -> bool:
-    """Tell whether the pointer is missing, broken, or shows something published earlier.
-
-    A late second run of an old publication must not take the pointer back.
-    """
-    try:
-        current = current_manifest(output, dataset)
-    except ArchiveError as error:
-        log.warning("the current version of %s cannot be read: %s", dataset, error)
-        return True
-    return current is None or current.published < manifest.published
 
 
 def _point(output: Path, dataset: DatasetId, run: str) -> None:

@@ -17,6 +17,7 @@ from calib.archive.claim import Claim, claimed
 from calib.archive.disk import archive_errors, sync_folder
 from calib.archive.layout import (
     MANIFEST,
+    STAGING,
     publication_folder,
     refuse_detour,
     run_folder,
@@ -25,7 +26,6 @@ from calib.archive.layout import (
 from calib.archive.staging import staged, sweep
 from calib.archive.store_holdings import StoreHoldings, place_of
 from calib.archive.store_survey import claim_key
-from calib.archive.survey import STAGING
 from calib.errors import ArchiveError
 from calib.ids import DatasetId
 
@@ -55,6 +55,7 @@ def remove(output: Path, run: str, dataset: DatasetId) -> bool:
     output = output.absolute()
     folder = publication_folder(output, run, dataset)
     with archive_errors(folder, dataset=dataset.name):
+        refuse_detour(output, staging_area(output, run))
         refuse_detour(output, folder)
         _refuse_current(pointer.current_run(output, dataset), run, dataset, str(folder))
         sweep(staging_area(output, run))

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 from calib.archive.at_once import spread
+from calib.archive.holdings import Holdings
 from calib.archive.layout import MANIFEST, check_dataset, check_run_name
-from calib.archive.manifest import FileEntry, Manifest, digest, parse_manifest
+from calib.archive.manifest import FileEntry, Manifest
 from calib.archive.store_survey import survey_pointers, survey_runs
 from calib.archive.survey import Place
 from calib.archive.verification import Problem
 from calib.errors import ArchiveError
 from calib.ids import DatasetId, is_run_name
-from calib.records import Archived
 from calib.stores.store import Store, Stored
-
-log = logging.getLogger(__name__)
 
 # Objects read at once: a round trip costs more than a small object's bytes.
 AT_ONCE = 8
@@ -31,7 +26,7 @@ _POINTER_SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class StoreHoldings:
+class StoreHoldings(Holdings):
     """Publications in a store, to read.
 
     Attributes
@@ -47,165 +42,38 @@ class StoreHoldings:
         """Where the store is."""
         return self.store.uri
 
-    def find_published(
-        self, dataset: DatasetId, fingerprint: str, *, runs: Sequence[str] | None = None
-    ) -> Archived | None:
-        """Look for a result that is published already: in the current version, then in all runs.
-
-        With `runs` given, in these alone.
-
-        A damaged publication does not count; it is named in the log.
-
-        Raises
-        ------
-        ArchiveError
-            The pointer was not made by the archive.
-        """
-        current = self.pointed_run(dataset)
-        if runs is None:
-            every = [run for run in self.store.list_folders("runs") if is_run_name(run)]
-            runs = [*([current] if current else []), *sorted(every)]
-        found = (self._published_in(run, dataset, fingerprint) for run in dict.fromkeys(runs))
-        return next((archived for archived in found if archived is not None), None)
-
-    def free_run(self, run: str, dataset: DatasetId, fingerprint: str) -> str:
-        """Return a run that can take this result: `run`, or ``RUN-2``, ``RUN-3``...
-
-        The first that does not hold the dataset, or holds this same result undamaged.
-        """
-        names = itertools.chain([run], (f"{run}-{number}" for number in itertools.count(2)))
-        return next(
-            name
-            for name in names
-            if not self.is_taken(place_of(name, dataset))
-            or self._published_in(name, dataset, fingerprint)
-        )
-
-    def current_manifest(self, dataset: DatasetId) -> Manifest | None:
-        """Return the manifest of the current version; None where nothing is published.
-
-        Raises
-        ------
-        ArchiveError
-            The pointer or the manifest is not what the archive made.
-        """
-        run = self.pointed_run(dataset)
-        return None if run is None else self.manifest(run, dataset)
-
-    def manifest(self, run: str, dataset: DatasetId) -> Manifest:
-        """Return the manifest of a dataset in a run.
-
-        Raises
-        ------
-        ArchiveError
-            It is missing, or cannot be right.
-        """
-        return self.parse(self.manifest_bytes(run, dataset), place_of(run, dataset))
-
-    def verify(
-        self,
-        dataset: DatasetId,
-        *,
-        run: str | None = None,
-        deep: bool = True,
-        manifest_sha256: str | None = None,
-    ) -> list[Problem]:
-        """Compare a publication with its manifest.
-
-        Parameters
-        ----------
-        dataset, run
-            What, and in which run; the current version where not given.
-        deep
-            Read every object and compare checksums; otherwise presence and size only.
-        manifest_sha256
-            Checksum of the manifest itself, as recorded elsewhere (the ledger).
-
-        Returns
-        -------
-        list of Problem
-            Empty where all is well.
-
-        Raises
-        ------
-        ArchiveError
-            Nothing is published under that name.
-        """
-        run = run or self.pointed_run(dataset)
-        if run is None or not self.is_taken(place_of(run, dataset)):
-            raise ArchiveError("nothing is published", dataset=dataset.name, path=self.uri)
-        uri = self.store.uri_of(f"{place_of(run, dataset)}/{MANIFEST}")
-        try:
-            content = self.manifest_bytes(run, dataset)
-            manifest = self.parse(content, place_of(run, dataset))
-        except ArchiveError as error:
-            return [Problem("unreadable", uri, str(error))]
-        if manifest_sha256 not in {None, digest(content)}:
-            return [Problem("changed", uri, f"expected sha256 {manifest_sha256}")]
-        return self._problems(manifest, deep=deep)
-
     def holds(self, run: str, dataset: DatasetId) -> bool:
         """Tell whether a run has a manifest of a dataset."""
-        return self.is_taken(place_of(run, dataset))
+        return self.store.head(f"{place_of(run, dataset)}/{MANIFEST}") is not None
+
+    def is_taken(self, run: str, dataset: DatasetId) -> bool:
+        """Tell whether there is a manifest: files without one are removed by who publishes."""
+        return self.holds(run, dataset)
+
+    def find_manifest(self, run: str, dataset: DatasetId) -> bytes | None:
+        """Return the bytes of a manifest; None where there is none."""
+        found = self.store.read(f"{place_of(run, dataset)}/{MANIFEST}")
+        return None if found is None else found.data
+
+    def run_names(self) -> list[str]:
+        """Return the names of all runs, sorted."""
+        return sorted(filter(is_run_name, self.store.list_folders("runs")))
+
+    def survey_runs(self, only: str | None = None) -> Iterator[Place | Problem]:
+        """Yield all that lies below ``runs/``, or in one run: publications, and what is none."""
+        return survey_runs(self.store, only)
+
+    def survey_pointers(self) -> Iterator[Problem]:
+        """Yield everything below ``data/`` that is no pointer to a publication."""
+        judged = spread(self._judge_pointer, survey_pointers(self.store), AT_ONCE)
+        return (problem for problem in judged if problem is not None)
 
     def uri_of(self, run: str, dataset: DatasetId) -> str:
         """Return where a dataset is in a run, or would be."""
         return self.store.uri_of(place_of(run, dataset))
 
-    def publications(self, run: str | None = None) -> Iterator[Place]:
-        """Yield every dataset of every run (or of one) that has a manifest, run after run."""
-        return (found for found in survey_runs(self.store, run) if isinstance(found, Place))
-
-    def strays(self) -> Iterator[Problem]:
-        """Yield what is in ``runs/`` and ``data/`` and should not be, or leads nowhere."""
-        yield from (found for found in survey_runs(self.store) if isinstance(found, Problem))
-        judged = spread(self._judge_pointer, survey_pointers(self.store), AT_ONCE)
-        yield from (problem for problem in judged if problem is not None)
-
-    def is_taken(self, place: str) -> bool:
-        """Tell whether something is published there."""
-        return self.store.head(f"{place}/{MANIFEST}") is not None
-
-    def _published_in(self, run: str, dataset: DatasetId, fingerprint: str) -> Archived | None:
-        place = place_of(run, dataset)
-        found = self.store.read(f"{place}/{MANIFEST}")
-        if found is None:
-            return None
-        try:
-            manifest = self.parse(found.data, place)
-        except ArchiveError as error:
-            log.warning("passed over: %s", error)
-            return None
-        if manifest.fingerprint != fingerprint:
-            return None
-        if damage := self.damage(manifest):
-            log.warning("passed over %s, which is damaged: %s", self.store.uri_of(place), damage)
-            return None
-        return Archived(run, self.store.uri_of(place), digest(found.data), already_there=True)
-
-    def manifest_bytes(self, run: str, dataset: DatasetId) -> bytes:
-        """Read the bytes of a manifest; raise ArchiveError where there is none."""
-        place = place_of(run, dataset)
-        found = self.store.read(f"{place}/{MANIFEST}")
-        if found is None:
-            uri = self.store.uri_of(place)
-            raise ArchiveError("no readable manifest", dataset=dataset.name, path=uri)
-        return found.data
-
-    def parse(self, content: bytes, place: str) -> Manifest:
-        """Read a manifest from its bytes; raise ArchiveError where it cannot be right."""
-        try:
-            return parse_manifest(content, PurePosixPath(place) / MANIFEST)
-        except ArchiveError as error:
-            error.path = self.store.uri_of(f"{place}/{MANIFEST}")
-            raise
-
-    def damage(self, manifest: Manifest) -> str:
-        """Say what is missing or of another size; files that nobody named do no harm."""
-        problems = self._problems(manifest, deep=False)
-        return "; ".join(str(problem) for problem in problems if problem.kind != "orphaned")
-
-    def _problems(self, manifest: Manifest, *, deep: bool) -> list[Problem]:
+    def find_problems(self, manifest: Manifest, *, deep: bool) -> list[Problem]:
+        """Compare the objects of a publication with its manifest."""
         place = place_of(manifest.run, manifest.id)
         there = {s.key.removeprefix(f"{place}/"): s for s in self.store.list_keys(f"{place}/")}
         named = {file.name for file in manifest.files} | {MANIFEST}
@@ -243,7 +111,7 @@ class StoreHoldings:
             run = self.pointed_run(found)
         except ArchiveError as error:
             return Problem("changed", uri, error.message)
-        if run is None or self.is_taken(place_of(run, found)):
+        if run is None or self.holds(run, found):
             return None
         return Problem("missing", uri, f"leads to run {run}, which does not hold it")
 

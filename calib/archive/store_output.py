@@ -22,8 +22,15 @@ from pathlib import PurePosixPath
 
 from calib.archive.claim import Claim, claimed, clear_abandoned
 from calib.archive.layout import MANIFEST
-from calib.archive.manifest import FileEntry, Manifest, Tombstone, digest, plain_json
-from calib.archive.publish import File, Publication, named_files, refuse_rival, write_manifest
+from calib.archive.manifest import FileEntry, Tombstone, digest, plain_json
+from calib.archive.publish import (
+    File,
+    Publication,
+    join_twin,
+    lead_to,
+    named_files,
+    write_manifest,
+)
 from calib.archive.removal import remove_from_store
 from calib.archive.store_holdings import (
     AT_ONCE,
@@ -60,24 +67,23 @@ class StoreOutput(StoreHoldings):
             The store does not answer, or another process is publishing the same dataset.
         """
         dataset, run = publication.dataset, publication.run
-        sources, place = named_files(publication), place_of(run, dataset)
+        sources, uri = named_files(publication), self.uri_of(run, dataset)
         plain_json(publication.provenance)
         self.pointed_run(dataset)  # an obstacle shows before the work
         with claimed(
             self.store,
             claim_key(run, dataset),
             dataset.name,
-            is_needless=lambda: self.is_taken(place),
+            is_needless=lambda: self.holds(run, dataset),
         ) as claim:
-            if claim is not None and not self.is_taken(place):
+            if claim is not None and not self.holds(run, dataset):
                 content, graves = self._upload(publication, sources, claim)
                 if publication.becomes_current:
                     self._point(dataset, run)
                 log.info("%s published in %s: %d files", dataset, run, len(sources))
-                uri = self.store.uri_of(place)
                 return Archived(run, uri, digest(content), notes=epitaphs(graves))
         clear_abandoned(self.store, claim_key(run, dataset))
-        return self._join_twin(publication)
+        return join_twin(publication, self, self._point)
 
     def make_current(self, dataset: DatasetId, run: str) -> None:
         """Make a published version the current one.
@@ -87,9 +93,7 @@ class StoreOutput(StoreHoldings):
         ArchiveError
             The run does not hold the dataset, or holds it damaged.
         """
-        self._refuse_damage(self.manifest(run, dataset))
-        if self.pointed_run(dataset) != run:
-            self._point(dataset, run)
+        lead_to(self, dataset, run, self._point)
 
     def remove(self, run: str, dataset: DatasetId) -> bool:
         """Remove a version that is not current: :func:`calib.archive.removal.remove_from_store`."""
@@ -155,36 +159,6 @@ class StoreOutput(StoreHoldings):
             self._clear(place, claim)
         except HstflowError as error:
             log.warning("files of a failed upload are left for the next one to remove: %s", error)
-
-    def _join_twin(self, publication: Publication) -> Archived:
-        """Accept the same result, published before or by a faster process."""
-        dataset, run = publication.dataset, publication.run
-        place = place_of(run, dataset)
-        content = self.manifest_bytes(run, dataset)
-        manifest = self.parse(content, place)
-        refuse_rival(manifest, publication, self.store.uri_of(place))
-        self._refuse_damage(manifest)
-        if publication.becomes_current and self._is_newest(manifest):
-            self._point(dataset, run)
-        return Archived(run, self.store.uri_of(place), digest(content), already_there=True)
-
-    def _is_newest(self, manifest: Manifest) -> bool:
-        """Tell whether the pointer is missing, broken, or shows something published earlier."""
-        try:
-            current = self.current_manifest(manifest.id)
-        except ArchiveError as error:
-            log.warning("the current version of %s cannot be read: %s", manifest.dataset, error)
-            return True
-        return current is None or current.published < manifest.published
-
-    def _refuse_damage(self, manifest: Manifest) -> None:
-        if damage := self.damage(manifest):
-            raise ArchiveError(
-                "what was published here is damaged: use another run",
-                dataset=manifest.dataset,
-                path=self.store.uri_of(place_of(manifest.run, manifest.id)),
-                found=damage,
-            )
 
     def _point(self, dataset: DatasetId, run: str) -> None:
         self.store.replace(pointer_key(dataset), pointer_bytes(run, dataset))

@@ -7,14 +7,13 @@ the user's own files) is not the archive's and is passed over.
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from calib.archive.disk import archive_errors
-from calib.archive.layout import MANIFEST, publication_folder
+from calib.archive.layout import MANIFEST, STAGING, has_manifest, publication_folder
 from calib.archive.pointer import current_run
 from calib.archive.staging import is_abandoned
 from calib.archive.verification import Problem
@@ -26,7 +25,6 @@ NOT_A_DATASET = "not a dataset of this instrument"
 NOT_OURS = "not made by the archive"
 LEFT = "left by a process that ended"
 _LINK = "a link, which is not followed"
-STAGING = ".staging"
 
 
 class Place(NamedTuple):
@@ -37,51 +35,17 @@ class Place(NamedTuple):
     uri: str
 
 
-def publications(output: Path, run: str | None = None) -> Iterator[Place]:
-    """Yield every dataset of every run that has a manifest, run after run.
-
-    Parameters
-    ----------
-    output
-        Output folder; one that does not exist holds nothing.
-    run
-        Only this run.
-
-    Raises
-    ------
-    ArchiveError
-        A folder cannot be read.
-    """
-    for found in survey_runs(output.absolute(), run):
-        if isinstance(found, Place):
-            yield found
-
-
-def strays(output: Path) -> Iterator[Problem]:
-    """Yield what is in ``runs/`` and ``data/`` and should not be, or leads nowhere.
-
-    ``orphaned``
-        Links, unknown entries, odd names, and staging folders that a dead process left (the
-        next publication into that run removes them; work in progress is not reported).
-    ``missing``
-        A dataset's folder without a manifest; a pointer to what is not there.
-    ``changed``
-        A pointer that the archive did not make.
-
-    Raises
-    ------
-    ArchiveError
-        A folder cannot be read.
-    """
-    output = output.absolute()
-    for found in survey_runs(output):
-        if isinstance(found, Problem):
-            yield found
-    yield from survey_pointers(output)
-
-
 def survey_runs(output: Path, only: str | None = None) -> Iterator[Place | Problem]:
-    """Yield all that lies below ``runs/``, or in one run: publications, and what is none."""
+    """Yield all that lies below ``runs/``, or in one run: publications, and what is none.
+
+    A publication is a folder with a manifest. One that may not be looked into counts as such:
+    whoever reads the manifest is told why he cannot.
+
+    Raises
+    ------
+    ArchiveError
+        A folder above those of the datasets cannot be read.
+    """
     for run in _folders(output / "runs"):
         if isinstance(run, Problem):
             yield run
@@ -137,10 +101,12 @@ def _judge(output: Path, run: str, folder: Path) -> Place | Problem:
     if dataset is None:
         return orphan(str(folder), NOT_A_DATASET)
     try:
-        mode = (folder / MANIFEST).lstat().st_mode
+        mode: int | None = (folder / MANIFEST).lstat().st_mode
     except FileNotFoundError:
         return Problem("missing", str(folder), "a dataset's folder without a manifest")
-    if not stat.S_ISREG(mode):
+    except OSError:  # not allowed, or a failing disk
+        mode = None
+    if mode is not None and not stat.S_ISREG(mode):
         return Problem("changed", str(folder / MANIFEST), "not an ordinary file")
     return Place(run, dataset, publication_folder(output, run, dataset).as_uri())
 
@@ -148,7 +114,8 @@ def _judge(output: Path, run: str, folder: Path) -> Place | Problem:
 def _staging_problem(path: Path) -> Problem | None:
     if "+" not in path.name:
         return orphan(str(path), NOT_OURS)
-    return orphan(str(path), LEFT) if is_abandoned(path) else None
+    with archive_errors(path):
+        return orphan(str(path), LEFT) if is_abandoned(path) else None
 
 
 def _pointer_problem(output: Path, path: Path) -> Problem | None:
@@ -157,23 +124,30 @@ def _pointer_problem(output: Path, path: Path) -> Problem | None:
         return orphan(str(path), NOT_A_DATASET)
     try:
         run = current_run(output, dataset)
+        if run is None or has_manifest(publication_folder(output, run, dataset)):
+            return None
     except ArchiveError as error:
         return Problem("changed", str(path), f"{error.message}: found {shown(error.found or '')}")
-    if run and not os.path.lexists(publication_folder(output, run, dataset) / MANIFEST):
-        return Problem("missing", str(path), f"leads to run {run}, which does not hold it")
-    return None
+    except OSError as error:
+        return Problem("unreadable", str(path), str(error))
+    return Problem("missing", str(path), f"leads to run {run}, which does not hold it")
 
 
 def _folders(folder: Path) -> Iterator[Path | Problem]:
     """Yield the folders in a folder, and a problem for everything else that is there."""
-    if folder.is_symlink():
+    with archive_errors(folder):
+        is_link = folder.is_symlink()
+    if is_link:
         yield orphan(str(folder), _LINK)
         return
-    for path in _children(folder):
+    yield from (_as_folder(path) for path in _children(folder))
+
+
+def _as_folder(path: Path) -> Path | Problem:
+    with archive_errors(path):
         if path.is_symlink():
-            yield orphan(str(path), _LINK)
-        else:
-            yield path if path.is_dir() else orphan(str(path), "not a folder")
+            return orphan(str(path), _LINK)
+        return path if path.is_dir() else orphan(str(path), "not a folder")
 
 
 def _children(folder: Path) -> list[Path]:

@@ -25,7 +25,7 @@ from zlib import ZLIB_RUNTIME_VERSION
 
 from calib.archive import disk
 from calib.archive.caldp_tar import Local, files_beside, write_tar
-from calib.archive.layout import publication_folder, refuse_detour
+from calib.archive.layout import STAGING, publication_folder, refuse_detour, relative_name
 from calib.archive.manifest import FileEntry, Manifest
 from calib.archive.outputs import FileOutput, Output
 from calib.archive.staging import staged, sweep
@@ -179,6 +179,7 @@ def _read_record(content: bytes) -> TarRecord | None:
 def _lay_out(shelf: _Shelf, key: str, manifest: Manifest) -> None:
     """Make everything, then put it in place; the record comes last."""
     beside = _checked(files_beside(manifest), key, manifest)
+    before = _read_record(shelf.read(_record_key(key)) or b"")
     with shelf.working(manifest.dataset) as work:
         made = work / "tar"
         write_tar(manifest, _local_files(shelf, manifest), made)
@@ -190,10 +191,35 @@ def _lay_out(shelf: _Shelf, key: str, manifest: Manifest) -> None:
         for name, file in beside.items():
             _copy(shelf, manifest, file, copies[name])
         for name, copy in copies.items():
-            shelf.put(copy, f"{key.rpartition('/')[0]}/{name}")
+            shelf.put(copy, _beside(key, name))
         shelf.put(made, key)
+        for name in _outdated(before, names, key):
+            shelf.remove(_beside(key, name))
         disk.write_new(work / "record", to_json(record).encode())
         shelf.put(work / "record", _record_key(key))
+
+
+def _beside(key: str, name: str) -> str:
+    return f"{key.rpartition('/')[0]}/{name}"
+
+
+def _outdated(before: TarRecord | None, names: tuple[str, ...], key: str) -> list[str]:
+    """Return what lies beside the tar of before and not beside this one.
+
+    Anybody may have edited the record: what is not the name of a log or of a file of the
+    environment is left where it is.
+    """
+    tar = key.rpartition("/")[2]
+    then = set() if before is None else {*before.files}
+    return sorted(filter(_is_beside, then - {*names, tar, _record_key(tar), "env"}))
+
+
+def _is_beside(name: str) -> bool:
+    """Tell whether a file of the archive can bear this name: it leads nowhere else."""
+    try:
+        return bool(relative_name("env", name.removeprefix("env/")))
+    except ArchiveError:
+        return False
 
 
 def _checked(beside: dict[str, FileEntry], key: str, manifest: Manifest) -> dict[str, FileEntry]:
@@ -257,6 +283,10 @@ class _Shelf(Protocol):
         """Lend a local file with the bytes of a published one."""
         ...
 
+    def remove(self, key: str) -> None:
+        """Remove what lies there; nothing there is no error."""
+        ...
+
     def put(self, made: Path, key: str) -> None:
         """Move a finished file from the work folder into place, whatever lies there."""
         ...
@@ -279,7 +309,7 @@ class _FolderShelf:
 
     @contextmanager
     def working(self, label: str) -> Iterator[Path]:
-        area = self.folder / "outputs" / ".staging"
+        area = self.folder / "outputs" / STAGING
         refuse_detour(self.folder, area)
         sweep(area)
         with staged(area, label) as entry:
@@ -295,6 +325,11 @@ class _FolderShelf:
         disk.make_folders(path.parent)
         made.replace(path)
         disk.sync_folder(path.parent)
+
+    def remove(self, key: str) -> None:
+        path = self.folder / key
+        refuse_detour(self.folder, path.parent)
+        path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -329,6 +364,9 @@ class _StoreShelf:
 
     def put(self, made: Path, key: str) -> None:
         self.store.put(made, key)
+
+    def remove(self, key: str) -> None:
+        self.store.delete(key)
 
 
 def _shelf_of(output: Output, scratch: Path) -> _Shelf:

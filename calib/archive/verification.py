@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from calib.archive.disk import archive_errors, digest_file
-from calib.archive.layout import MANIFEST, publication_folder
-from calib.archive.manifest import FileEntry, Manifest, digest, parse_manifest, read_bytes
-from calib.archive.pointer import current_run
+from calib.archive.disk import digest_file
+from calib.archive.layout import MANIFEST
+from calib.archive.manifest import FileEntry, Manifest
 from calib.errors import ArchiveError
-from calib.ids import DatasetId
 
 Trouble = Literal["missing", "changed", "orphaned", "unreadable", "unregistered"]
 
@@ -40,65 +38,6 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.path}: {self.message}"
-
-
-def verify(
-    output: Path,
-    dataset: DatasetId,
-    *,
-    run: str | None = None,
-    deep: bool = True,
-    manifest_sha256: str | None = None,
-) -> list[Problem]:
-    """Compare a publication with its manifest.
-
-    Parameters
-    ----------
-    output, dataset
-        Where to look, for what.
-    run
-        The run to look in; the current version where not given.
-    deep
-        Compute checksums; otherwise only presence and size are compared.
-    manifest_sha256
-        Checksum of the manifest itself, as recorded elsewhere (the ledger).
-
-    Returns
-    -------
-    list of Problem
-        Empty where all is well. A manifest that is missing, does not parse or lies is one
-        problem, and the only one.
-
-    Raises
-    ------
-    ArchiveError
-        Nothing is published under that name, the pointer leads nowhere, or it was not made
-        by the archive; or a folder cannot be read.
-    """
-    with archive_errors(output, dataset=dataset.name):
-        folder = _published_folder(output, dataset, run)
-        return _verify_folder(folder, deep=deep, manifest_sha256=manifest_sha256)
-
-
-def _published_folder(output: Path, dataset: DatasetId, run: str | None) -> Path:
-    run = run or current_run(output, dataset)
-    folder = None if run is None else publication_folder(output, run, dataset)
-    if folder is None or not folder.is_dir():
-        raise ArchiveError("nothing is published", dataset=dataset.name, path=folder or output)
-    return folder
-
-
-def _verify_folder(folder: Path, *, deep: bool, manifest_sha256: str | None) -> list[Problem]:
-    path = folder / MANIFEST
-    try:
-        content = read_bytes(folder)
-        manifest = parse_manifest(content, path)
-    except ArchiveError as error:
-        kind: Trouble = "unreadable" if path.exists() else "missing"
-        return [Problem(kind, str(path), str(error))]
-    if manifest_sha256 not in {None, digest(content)}:
-        return [Problem("changed", str(path), f"expected sha256 {manifest_sha256}")]
-    return find_problems(folder, manifest, deep=deep)
 
 
 def find_problems(folder: Path, manifest: Manifest, *, deep: bool) -> list[Problem]:

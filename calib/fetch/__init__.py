@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from calib.fetch.local import fetch_inputs, read_association
 from calib.fetch.options import FetchOptions, Patience, options_from
-from calib.fetch.resolve import Source, parse_uri
 from calib.fetch.tarball import TarLimits
+from calib.stores.uri import Source, parse_uri
 
 __all__ = [
     "FetchOptions",

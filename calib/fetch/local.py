@@ -25,7 +25,6 @@ from calib.fetch.copying import Copied
 from calib.fetch.holdings import Holdings, PlainFiles, UnpackedFiles
 from calib.fetch.options import FetchOptions
 from calib.fetch.registered import RegisteredFile, RegisteredFiles
-from calib.fetch.resolve import EXPECTED, Source, parse_uri
 from calib.fetch.s3 import find_holdings as find_objects
 from calib.fetch.selection import (
     association_files,
@@ -37,6 +36,7 @@ from calib.fetch.selection import (
 from calib.fetch.tarball import TarLimits, unpack
 from calib.ids import DatasetId
 from calib.records import InputFile, RawInputs
+from calib.stores.uri import EXPECTED, Source, parse_uri
 
 log = logging.getLogger(__name__)
 

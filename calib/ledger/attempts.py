@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Row, Select, insert, select, update
 from calib.errors import INTERRUPTED, ConfigError, Interrupted
 from calib.ids import DatasetId
 from calib.ledger.admission import at_work
-from calib.ledger.clock import utc_now
 from calib.ledger.jobs import find_or_plan, lock_job, move
 from calib.ledger.location import hide_credentials
 from calib.ledger.owners import Owner, why_dead
@@ -20,7 +19,7 @@ from calib.ledger.schema import attempt as attempts
 from calib.ledger.schema import job as jobs
 from calib.ledger.schema import stage_run as stage_runs
 from calib.ledger.states import OUTCOMES
-from calib.records import Outcome
+from calib.records import Outcome, utc_now
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 from calib.errors import ConfigError
 from calib.ledger.location import hide_credentials, sqlite_file
+from calib.stores.new_file import new_file
 
 
 def back_up(url: str, target: Path) -> int:
@@ -28,24 +28,15 @@ def back_up(url: str, target: Path) -> int:
     if not source.exists():
         message = "there is no ledger to back up"
         raise ConfigError(message, path=source)
-    if target.exists():  # checked again below, where it counts
-        raise _exists(target)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        _copy(source, part)
-        os.link(part, target)  # unlike a rename, this never replaces a file
+        with new_file(target) as part:
+            _copy(source, part)
         return target.stat().st_size
     except FileExistsError as error:
-        raise _exists(target) from error
+        raise ConfigError("the backup exists: name another file", path=target) from error
     except (OSError, sqlite3.Error) as error:
         message = f"the ledger cannot be copied: {error}"
         raise ConfigError(message, path=target) from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _exists(target: Path) -> ConfigError:
-    return ConfigError("the backup exists: name another file", path=target)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -12,9 +12,8 @@ from typing import Any
 
 from calib.errors import ConfigError
 from calib.ledger.dates import parse_date
+from calib.ledger.holdings import CALIBRATION
 from calib.ledger.reports import Rows
-
-KIND = "calibration"
 
 # As people write a detector that is not restricted.
 ANY = "any"
@@ -122,7 +121,7 @@ _KIND_OF = "SELECT kind FROM collection WHERE name = :name"
 
 def list_calibrations(rows: Rows) -> list[CalibrationCollection]:
     """Return all calibration collections, by name."""
-    return [CalibrationCollection(**row) for row in rows(_ALL, {"kind": KIND})]
+    return [CalibrationCollection(**row) for row in rows(_ALL, {"kind": CALIBRATION})]
 
 
 def calibrations_in(rows: Rows, collection: str) -> list[Certification]:
@@ -134,7 +133,7 @@ def calibrations_in(rows: Rows, collection: str) -> list[Certification]:
         There is no calibration collection of this name.
     """
     found = rows(_KIND_OF, {"name": collection})
-    if [row["kind"] for row in found] != [KIND]:
+    if [row["kind"] for row in found] != [CALIBRATION]:
         raise unknown(collection, found[0]["kind"] if found else None)
     return [Certification(**row) for row in rows(_IN, {"name": collection})]
 
@@ -148,31 +147,6 @@ def unknown(collection: str, kind: str | None) -> ConfigError:
     )
 
 
-def valid_references(
-    rows: Rows, collection: str, *, instrument: str, detector: str, observed_at: str
-) -> dict[str, Certification]:
-    """Return what is valid for an exposure, by keyword.
-
-    Parameters
-    ----------
-    instrument, detector
-        In any case.
-    observed_at
-        Start of the exposure, as :func:`calib.ledger.dates.parse_date` reads it.
-
-    Raises
-    ------
-    ConfigError
-        There is no calibration collection of this name, or the date is none.
-    """
-    return valid_at(
-        calibrations_in(rows, collection),
-        instrument=instrument,
-        detector=detector,
-        observed_at=observed_at,
-    )
-
-
 def valid_at(
     certifications: Iterable[Certification], *, instrument: str, detector: str, observed_at: str
 ) -> dict[str, Certification]:
@@ -182,8 +156,10 @@ def valid_at(
     ----------
     certifications
         All of one collection: for a keyword no two are valid at once.
-    instrument, detector, observed_at
-        As :func:`valid_references`.
+    instrument, detector
+        In any case.
+    observed_at
+        Start of the exposure, as :func:`calib.ledger.dates.parse_date` reads it.
 
     Raises
     ------

@@ -4,8 +4,7 @@ A chain is an ordered list of runs and chains, in which a dataset is looked for 
 run that has it. A tag holds products that were chosen by hand. Runs and collections share one
 name space, so that a name alone says what is meant.
 
-The questions about collections are in :mod:`calib.ledger.holdings`, which needs no SQLAlchemy;
-they can be imported from here too.
+The questions about collections are in :mod:`calib.ledger.holdings`, which needs no SQLAlchemy.
 """
 
 from __future__ import annotations
@@ -16,19 +15,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from calib.errors import ConfigError
-from calib.ledger.clock import utc_now
-from calib.ledger.holdings import (
-    CALIBRATION,
-    CHAIN,
-    TAG,
-    Collection,
-    chain_members,
-    chain_runs,
-    kind_of,
-    list_collections,
-    resolve_runs,
-    tagged,
-)
+from calib.ledger.holdings import CHAIN, TAG, chain_members, kind_of, resolve_runs
 from calib.ledger.jobs import insert_once
 from calib.ledger.names import check_collection_name_free
 from calib.ledger.reports import Rows
@@ -40,26 +27,7 @@ from calib.ledger.schema import publication as publications
 from calib.ledger.schema import run as runs
 from calib.ledger.schema import tagged_product as tagged_products
 from calib.ledger.schema import validity as validities
-
-__all__ = [
-    "CALIBRATION",
-    "CHAIN",
-    "TAG",
-    "Collection",
-    "chain_members",
-    "chain_runs",
-    "define_chain",
-    "ensure_collection",
-    "extend_chain",
-    "kind_of",
-    "list_collections",
-    "remove_collection",
-    "replace_in_chain",
-    "resolve_runs",
-    "tag_products",
-    "tagged",
-    "untag_products",
-]
+from calib.records import utc_now
 
 # Numbers in one IN (...): SQLite takes 32766 parameters, PostgreSQL 65535.
 _AT_ONCE = 10_000
@@ -131,11 +99,19 @@ def extend_chain(
     members: Sequence[str],
     *,
     where: Literal["front", "back"] = "front",
+    flatten: bool = False,
 ) -> None:
     """Put runs and chains, in their order, in front of a chain or behind it.
 
     A member that the chain has already moves to its new place, so that the same again changes
     nothing.
+
+    Parameters
+    ----------
+    members
+        Names of runs and chains; none leaves the order as it is.
+    flatten
+        Keep the runs that the chains in it hold now, not the chains themselves.
 
     Raises
     ------
@@ -146,7 +122,7 @@ def extend_chain(
     number = _number_of(connection, name, CHAIN)
     others = [each for each in chain_members(rows_of(connection), name) if each not in members]
     whole = [*members, *others] if where == "front" else [*others, *members]
-    _set_members(connection, number, name, whole)
+    _set_members(connection, number, name, whole, flatten=flatten)
 
 
 def replace_in_chain(connection: Connection, chain: str, old_run: str | None, new_run: str) -> None:

@@ -47,6 +47,18 @@ def open_engine(url: str) -> Engine:
     return _open_sqlite(parsed)
 
 
+def open_reading(engine: Engine) -> Engine:
+    """Return the same engine for transactions that only read, each on one state of the database.
+
+    SQLite gives one state by itself; PostgreSQL shows every statement the latest one unless
+    it is told otherwise.
+    """
+    options: dict[str, Any] = {READS: True}
+    if engine.dialect.name == "postgresql":
+        options["isolation_level"] = "REPEATABLE READ"
+    return engine.execution_options(**options)
+
+
 def is_conflict(error: DBAPIError) -> bool:
     """Tell whether another transaction was in the way, so that trying again helps."""
     cause = error.orig

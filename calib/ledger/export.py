@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from calib.ledger.reading import open_reader
 from calib.ledger.reports import Rows
 from calib.ledger.revision import REVISION
 from calib.ledger.schema import metadata
+from calib.stores.new_file import new_file
 
 FORMAT = "hstflow-ledger"
 
@@ -66,7 +66,7 @@ def export_ledger(url: str, target: Path | None) -> dict[str, int]:
             raise ConfigError("there is no ledger to export", path=hide_credentials(url))
         if target is None:
             return _write(rows, sys.stdout)
-        with _new_file(target) as stream:
+        with _opened_anew(target) as stream:
             return _write(rows, stream)
 
 
@@ -134,21 +134,15 @@ def _tables() -> list[Table]:
 
 
 @contextmanager
-def _new_file(target: Path) -> Iterator[TextIO]:
+def _opened_anew(target: Path) -> Iterator[TextIO]:
     """Give a file to write, which bears its name when it is whole, and replaces no other."""
-    if target.exists():  # checked again below, where it counts
-        raise ConfigError("the file exists: name another one", path=target)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        with part.open("xb") as raw, _packed(raw, target) as stream:
+        with new_file(target) as part, part.open("xb") as raw, _packed(raw, target) as stream:
             yield stream
-        os.link(part, target)  # unlike a rename, this never replaces a file
     except FileExistsError as error:
         raise ConfigError("the file exists: name another one", path=target) from error
     except OSError as error:
         raise ConfigError(f"the ledger cannot be exported: {error}", path=target) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -33,7 +33,8 @@ class Collection:
     members
         Of a chain: its runs and chains, in order.
     number
-        Members of a chain, products of a tag, references of a calibration.
+        Members of a chain, products of a tag, reference files of a calibration (each once,
+        however many ranges of dates it has).
     """
 
     name: str
@@ -51,7 +52,7 @@ SELECT collections.name AS name, collections.kind AS kind, collections.note AS n
   CASE collections.kind
     WHEN 'chain' THEN (SELECT COUNT(*) FROM chains WHERE chain = collections.name)
     WHEN 'tag' THEN (SELECT COUNT(*) FROM tags WHERE tag = collections.name)
-    ELSE (SELECT COUNT(*) FROM calibrations WHERE calibration = collections.name)
+    ELSE (SELECT COUNT(DISTINCT sha1) FROM calibrations WHERE calibration = collections.name)
   END AS number
 FROM collections ORDER BY collections.name
 """

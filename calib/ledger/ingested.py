@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, Table, update
 
 from calib.errors import ConfigError
-from calib.ledger.clock import utc_now
 from calib.ledger.jobs import insert_once
 from calib.ledger.location import hide_credentials
 from calib.ledger.names import check_run_name_free
+from calib.ledger.publications import PublishedFile, record_data_ids
 from calib.ledger.registry import run_row
 from calib.ledger.reports import Rows
 from calib.ledger.schema import current_run as current_runs
 from calib.ledger.schema import data_id as data_ids
+from calib.ledger.schema import member as members
+from calib.ledger.schema import product as products
 from calib.ledger.schema import run as runs
 from calib.ledger.upsert import insert_absent, upsert
-from calib.records import DataId
+from calib.records import DataId, Member, utc_now
 
 KIND = "ingested"
 
@@ -76,7 +78,9 @@ def known_files(rows: Rows, run: str, datasets: Sequence[str]) -> dict[str, dict
     return found
 
 
-def ensure_ingested_run(connection: Connection, name: str, output: str) -> int:
+def ensure_ingested_run(
+    connection: Connection, name: str, output: str, *, is_in_place: bool = False
+) -> int:
     """Return the number of a run for what was made elsewhere, made if it is new.
 
     Parameters
@@ -85,11 +89,14 @@ def ensure_ingested_run(connection: Connection, name: str, output: str) -> int:
         Name of the run.
     output
         Where its files lie: the archive, or the source of files that stay in place.
+    is_in_place
+        The files stay where they are: those of a run may lie in many places.
 
     Raises
     ------
     ConfigError
-        A run that we processed, or a collection, has this name.
+        A run that we processed, or a collection, has this name; or the run lies in another
+        output, where verify and prune look for its files.
     """
     check_run_name_free(connection, name)
     values: dict[str, Any] = dict.fromkeys(_ORIGINS, "")
@@ -98,6 +105,9 @@ def ensure_ingested_run(connection: Connection, name: str, output: str) -> int:
     if found.kind != KIND:
         message = "this run was processed here, nothing is ingested into it: use another name"
         raise ConfigError(message, expected=f"a run that was {KIND}", found=name)
+    if found.output != values["output"] and not is_in_place:
+        message = f"run {name} lies in another output: use another name"
+        raise ConfigError(message, expected=found.output, found=values["output"])
     return int(found.id)
 
 
@@ -116,6 +126,30 @@ def add_origins(connection: Connection, run: str, origins: Collection[Origin]) -
         values[name] = MIXED if len(said) > 1 else next(iter(said), "")
     if any(getattr(row, name) != value for name, value in values.items()):
         connection.execute(update(runs).where(runs.c.id == row.id).values(values))
+
+
+def rows_of_dataset(
+    files: Iterable[PublishedFile],
+    found: Iterable[DataId],
+    of_table: Iterable[Member],
+    origin: Origin,
+) -> Iterator[tuple[Table, Mapping[str, Any]]]:
+    """Yield what is going to be written of a dataset, for :mod:`calib.ledger.fitness`."""
+    yield from ((products, vars(file)) for file in files)
+    yield from ((data_ids, vars(each)) for each in found)
+    yield from ((members, {"rootname": each.name, "type": each.type}) for each in of_table)
+    yield runs, vars(origin)
+
+
+def enter_data_ids(connection: Connection, found: Sequence[DataId]) -> None:
+    """Write down what exposures show; names alone never take away what a header has said."""
+    record_data_ids(connection, [each for each in found if _is_from_header(each)])
+    add_data_ids(connection, [each for each in found if not _is_from_header(each)])
+
+
+def _is_from_header(found: DataId) -> bool:
+    """Tell whether it says what no name and no path does."""
+    return any(value is not None for value in (found.target, found.observed_at, found.exptime))
 
 
 def add_data_ids(connection: Connection, found: Iterable[DataId]) -> None:

@@ -11,7 +11,6 @@ from sqlalchemy.exc import IntegrityError
 from calib.errors import ConfigError
 from calib.ids import DatasetId
 from calib.ledger.admission import refuse_other_context
-from calib.ledger.clock import utc_now
 from calib.ledger.location import hide_credentials
 from calib.ledger.names import check_run_name_free
 from calib.ledger.schema import campaign as campaigns
@@ -19,6 +18,7 @@ from calib.ledger.schema import job as jobs
 from calib.ledger.schema import run as runs
 from calib.ledger.schema import transition as transitions
 from calib.ledger.states import check_transition
+from calib.records import utc_now
 
 
 def ensure_campaign(connection: Connection, name: str, context: str | None) -> int:
@@ -65,7 +65,7 @@ def plan(
     there = set(connection.scalars(known))
     new = {dataset.name: dataset for dataset in datasets if dataset.name not in there}
     if new:
-        rows = [_new_job(campaign_id, dataset, run, context) for dataset in new.values()]
+        rows = [new_job(campaign_id, dataset, run, context) for dataset in new.values()]
         numbers = connection.scalars(insert(jobs).returning(jobs.c.id), rows).all()
         connection.execute(insert(transitions), [_planned(number) for number in numbers])
     return len(new)
@@ -82,7 +82,7 @@ def find_or_plan(
         The campaign or the run is frozen on another context.
     """
     campaign_id = _check_context(connection, campaign, run, context)
-    new = _new_job(campaign_id, dataset, run, context)
+    new = new_job(campaign_id, dataset, run, context)
     key = {name: new.pop(name) for name in ("campaign_id", "dataset", "run")}
     before = connection.scalar(select(jobs.c.id).filter_by(**key))
     number = insert_once(connection, jobs, key, new).id if before is None else before
@@ -164,7 +164,8 @@ def insert_once(
     return connection.execute(query).one()
 
 
-def _new_job(campaign_id: int, dataset: DatasetId, run: str, context: str) -> dict[str, Any]:
+def new_job(campaign_id: int, dataset: DatasetId, run: str, context: str) -> dict[str, Any]:
+    """Return the row of a job that is planned."""
     now = utc_now()
     return {
         "campaign_id": campaign_id,

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from calib.errors import ConfigError
-from calib.ledger.location import hide_credentials, sqlite_file
+from calib.ledger.location import as_url, hide_credentials, sqlite_file
 from calib.ledger.reports import Rows
 from calib.ledger.revision import REVISION, VERSION_QUERY, VERSION_TABLE, refuse_newer
 
@@ -27,7 +27,7 @@ def open_reader(url: str) -> Iterator[Rows | None]:
     Parameters
     ----------
     url
-        URL of the ledger.
+        URL of the ledger, or the path of a SQLite file.
 
     Yields
     ------
@@ -40,6 +40,7 @@ def open_reader(url: str) -> Iterator[Rows | None]:
     ConfigError
         The database cannot be read, is not a ledger, or has another schema.
     """
+    url = as_url(url)
     path = sqlite_file(url)
     if path is None:
         with _open_by_engine(url) as rows:

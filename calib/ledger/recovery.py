@@ -15,25 +15,33 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, bindparam, insert, select, update
 
-from calib.errors import ArchiveError, ConfigError
+from calib.errors import ConfigError
 from calib.ids import DatasetId
+from calib.ledger.fitness import refuse_unfit
 from calib.ledger.ingested import (
     KIND,
     Origin,
     add_data_ids,
     add_origins,
     ensure_ingested_run,
+    enter_data_ids,
+    rows_of_dataset,
 )
-from calib.ledger.jobs import ensure_campaign, insert_once
+from calib.ledger.jobs import ensure_campaign, insert_once, new_job
 from calib.ledger.location import hide_credentials
 from calib.ledger.names import check_run_name_free
 from calib.ledger.publications import (
     Published,
-    record_data_ids,
     record_members,
     record_publications,
 )
-from calib.ledger.registry import run_row
+from calib.ledger.registry import (
+    HEADER_KEY,
+    header_row,
+    input_rows,
+    reference_rows,
+    run_row,
+)
 from calib.ledger.schema import attempt as attempts
 from calib.ledger.schema import campaign as campaigns
 from calib.ledger.schema import exposure_header as exposure_headers
@@ -66,6 +74,8 @@ class Recovered:
         Context, engine and its version, as the run has them.
     is_ingested
         Whether it was made elsewhere: then there is no job.
+    is_put
+        Whether somebody put it there: what is known of its exposures stays as it is.
     campaign
         The campaign that it was made in.
     parameters
@@ -82,6 +92,7 @@ class Recovered:
     published: Published
     origin: Origin
     is_ingested: bool
+    is_put: bool = False
     campaign: str = CAMPAIGN
     parameters: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
@@ -102,30 +113,21 @@ def known_manifests(connection: Connection, run: str) -> dict[str, str | None]:
 
 
 def check_lengths(found: Recovered) -> None:
-    """Refuse a text that no column holds: PostgreSQL would refuse all rows with it.
+    """Refuse what no column holds: PostgreSQL would refuse all rows with it.
 
     Raises
     ------
     ArchiveError
-        The manifest says something longer than ours do.
+        The manifest says something that ours do not.
     """
     rows = [
         *((inputs_used, row) for row in _inputs(found, 0)),
-        *((references_used, row) for row in _references(found, 0)),
+        *((references_used, row) for row in reference_rows(0, found.references)),
         *((exposure_headers, row) for row in _headers(found)),
         (campaigns, {"name": found.campaign}),
-        (runs, vars(found.origin)),
+        *rows_of_dataset(found.published.files, found.data_ids, found.members, found.origin),
     ]
-    for table, row in rows:
-        for name, value in row.items():
-            longest = getattr(table.c[name].type, "length", None)
-            if longest is not None and isinstance(value, str) and len(value) > longest:
-                raise ArchiveError(
-                    f"the manifest cannot be right: {table.name}.{name} is too long",
-                    dataset=found.id.name,
-                    expected=f"{longest} characters",
-                    found=f"{len(value)} characters: {value[:40]!r}...",
-                )
+    refuse_unfit(found.id.name, rows)
 
 
 def ensure_recovered_run(connection: Connection, found: Recovered, output: str) -> None:
@@ -179,20 +181,17 @@ def add_recovered(connection: Connection, found: Sequence[Recovered]) -> int:
     for each, number in zip(made, numbers, strict=True):
         if number is not None:
             _insert(connection, inputs_used, _inputs(each, number))
-            _insert(connection, references_used, _references(each, number))
-        insert_absent(connection, exposure_headers, _headers(each), _HEADER_KEY)
+            _insert(connection, references_used, reference_rows(number, each.references))
+        insert_absent(connection, exposure_headers, _headers(each), HEADER_KEY)
     _link_attempts(connection, zip(made, numbers, strict=True))
     _add_data_ids(connection, found)
     return new
 
 
-_HEADER_KEY = ("dataset", "exposure", "context")
-
-
-def _add_data_ids(connection: Connection, found: Iterable[Recovered]) -> None:
-    ids = [each for publication in found for each in publication.data_ids]
-    record_data_ids(connection, [each for each in ids if each.observed_at is not None])
-    add_data_ids(connection, [each for each in ids if each.observed_at is None])
+def _add_data_ids(connection: Connection, found: Sequence[Recovered]) -> None:
+    said = [one for each in found if not each.is_put for one in each.data_ids]
+    enter_data_ids(connection, said)
+    add_data_ids(connection, [one for each in found if each.is_put for one in each.data_ids])
     for each in found:
         if each.members:
             record_members(connection, each.id.name, each.members)
@@ -223,12 +222,7 @@ def _jobs_there(connection: Connection, found: Sequence[Recovered]) -> set[tuple
 def _add_job(connection: Connection, campaign_id: int, each: Recovered) -> int:
     at = each.published.published_at
     job = {
-        "campaign_id": campaign_id,
-        "dataset": each.id.name,
-        "kind": each.id.kind,
-        "instrument": each.id.instrument,
-        "run": each.published.run,
-        "context": each.origin.context,
+        **new_job(campaign_id, each.id, each.published.run, each.origin.context),
         "state": "processed",
         "attempts": 1,
         "reason": _REASON,
@@ -284,46 +278,9 @@ def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, An
 
 
 def _inputs(each: Recovered, attempt_id: int) -> list[dict[str, Any]]:
-    found = {
-        file.name: {
-            "attempt_id": attempt_id,
-            "name": file.name,
-            "suffix": file.suffix,
-            "rootname": file.rootname,
-            "sha256": file.sha256,
-            "size": file.size,
-            "source": hide_credentials(each.source),
-        }
-        for file in each.inputs
-    }
-    return [*found.values()]
-
-
-def _references(each: Recovered, attempt_id: int) -> list[dict[str, Any]]:
-    found = {
-        (exposure.file, use.keyword): {
-            "attempt_id": attempt_id,
-            "exposure": exposure.file,
-            "keyword": use.keyword,
-            "name": use.name,
-            "sha1": use.sha1,
-            "required": use.required,
-            "present": use.present,
-        }
-        for exposure in each.references.exposures
-        for use in exposure.references
-    }
-    return [*found.values()]
+    return input_rows(attempt_id, each.inputs, each.source)
 
 
 def _headers(each: Recovered) -> list[dict[str, Any]]:
-    return [
-        {
-            "dataset": each.id.name,
-            "exposure": exposure.file,
-            "context": each.references.context,
-            "header": json.dumps(exposure.matching_header, sort_keys=True),
-            "recorded_at": each.published.published_at,
-        }
-        for exposure in each.references.exposures
-    ]
+    told, at = each.references, each.published.published_at
+    return [header_row(each.id.name, one, told.context, at) for one in told.exposures]

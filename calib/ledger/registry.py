@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -12,7 +12,6 @@ from calib.errors import ConfigError
 from calib.ids import DatasetId
 from calib.ledger.admission import refuse_other_content, run_values
 from calib.ledger.attempts import Attempt, check_held
-from calib.ledger.clock import utc_now
 from calib.ledger.jobs import insert_once
 from calib.ledger.location import hide_credentials
 from calib.ledger.names import check_run_name_free
@@ -21,7 +20,10 @@ from calib.ledger.schema import exposure_header as exposure_headers
 from calib.ledger.schema import input_used as inputs_used
 from calib.ledger.schema import reference_used as references_used
 from calib.ledger.schema import run as runs
-from calib.records import ExposureReferences, RawInputs, References
+from calib.records import ExposureReferences, InputFile, RawInputs, References, utc_now
+
+# What makes the header of an exposure unique.
+HEADER_KEY = ("dataset", "exposure", "context")
 
 
 def ensure_run(connection: Connection, name: str, content: Mapping[str, Any]) -> int:
@@ -33,7 +35,7 @@ def ensure_run(connection: Connection, name: str, content: Mapping[str, Any]) ->
         Name of the run.
     content
         Its ``context``, ``engine``, ``engine_version``, ``parameters`` (a mapping that JSON can
-        hold) and ``output``.
+        hold) and ``output``; its ``kind``, where it is not ``processed``.
 
     Raises
     ------
@@ -56,19 +58,7 @@ def record_inputs(connection: Connection, attempt: Attempt, inputs: RawInputs) -
     Interrupted
         The attempt is closed: taken over, cancelled or finished.
     """
-    source = hide_credentials(inputs.source)
-    rows = [
-        {
-            "attempt_id": attempt.id,
-            "name": file.name,
-            "suffix": file.suffix,
-            "rootname": file.rootname,
-            "sha256": file.sha256,
-            "size": file.size,
-            "source": source,
-        }
-        for file in inputs.files
-    ]
+    rows = input_rows(attempt.id, inputs.files, inputs.source)
     check_held(connection, attempt)
     connection.execute(delete(inputs_used).where(inputs_used.c.attempt_id == attempt.id))
     if rows:
@@ -85,7 +75,7 @@ def record_references(connection: Connection, attempt: Attempt, references: Refe
     Interrupted
         The attempt is closed: taken over, cancelled or finished.
     """
-    rows = [row for each in references.exposures for row in _reference_rows(attempt, each)]
+    rows = reference_rows(attempt.id, references)
     check_held(connection, attempt)
     connection.execute(delete(references_used).where(references_used.c.attempt_id == attempt.id))
     if rows:
@@ -110,10 +100,29 @@ def set_current(connection: Connection, dataset: DatasetId, run: str) -> None:
         connection.execute(row.values(values))
 
 
-def _reference_rows(attempt: Attempt, exposure: ExposureReferences) -> list[dict[str, Any]]:
-    return [
-        {
-            "attempt_id": attempt.id,
+def input_rows(attempt_id: int, files: Iterable[InputFile], source: str) -> list[dict[str, Any]]:
+    """Return the rows of the input files of an attempt, one for each name."""
+    shown = hide_credentials(source)
+    found = {
+        file.name: {
+            "attempt_id": attempt_id,
+            "name": file.name,
+            "suffix": file.suffix,
+            "rootname": file.rootname,
+            "sha256": file.sha256,
+            "size": file.size,
+            "source": shown,
+        }
+        for file in files
+    }
+    return [*found.values()]
+
+
+def reference_rows(attempt_id: int, references: References) -> list[dict[str, Any]]:
+    """Return the rows of the references of an attempt, one for each exposure and keyword."""
+    found = {
+        (exposure.file, use.keyword): {
+            "attempt_id": attempt_id,
             "exposure": exposure.file,
             "keyword": use.keyword,
             "name": use.name,
@@ -121,18 +130,32 @@ def _reference_rows(attempt: Attempt, exposure: ExposureReferences) -> list[dict
             "required": use.required,
             "present": use.present,
         }
+        for exposure in references.exposures
         for use in exposure.references
-    ]
+    }
+    return [*found.values()]
+
+
+def header_row(
+    dataset: str, exposure: ExposureReferences, context: str, recorded_at: str
+) -> dict[str, Any]:
+    """Return the row of the header that selected the references of an exposure."""
+    return {
+        "dataset": dataset,
+        "exposure": exposure.file,
+        "context": context,
+        "header": json.dumps(exposure.matching_header, sort_keys=True),
+        "recorded_at": recorded_at,
+    }
 
 
 def _record_header(
     connection: Connection, dataset: str, exposure: ExposureReferences, context: str
 ) -> None:
-    key = {"dataset": dataset, "exposure": exposure.file, "context": context}
-    header = json.dumps(exposure.matching_header, sort_keys=True)
-    values = {"header": header, "recorded_at": utc_now()}
+    values = header_row(dataset, exposure, context, utc_now())
+    key = {name: values.pop(name) for name in HEADER_KEY}
     found = insert_once(connection, exposure_headers, key, values)
-    if found.header != header:
+    if found.header != values["header"]:
         row = update(exposure_headers).where(exposure_headers.c.id == found.id)
         connection.execute(row.values(values))
 

@@ -73,8 +73,9 @@ campaign = Table(
     UniqueConstraint("name"),
 )
 
-# `run` is the name that was asked for; the row in the table of that name comes into being
-# with the first publication.
+# `run` is the name that was asked for. The row in the table of that name is made just before
+# the first publication in it; where the run holds another result of the dataset, products go
+# to RUN-2, which `uri` and the publication tell.
 job = Table(
     "job",
     metadata,

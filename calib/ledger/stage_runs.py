@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, update
 
 from calib.ledger.attempts import Attempt, check_held
-from calib.ledger.clock import utc_now
 from calib.ledger.location import hide_credentials
 from calib.ledger.schema import stage_run as stage_runs
 from calib.ledger.states import check_stage_state
+from calib.records import utc_now
 
 
 @dataclass(frozen=True)

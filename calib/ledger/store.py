@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
 from calib.errors import GENERIC, ConfigError, Unavailable
-from calib.ledger.database import READS, cause_of, is_conflict, open_engine, set_wal
+from calib.ledger.database import cause_of, is_conflict, open_engine, open_reading, set_wal
 from calib.ledger.location import hide_credentials
 from calib.ledger.revision import REVISION
 from calib.ledger.upgrade import check_writable, schema_version, upgrade_schema
@@ -47,7 +47,7 @@ class Store:
         self.shown_url = hide_credentials(url)
         self._pid = os.getpid()
         self._engine = open_engine(url)
-        self._reader = self._engine.execution_options(**{READS: True})
+        self._reader = open_reading(self._engine)
         opened = False
         try:
             self._prepare()
@@ -72,6 +72,8 @@ class Store:
         ------
         Unavailable
             The database stayed locked, or cannot be reached any more.
+        ConfigError
+            A value does not fit its column.
         HstflowError
             Whatever the function raises; nothing was written.
         """
@@ -105,15 +107,23 @@ class Store:
         if os.getpid() != self._pid:  # forked: the parent's connections stay the parent's
             self._pid = os.getpid()
             self._engine.dispose(close=False)
-        with engine.begin() as connection:
-            return work(connection)
+        try:
+            with engine.begin() as connection:
+                return work(connection)
+        except (OverflowError, UnicodeEncodeError) as error:  # of SQLite's driver, as they are
+            raise self._unfit(error) from error
 
     def _translated(self, error: DBAPIError) -> Exception:
         """Make trouble of the database ours; what only a bug can cause stays as it is."""
         if isinstance(error, IntegrityError | ProgrammingError):
             return error
+        if isinstance(error, DataError):
+            return self._unfit(cause_of(error))
         message = f"the ledger cannot be used now: {cause_of(error)}"
         return Unavailable(message, path=self.shown_url, code=GENERIC)
+
+    def _unfit(self, why: object) -> ConfigError:
+        return ConfigError(f"the ledger takes no such value: {why}", path=self.shown_url)
 
     def _prepare(self) -> None:
         if self._engine.dialect.name == "sqlite":

@@ -2,7 +2,7 @@
 
 In one collection no two references for the same instrument, detector and keyword are valid at
 one moment, so that an exposure has one answer. The questions are in
-:mod:`calib.ledger.calibrations`, which needs no SQLAlchemy; they can be imported from here too.
+:mod:`calib.ledger.calibrations`, which needs no SQLAlchemy.
 """
 
 from __future__ import annotations
@@ -17,33 +17,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from calib.errors import ConfigError
-from calib.ledger.calibrations import (
-    KIND,
-    NOT_A_FILE,
-    Certification,
-    calibrations_in,
-    list_calibrations,
-    unknown,
-    valid_at,
-    valid_references,
-)
-from calib.ledger.clock import utc_now
+from calib.ledger.calibrations import NOT_A_FILE, Certification, unknown
 from calib.ledger.collections import ensure_collection
 from calib.ledger.dates import parse_date
+from calib.ledger.holdings import CALIBRATION
 from calib.ledger.schema import collection as collections
 from calib.ledger.schema import validity as validities
+from calib.records import utc_now
 from calib.stores.uri import parse_uri
-
-__all__ = [
-    "Certification",
-    "calibrations_in",
-    "certify",
-    "decertify",
-    "list_calibrations",
-    "valid_at",
-    "valid_references",
-]
-
 
 # Instruments and detectors as in headers (ACS, NUV-MAMA). A FITS keyword has up to 8 letters
 # (FITS standard 4.0, section 4.1.2.1); `jref$` and a file name of 63 fill one card (4.2.1.1).
@@ -91,7 +72,7 @@ def certify(
         or two references would be valid at once: the message names both.
     """
     wanted = [_checked(each) for each in certifications]
-    ensure_collection(connection, collection, KIND, note=note)
+    ensure_collection(connection, collection, CALIBRATION, note=note)
     number = _number_of(connection, collection)
     there = {row.id: _certification(row) for row in _rows(connection, number)}
     _move(connection, there, wanted)
@@ -299,6 +280,6 @@ def _number_of(connection: Connection, name: str) -> int:
     """Return the number of a collection that nobody else can change before we end."""
     query = select(collections).where(collections.c.name == name).with_for_update()
     found = connection.execute(query).one_or_none()
-    if found is None or found.kind != KIND:
+    if found is None or found.kind != CALIBRATION:
         raise unknown(name, found.kind if found is not None else None)
     return int(found.id)

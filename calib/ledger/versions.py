@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, update
 
-from calib.ledger.clock import utc_now
 from calib.ledger.reports import Rows
 from calib.ledger.schema import publication as publications
+from calib.records import utc_now
 
 
 @dataclass(frozen=True)

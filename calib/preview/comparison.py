@@ -36,21 +36,19 @@ class PictureDifference:
     form: str = ""
 
 
-def compare_pictures(expected: Path, found: Path) -> PictureDifference | None:
-    """Compare two pictures by their bytes, and by their pixels where the bytes differ.
+def compare_pictures(expected: Path, found: Path) -> PictureDifference:
+    """Compare two pictures by their pixels.
 
     Returns
     -------
-    PictureDifference or None
-        None for equal bytes. No pixel differs where only the coding of the file does.
+    PictureDifference
+        No pixel differs where only the coding of the file does.
 
     Raises
     ------
     CorruptFile
         A file is no picture.
     """
-    if expected.read_bytes() == found.read_bytes():
-        return None
     old, new = _pixels(expected), _pixels(found)
     if old.shape != new.shape:
         return PictureDifference(form=f"{new.shape} pixels in place of {old.shape}")
@@ -58,21 +56,19 @@ def compare_pictures(expected: Path, found: Path) -> PictureDifference | None:
     return PictureDifference(int(np.count_nonzero(apart)), apart.size, int(apart.max(initial=0)))
 
 
-def compare_descriptions(expected: Path, found: Path) -> tuple[str, ...] | None:
+def compare_descriptions(expected: Path, found: Path) -> tuple[str, ...]:
     """Compare the JSON beside two pictures; the checksum of the file drawn does not count.
 
     Returns
     -------
-    tuple of str or None
-        Names of the entries that differ; None for equal bytes.
+    tuple of str
+        Names of the entries that differ.
 
     Raises
     ------
     CorruptFile
         A file is no JSON object.
     """
-    if expected.read_bytes() == found.read_bytes():
-        return None
     old, new = _entries(expected), _entries(found)
     names = sorted({*old, *new} - {_OF_SOURCE})
     return tuple(name for name in names if old.get(name) != new.get(name))

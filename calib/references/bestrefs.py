@@ -105,7 +105,7 @@ def best_references(
     Parameters
     ----------
     files
-        ExposureHeaders files (FITS), old ones included: a keyword that the rules match on and
+        Exposures (FITS files), old ones included: a keyword that the rules match on and
         the header lacks is UNDEFINED to CRDS, and the rules decide.
     context
         Name of the context.

@@ -50,7 +50,7 @@ def references_from_headers(
     Parameters
     ----------
     files
-        ExposureHeaders files.
+        Exposures (FITS files).
     folders
         Folders to look in first (``--references``).
     environ

@@ -2,8 +2,8 @@
 
 The archive is whoever takes the products away from the output: a poller, a person. Its word
 moves the job on (``processed`` -> ``synced`` -> ``archived``), or into ``error`` with class
-ArchiveError, code 25 and its own words. Saying the same again changes nothing. Products stay
-where they are, whatever it says.
+ArchiveError, code 25 and its own words. Saying the same again changes nothing. A job that is at
+work again is left alone. Products stay where they are, whatever it says.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from calib.archive.messages import find_style, write_message
 from calib.errors import ARCHIVE, ArchiveError, ConfigError
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.attempts import change_state
+from calib.ledger.jobs import lock_job
 from calib.ledger.ledger import Ledger
 from calib.ledger.schema import campaign, current_run, job, publication, run
 from calib.stores.uri import parse_uri
@@ -27,6 +28,9 @@ from calib.stores.uri import parse_uri
 log = logging.getLogger(__name__)
 
 Word = Literal["synced", "archived", "failed"]
+
+# States of a job that makes new products, or is about to: the archive's word is about the old.
+_AT_WORK = frozenset({"submitted", "processing"})
 
 # Datasets in one transaction: some tenths of a second, in which other writers wait.
 _AT_ONCE = 500
@@ -133,9 +137,12 @@ def _tell(
 
 
 def _tell_one(connection: Connection, word: Word, found: Row[Any], reason: str) -> Acknowledged:
-    about = Acknowledged(found.dataset, found.campaign, found.run, found.state)
+    job = lock_job(connection, found.id)  # it may have moved since it was looked for
+    about = Acknowledged(found.dataset, found.campaign, found.run, job.state)
     state = _STATES[word]
-    if found.state in _AFTER.get(word, ()) or _has_failed(word, found):
+    if job.state in _AT_WORK:
+        return replace(about, refusal=f"a job is at work on it again ({job.state})")
+    if job.state in _AFTER.get(word, ()) or _has_failed(word, job):
         return about
     kind, code = (ArchiveError.__name__, ARCHIVE) if word == "failed" else (None, None)
     try:
@@ -145,8 +152,8 @@ def _tell_one(connection: Connection, word: Word, found: Row[Any], reason: str) 
     return replace(about, state=state, is_new=True)
 
 
-def _has_failed(word: Word, found: Row[Any]) -> bool:
-    is_ours = (found.state, found.error_class) == ("error", ArchiveError.__name__)
+def _has_failed(word: Word, job: Row[Any]) -> bool:
+    is_ours = (job.state, job.error_class) == ("error", ArchiveError.__name__)
     return word == "failed" and is_ours
 
 
@@ -188,8 +195,6 @@ def _query(names: Sequence[str]) -> Select[Any]:
     columns = (
         job.c.id,
         job.c.dataset,
-        job.c.state,
-        job.c.error_class,
         campaign.c.name.label("campaign"),
         run.c.name.label("run"),
         run.c.output,

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from calib.archive.fingerprint import fingerprint
 from calib.archive.layout import check_run_name, relative_name
@@ -21,17 +21,17 @@ from calib.fitsfile import primary_header
 from calib.fitsfile.identity import data_id_of
 from calib.formats import write_file
 from calib.ids import DatasetId, parse_dataset, rootname_of
+from calib.ledger.fitness import refuse_unfit
+from calib.ledger.ingested import KIND, Origin, add_data_ids, rows_of_dataset
 from calib.ledger.ledger import Ledger
-from calib.ledger.publications import record_data_ids, record_publications
+from calib.ledger.publications import record_publications
 from calib.ledger.registry import ensure_run, set_current
-from calib.ledger.schema import data_id as data_ids
 from calib.records import Archived, DataId
 from calib.repository.registration import registration_of
 from calib.stores.store import hash_file
 
 # What the run and the manifest say of products that hstflow did not make.
 ORIGIN = "put"
-KIND = "ingested"
 
 
 def put(
@@ -76,8 +76,9 @@ def put(
         The name of the dataset, run or a type of object cannot be used, or the run is another
         one. Nothing was written.
     ArchiveError
-        The run holds other products for this dataset, a file name is not allowed, or the
-        output cannot be written. Nothing is half-published.
+        The run holds other products for this dataset, a file name is not allowed, a header has
+        a value that the ledger cannot hold, or the output cannot be written. Nothing is
+        half-published.
 
     Examples
     --------
@@ -129,6 +130,8 @@ def _publication(
     dataset: DatasetId, run: str, files: list[Path], parameters: dict[str, Any]
 ) -> Publication:
     sums = {path.name: hash_file(path) for path in files}
+    shown = [*_data_ids(dataset, files)]
+    refuse_unfit(dataset.name, rows_of_dataset((), shown, (), Origin()))
     mark = fingerprint(
         dataset,
         inputs=[f"{name} {checksum}" for name, checksum in sums.items()],
@@ -140,7 +143,7 @@ def _publication(
     provenance = {
         "origin": ORIGIN,
         "parameters": parameters,
-        "data_ids": [asdict(each) for each in _data_ids(dataset, files)],
+        "data_ids": [asdict(each) for each in shown],
         "environment": environment_versions(),
     }
     published = tuple(File("product", path, sums[path.name]) for path in files)
@@ -168,16 +171,9 @@ def _register(ledger: Ledger, place: Output, dataset: DatasetId, archived: Archi
 
     def record(connection: Connection) -> None:
         record_publications(connection, [found.published])
-        record_data_ids(connection, _unknown(connection, found.data_ids))
+        # A table of ours says less than the raw did.
+        add_data_ids(connection, found.data_ids)
         if is_current:
             set_current(connection, dataset, archived.run)
 
     ledger.write(record)
-
-
-def _unknown(connection: Connection, found: tuple[DataId, ...]) -> list[DataId]:
-    """Return what the registry does not know: a table of ours says less than the raw did."""
-    names = [each.rootname for each in found]
-    query = select(data_ids.c.rootname).where(data_ids.c.rootname.in_(names))
-    known = set(connection.scalars(query))
-    return [each for each in found if each.rootname not in known]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +18,9 @@ from calib.fetch.tarball import unpack
 from calib.fitsfile import primary_header
 from calib.fitsfile.identity import data_id_of, shared_data_id
 from calib.ids import parse_dataset
-from calib.ledger.ingested import Origin
-from calib.ledger.publications import dataset_type
+from calib.ledger.fitness import refuse_unfit
+from calib.ledger.ingested import Origin, rows_of_dataset
+from calib.ledger.publications import PublishedFile, dataset_type
 from calib.records import DataId, Member
 from calib.repository.sources import FoundFile, Source
 from calib.repository.templates import Placed, open_layout, place
@@ -77,6 +79,13 @@ class Part:
     def archived_name(self) -> str:
         """Where it lies below the folder of its dataset."""
         return relative_name(self.role, self.name)
+
+    @property
+    def entry(self) -> PublishedFile:
+        """What the registry keeps of it where it stays in its place."""
+        return PublishedFile(
+            self.archived_name, self.type, self.rootname, self.sha256, self.size, self.uri
+        )
 
 
 @dataclass(frozen=True)
@@ -159,7 +168,17 @@ def examine(dataset: str, parts: Sequence[Part], *, headers: bool) -> Examined:
         A file is not FITS, is not what its name says, or the table has no meaning.
     MissingMember
         The association table marks no exposure as present.
+    ArchiveError
+        A name or a value of a header does not fit the ledger.
     """
+    found = _examined(dataset, parts, headers=headers)
+    files = [part.entry for part in parts]
+    rows = rows_of_dataset(files, found.data_ids, found.members, found.origin)
+    refuse_unfit(dataset, rows)
+    return found
+
+
+def _examined(dataset: str, parts: Sequence[Part], *, headers: bool) -> Examined:
     if not headers:
         return Examined(tuple(parts), tuple(_named_data_ids(parts)))
     heads = {part.rootname: part for part in _heads(parts)}
@@ -207,8 +226,7 @@ def _unpacked(source: Source, each: Candidate, folder: Path) -> list[Part]:
     """Unpack CALDP's archive of a dataset; what is in it is told by its name alone."""
     dataset, layout = each.placed.dataset, open_layout("caldp")
     local = source.bring(each.placed.key, folder, checksum=False)
-    target = folder / "unpacked"
-    target.mkdir()
+    target = Path(tempfile.mkdtemp(dir=folder))  # a dataset may have two tarballs
 
     def named(name: str) -> Placed | None:
         return place(layout, f"{dataset}/{name}")

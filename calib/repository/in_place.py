@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from calib.archive.disk import digest_file
 from calib.archive.verification import Problem
 from calib.errors import HstflowError
 from calib.stores.s3_store import open_store
+from calib.stores.transfer import local_path
 from calib.stores.uri import parse_uri
 
 
@@ -45,22 +44,14 @@ def check_file(file: dict[str, Any], *, deep: bool) -> Problem | None:
 
 def _look(uri: str, *, deep: bool) -> tuple[int, str | None] | None:
     """Return size and checksum of a file; None where it is not there."""
-    if uri.startswith("s3:"):
+    path = local_path(uri)
+    if path is None:
         folder, _, name = parse_uri(uri).location.rpartition("/")
         store = open_store(folder, "input")
         found = store.head(name)
         if found is None:
             return None
         return found.size, store.compute_digest(name) if deep else None
-    path = _path_of(uri)
     if not path.is_file():
         return None
     return path.stat().st_size, digest_file(path) if deep else None
-
-
-def _path_of(uri: str) -> Path:
-    """Return the path of a file URI, whether its odd letters are encoded or not."""
-    path = parse_uri(uri).path
-    if uri.startswith("file:///") and not path.exists():
-        return Path(unquote(uri.removeprefix("file://")))
-    return path

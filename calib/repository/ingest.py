@@ -23,27 +23,20 @@ from calib.archive.fingerprint import fingerprint
 from calib.archive.outputs import Output, open_output
 from calib.archive.provenance import environment_versions
 from calib.archive.publish import File, Publication
-from calib.errors import ArchiveError, DataError, HstflowError, NotFound, Unavailable
+from calib.errors import ArchiveError, ConfigError, DataError, HstflowError, NotFound, Unavailable
 from calib.ids import parse_dataset
-from calib.ledger.clock import utc_now
 from calib.ledger.ingested import (
     KIND,
     KnownFile,
-    add_data_ids,
     add_origins,
     ensure_ingested_run,
+    enter_data_ids,
     known_files,
     set_current_runs,
 )
 from calib.ledger.ledger import Ledger
-from calib.ledger.publications import (
-    Published,
-    PublishedFile,
-    record_data_ids,
-    record_members,
-    record_publications,
-)
-from calib.records import DataId
+from calib.ledger.publications import Published, record_members, record_publications
+from calib.records import utc_now
 from calib.repository.candidates import Group, IngestRequest, Survey, survey
 from calib.repository.examination import Examined, Part, bring_parts, examine
 from calib.repository.registration import registration_of
@@ -187,9 +180,10 @@ class _Taken:
 
 
 def _prepare_runs(ledger: Ledger, found: Survey, work: _Work) -> None:
+    stays = work.output is None
     place = work.source.uri if work.output is None else work.output.uri
     runs = sorted({group.run for group in found.groups})
-    ledger.write(lambda c: [ensure_ingested_run(c, run, place) for run in runs])
+    ledger.write(lambda c: [ensure_ingested_run(c, r, place, is_in_place=stays) for r in runs])
 
 
 def _batches(groups: Sequence[Group]) -> Iterator[list[Group]]:
@@ -219,8 +213,7 @@ def _ingest_batch(
             log.info("%s not ingested: %s", each.dataset, each.reason)
         else:
             taken.append(each)
-    ledger.write(lambda c: _record(c, run, taken, work.request))
-    for each in taken:
+    for each in _recorded(ledger, taken, work.request, done):
         done.new += each.published is not None
         done.known += each.published is None
         done.new_files += each.new_files
@@ -228,18 +221,34 @@ def _ingest_batch(
         done.known_files += each.files - each.new_files
 
 
+def _recorded(
+    ledger: Ledger, taken: Sequence[_Taken], request: IngestRequest, done: Ingested
+) -> Sequence[_Taken]:
+    """Write a batch down; where one dataset is in the way, the others go on without it."""
+    if not taken:
+        return ()
+    try:
+        ledger.write(lambda c: _record(c, taken[0].group.run, taken, request))
+    except (ArchiveError, ConfigError) as error:
+        if len(taken) > 1:
+            return [one for each in taken for one in _recorded(ledger, [each], request, done)]
+        done.refused.append(_refused(taken[0].group, error))
+        return ()
+    return taken
+
+
 def _try(work: _Work, group: Group, known: dict[str, KnownFile]) -> _Taken | Refused:
     try:
         return _take(work, group, known)
     except (DataError, ArchiveError) as error:
-        return Refused(group.run, group.dataset, _said(error), error.code)
+        return _refused(group, error)
     except OSError as error:  # the folder for work in progress is full: so it is for all others
         message = f"reading or writing failed: {error.strerror}"
         raise Unavailable(message, dataset=group.dataset, path=error.filename, code=1) from error
 
 
-def _said(error: HstflowError) -> str:
-    return " ".join(str(error).split())
+def _refused(group: Group, error: HstflowError) -> Refused:
+    return Refused(group.run, group.dataset, " ".join(str(error).split()), error.code)
 
 
 def _take(work: _Work, group: Group, known: dict[str, KnownFile]) -> _Taken:
@@ -321,13 +330,8 @@ def _publish(work: _Work, group: Group, examined: Examined) -> Published:
 
 
 def _in_place(group: Group, examined: Examined, uri: str) -> Published:
-    files = (
-        PublishedFile(
-            part.archived_name, part.type, part.rootname, part.sha256, part.size, part.uri
-        )
-        for part in examined.parts
-    )
-    return Published(group.run, group.dataset, uri, tuple(files), utc_now(), transfer="in-place")
+    files = tuple(part.entry for part in examined.parts)
+    return Published(group.run, group.dataset, uri, files, utc_now(), transfer="in-place")
 
 
 def _publication(work: _Work, output: Output, group: Group, examined: Examined) -> Publication:
@@ -382,16 +386,9 @@ def _record(
     new = [(each.published, each.examined) for each in taken if each.published and each.examined]
     record_publications(connection, [published for published, _ in new])
     add_origins(connection, run, {examined.origin for _, examined in new})
-    data_ids = [each for _, examined in new for each in examined.data_ids]
-    # Names alone never take away what a header has said.
-    record_data_ids(connection, [each for each in data_ids if _is_from_header(each)])
-    add_data_ids(connection, [each for each in data_ids if not _is_from_header(each)])
+    enter_data_ids(connection, [each for _, examined in new for each in examined.data_ids])
     for published, examined in new:
         if examined.members:
             record_members(connection, published.dataset, examined.members)
     datasets = [published.dataset for published, _ in new]
     set_current_runs(connection, run, datasets, replace=request.is_current)
-
-
-def _is_from_header(data_id: DataId) -> bool:
-    return data_id.observed_at is not None or data_id.exptime is not None

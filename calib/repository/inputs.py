@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from calib.caldp import EXPOSURE_SUFFIXES, INPUT_SUFFIXES, suffix_of
+from calib.errors import NotFound
 from calib.fetch.registered import RegisteredFile
 from calib.ids import DatasetId
 from calib.ledger.holdings import TAG, kind_of, resolve_runs, tagged
+from calib.ledger.reading import open_reader
 from calib.ledger.reports import Rows
 from calib.stores.uri import parse_uri
 
@@ -18,13 +20,13 @@ from calib.stores.uri import parse_uri
 _OF_ASSOCIATION = """
 SELECT id, run, dataset, name, rootname, sha256, size, uri, published_at, is_current
 FROM products
-WHERE name LIKE '%.fits' AND (rootname LIKE :visit
+WHERE LOWER(name) LIKE '%.fits' AND (rootname LIKE :visit
   OR rootname IN (SELECT rootname FROM member WHERE association = :root))
 """
 _OF_EXPOSURE = """
 SELECT id, run, dataset, name, rootname, sha256, size, uri, published_at, is_current
 FROM products
-WHERE name LIKE '%.fits' AND rootname = :root
+WHERE LOWER(name) LIKE '%.fits' AND rootname = :root
 """
 _VISIT = 6
 
@@ -32,13 +34,40 @@ Row = Mapping[str, Any]
 Rank = Callable[[Row], int | None]
 
 
+def look_up(dataset: DatasetId, source: str, ledger: str) -> dict[str, RegisteredFile] | None:
+    """Return what the registry has for a dataset; None where the inputs lie elsewhere.
+
+    Parameters
+    ----------
+    dataset
+        Exposure or association.
+    source
+        INPUT_URI of any kind.
+    ledger
+        URL of the ledger; read, never written.
+
+    Raises
+    ------
+    NotFound
+        There is no ledger yet.
+    ConfigError
+        There is no such collection, or the ledger cannot be read.
+    """
+    if not source.startswith("archive:"):
+        return None
+    with open_reader(ledger) as rows:
+        if rows is None:
+            raise NotFound("there is no ledger yet", dataset=dataset.name, path=source)
+        return registered_inputs(rows, dataset, source)
+
+
 def registered_inputs(rows: Rows, dataset: DatasetId, source: str) -> dict[str, RegisteredFile]:
     """Return the input files that the registry has for a dataset, by name in lower case.
 
     All files of an exposure come from one publication: of the first collection that has the
-    exposure itself. Without collections the current version is first, then the newest. Files
-    published with this dataset come before those published with another (an exposure is also
-    in the publications of its associations).
+    exposure itself. Without names the current version is first, then the newest; collections
+    that hold nothing have nothing. Files published with this dataset come before those
+    published with another (an exposure is also in the publications of its associations).
 
     Parameters
     ----------
@@ -67,16 +96,16 @@ def registered_inputs(rows: Rows, dataset: DatasetId, source: str) -> dict[str, 
     return {_file_name(row): _registered(row) for row in chosen}
 
 
-def _ranking(rows: Rows, names: Iterable[str]) -> Rank:
+def _ranking(rows: Rows, names: Sequence[str]) -> Rank:
     """Return how early a product is looked at: its place, None where it does not count."""
+    if not names:
+        return lambda row: 0 if row["is_current"] else 1
     tests: list[Callable[[Row], bool]] = []
     for name in names:
         if kind_of(rows, name) == TAG:
             tests.append(_in_tag(set(tagged(rows, name))))
         else:
             tests += [_in_run(run) for run in resolve_runs(rows, [name])]
-    if not tests:
-        return lambda row: 0 if row["is_current"] else 1
     return lambda row: next((place for place, test in enumerate(tests) if test(row)), None)
 
 

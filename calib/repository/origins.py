@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from calib.archive.layout import MANIFEST
 from calib.archive.manifest import digest, read_bytes
+from calib.caldp import suffix_of
 from calib.errors import ArchiveError
 from calib.ledger.lineage import Lineage, UsedInput, UsedReference
+from calib.repository.provenance import Told, read_provenance
 
 
 @dataclass(frozen=True)
@@ -67,21 +68,22 @@ def read_making(lineage: Lineage) -> Making:
     """
     content = _read(lineage.uri)
     try:
-        provenance: Mapping[str, Any] = json.loads(content)["provenance"]
-        return Making(
-            code=dict(provenance.get("code", {})),
-            engine=dict(provenance.get("engine", {})),
-            environment=dict(provenance.get("environment", {})),
-            switches=dict(provenance.get("switches", {})),
-            parameters=dict(provenance.get("resolved_parameters", {})),
-            notes=tuple(provenance.get("notes", ())),
-            inputs=tuple(_inputs(provenance)),
-            references=tuple(_references(provenance)),
-            as_registered=_as_registered(content, lineage.manifest_sha256),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        provenance = json.loads(content)["provenance"]
+    except (ValueError, KeyError, TypeError) as error:
         message = "the manifest does not parse"
         raise ArchiveError(message, dataset=lineage.dataset, path=lineage.uri) from error
+    told = read_provenance(lineage.dataset, provenance, lineage.uri)
+    return Making(
+        code=told.code,
+        engine=told.engine,
+        environment=told.environment,
+        switches=told.switches,
+        parameters=told.resolved_parameters,
+        notes=told.notes,
+        inputs=tuple(_inputs(told)),
+        references=tuple(_references(told)),
+        as_registered=_as_registered(content, lineage.manifest_sha256),
+    )
 
 
 def complete(lineage: Lineage, making: Making) -> Lineage:
@@ -96,9 +98,11 @@ def complete(lineage: Lineage, making: Making) -> Lineage:
 
 
 def _read(uri: str) -> bytes:
-    if is_local(uri):
-        return read_bytes(Path(unquote(urlsplit(uri).path)))
     from calib.stores.s3_store import open_store
+    from calib.stores.transfer import local_path
+
+    if (path := local_path(uri)) is not None:
+        return read_bytes(path)
 
     bucket, prefix = urlsplit(uri).netloc, urlsplit(uri).path.strip("/")
     found = open_store(f"{bucket}/{prefix}", "output").read(MANIFEST)
@@ -112,27 +116,26 @@ def _as_registered(content: bytes, expected: str | None) -> bool | None:
     return None if expected is None else digest(content) == expected
 
 
-def _inputs(provenance: Mapping[str, Any]) -> Iterator[UsedInput]:
-    for each in provenance.get("inputs", ()):
-        stem = str(each["name"]).partition(".")[0]
+def _inputs(told: Told) -> Iterator[UsedInput]:
+    for each in told.inputs:
         yield UsedInput(
-            name=each["name"],
-            type=stem.rpartition("_")[2],
-            rootname=each["rootname"],
-            sha256=each["sha256"],
-            size=each["size"],
-            source=provenance.get("source", ""),
+            name=each.name,
+            type=suffix_of(each.name),
+            rootname=each.rootname,
+            sha256=each.sha256,
+            size=each.size,
+            source=told.source,
         )
 
 
-def _references(provenance: Mapping[str, Any]) -> Iterator[UsedReference]:
-    for exposure in provenance.get("references", ()):
-        for use in exposure["references"]:
+def _references(told: Told) -> Iterator[UsedReference]:
+    for exposure in told.references:
+        for use in exposure.references:
             yield UsedReference(
-                exposure=exposure["file"],
-                keyword=use["keyword"],
-                reference=use["name"],
-                sha1=use["sha1"],
-                required=use["required"],
-                present=use["present"],
+                exposure=exposure.file,
+                keyword=use.keyword,
+                reference=use.name,
+                sha1=use.sha1,
+                required=use.required,
+                present=use.present,
             )

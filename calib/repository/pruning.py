@@ -8,7 +8,7 @@ reason to remove. Bytes go first, then the row is marked; rows stay, so lineage 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, groupby
@@ -16,7 +16,7 @@ from itertools import chain, groupby
 from calib.archive.at_once import spread
 from calib.archive.layout import check_run_name
 from calib.archive.outputs import Output, open_output
-from calib.errors import ConfigError, HstflowError
+from calib.errors import ArchiveError, ConfigError, HstflowError
 from calib.ids import parse_dataset
 from calib.ledger.ledger import Ledger
 from calib.ledger.reports import Rows
@@ -30,8 +30,7 @@ from calib.ledger.versions import (
     versions_in,
     versions_of,
 )
-
-Open = Callable[[str], Output]
+from calib.repository.tars import output_of
 
 
 @dataclass(frozen=True)
@@ -130,13 +129,13 @@ def prune(
     ledger: Ledger,
     *,
     at_once: int = 4,
-    open_place: Open = open_output,
 ) -> Iterator[Pruned]:
     """Remove what a plan lets go, each after another look at everything that forbids it.
 
     Before a version goes the ledger is asked again, the version that stays is read whole and
     compared with its checksums, and the folder that goes is searched for files that the
-    archive did not put there. A failure is told, and the rest goes on.
+    archive did not put there. Reading may take minutes: the ledger has the last word, just
+    before the bytes go. A failure is told, and the rest goes on.
 
     Parameters
     ----------
@@ -148,8 +147,6 @@ def prune(
         pruning of the same marks it.
     at_once
         Datasets at the same time.
-    open_place
-        Opens an output by its URI.
 
     Yields
     ------
@@ -159,7 +156,7 @@ def prune(
     groups = [[*those] for _, those in groupby(plan.going, lambda each: each.version.dataset)]
 
     def work(those: Sequence[Going]) -> list[Pruned]:
-        return _prune_dataset(those, ledger, open_place, obsolete=plan.obsolete)
+        return _prune_dataset(those, ledger, obsolete=plan.obsolete)
 
     for done in spread(work, groups, at_once):
         yield from done
@@ -265,9 +262,7 @@ def _why_alone(rows: Rows, version: Version, stay: Sequence[Version], *, obsolet
     return f"the only copy of {only[0]}{more}: {ours[0].run} does not have it"
 
 
-def _prune_dataset(
-    those: Sequence[Going], ledger: Ledger, open_place: Open, *, obsolete: bool
-) -> list[Pruned]:
+def _prune_dataset(those: Sequence[Going], ledger: Ledger, *, obsolete: bool) -> list[Pruned]:
     """Prune the versions of one dataset, after judging them anew."""
     dataset, wanted = those[0].version.dataset, {each.version.id for each in those}
 
@@ -280,16 +275,16 @@ def _prune_dataset(
     soundness: dict[int, str] = {}
     for each in plan.going:
         if each.keeper is not None and each.keeper.id not in soundness:
-            soundness[each.keeper.id] = _damage(each.keeper, open_place)
+            soundness[each.keeper.id] = _damage(each.keeper)
         why = soundness[each.keeper.id] if each.keeper is not None else ""
-        done.append(_remove(each, why, ledger, open_place))
+        done.append(_remove(each, why, ledger))
     return done
 
 
-def _damage(keeper: Version, open_place: Open) -> str:
+def _damage(keeper: Version) -> str:
     """Read the version that stays; say what is wrong with it."""
     try:
-        problems = open_place(keeper.output).verify(
+        problems = _output_of(keeper).verify(
             parse_dataset(keeper.dataset), run=keeper.run, manifest_sha256=keeper.manifest_sha256
         )
     except HstflowError as error:
@@ -298,11 +293,33 @@ def _damage(keeper: Version, open_place: Open) -> str:
     return f"the copy in {keeper.run} is damaged: {bad[0]}" if bad else ""
 
 
-def _remove(each: Going, why: str, ledger: Ledger, open_place: Open) -> Pruned:
+def _output_of(version: Version) -> Output:
+    """Open the output that holds a version: its run may be said to lie in another one.
+
+    Raises
+    ------
+    ArchiveError
+        It does not lie as the archive puts things.
+    """
+    place = output_of(version.uri, version.run, parse_dataset(version.dataset))
+    if place is None:
+        raise ArchiveError(
+            "does not lie where the archive puts a version",
+            dataset=version.dataset,
+            path=version.uri,
+        )
+    return open_output(place)
+
+
+def _remove(each: Going, why: str, ledger: Ledger) -> Pruned:
     version = each.version
     try:
-        if not why and version.is_ours:
-            why = _remove_bytes(version, open_place(version.output))
+        output = _output_of(version) if version.is_ours and not why else None
+        if output is not None:
+            why = _strangers(version, output)
+        why = why or ledger.ask(lambda rows: _why_held_now(rows, each))
+        if output is not None and not why:
+            why = _remove_bytes(version, output)
         if not why:
             ledger.write(lambda c: mark_removed(c, [version]))
     except HstflowError as error:
@@ -310,13 +327,32 @@ def _remove(each: Going, why: str, ledger: Ledger, open_place: Open) -> Pruned:
     return Pruned(version, is_gone=not why, why=why)
 
 
-def _remove_bytes(version: Version, output: Output) -> str:
-    """Remove a version; say why not where it holds files that are not the archive's."""
+def _why_held_now(rows: Rows, each: Going) -> str:
+    """Say what forbids a removal by now: a tag, a chain, a job, a keeper that is gone."""
+    found = {one.id: one for one in versions_of(rows, each.version.dataset)}
+    if each.keeper is not None and found[each.keeper.id].removed_at is not None:
+        return f"the copy in {each.keeper.run} was removed meanwhile"
+    return _why_held(found[each.version.id], find_holds(rows, each.version.dataset))
+
+
+def _strangers(version: Version, output: Output) -> str:
+    """Say which file of a version is not the archive's; empty where all are."""
     dataset = parse_dataset(version.dataset)
-    if output.holds(version.run, dataset):
-        found = output.verify(dataset, run=version.run, deep=False)
-        orphans = [problem.path for problem in found if problem.kind == "orphaned"]
-        if orphans:
-            return f"holds a file that the archive did not put there: {orphans[0]}"
-    output.remove(version.run, dataset)
+    if not output.holds(version.run, dataset):
+        return ""
+    found = output.verify(dataset, run=version.run, deep=False)
+    orphans = [problem.path for problem in found if problem.kind == "orphaned"]
+    return f"holds a file that the archive did not put there: {orphans[0]}" if orphans else ""
+
+
+def _remove_bytes(version: Version, output: Output) -> str:
+    """Remove a version; say why it cannot be called gone.
+
+    That nothing is there may be a removal that was cut short, or an archive that is not
+    mounted: then nothing else is there either.
+    """
+    if output.remove(version.run, parse_dataset(version.dataset)):
+        return ""
+    if next(iter(output.publications()), None) is None:
+        return f"nothing is there, nor anything else of {output.uri}: is it mounted?"
     return ""

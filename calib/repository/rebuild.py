@@ -6,14 +6,12 @@ over, so an interrupted rebuild goes on where it stopped, and the same again cha
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -34,17 +32,12 @@ from calib.ledger.recovery import (
     ensure_recovered_run,
     known_manifests,
 )
-from calib.records import (
-    DataId,
-    ExposureReferences,
-    InputFile,
-    Member,
-    References,
-    ReferenceUse,
-    from_json,
-)
+from calib.ledger.registry import run_row
+from calib.records import ExposureReferences, InputFile, References, ReferenceUse
 from calib.repository.deposit import ORIGIN as DEPOSITED
+from calib.repository.provenance import Exposure, Input, read_provenance
 from calib.repository.registration import registration_of
+from calib.repository.verification import canonical
 
 log = logging.getLogger(__name__)
 
@@ -80,47 +73,6 @@ class Rebuilt:
     def code(self) -> int:
         """Exit code: 25 where something could not be read."""
         return ARCHIVE if self.problems else 0
-
-
-@dataclass(frozen=True)
-class _Input:
-    name: str
-    sha256: str
-    size: int
-    rootname: str
-
-
-@dataclass(frozen=True)
-class _Use:
-    keyword: str
-    name: str
-    sha1: str | None = None
-    required: bool = False
-    present: bool = False
-
-
-@dataclass(frozen=True)
-class _Exposure:
-    file: str
-    references: tuple[_Use, ...] = ()
-    matching_header: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Told:
-    """What a rebuild reads of the provenance of a manifest; anything else is passed over."""
-
-    context: str = ""
-    source: str = ""
-    origin: str = ""
-    engine: dict[str, str] = field(default_factory=dict)
-    code: dict[str, str] = field(default_factory=dict)
-    execution: dict[str, str] = field(default_factory=dict)
-    parameters: dict[str, Any] = field(default_factory=dict)
-    inputs: tuple[_Input, ...] = ()
-    references: tuple[_Exposure, ...] = ()
-    data_ids: tuple[DataId, ...] = ()
-    members: tuple[Member, ...] = ()
 
 
 def rebuild(output: Output, ledger: Ledger, *, progress: Progress | None = None) -> Rebuilt:
@@ -205,11 +157,13 @@ def _refuse_another(place: Place, known: str | None, sha256: str) -> None:
 
 
 def _recover(manifest: Manifest, place: Place, sha256: str) -> Recovered:
-    told = _told(manifest)
+    told = read_provenance(manifest.dataset, manifest.provenance, place.uri)
     registration = registration_of(manifest, place.uri, sha256)
     is_ingested = told.origin in {KIND, DEPOSITED}
     engine, version = told.engine.get("name", ""), told.engine.get("version", "")
-    if not is_ingested:  # a run of ours is of the engine that was asked for, and of our version
+    if told.origin == DEPOSITED:  # as `put` makes its run: the next one goes into it
+        engine = DEPOSITED
+    elif not is_ingested:  # a run of ours is of the engine that was asked for, and of our version
         engine = told.execution.get("engine", engine)
         version = told.code.get("version", version)
     return Recovered(
@@ -217,36 +171,22 @@ def _recover(manifest: Manifest, place: Place, sha256: str) -> Recovered:
         published=registration.published,
         origin=Origin(told.context, engine, version),
         is_ingested=is_ingested,
+        is_put=told.origin == DEPOSITED,
         campaign=told.execution.get("campaign") or CAMPAIGN,
         parameters=told.parameters,
         source=told.source,
         inputs=tuple(_input(each) for each in told.inputs),
         references=References(told.context, "", tuple(_exposure(e) for e in told.references)),
-        data_ids=registration.data_ids,
-        members=registration.members,
+        data_ids=told.data_ids,
+        members=told.members,
     )
 
 
-def _told(manifest: Manifest) -> _Told:
-    """Read the provenance into types: the archive does not look inside, so anybody may write."""
-    from pydantic import ValidationError
-
-    try:
-        return from_json(_Told, json.dumps(manifest.provenance))
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        message = "the provenance does not parse"
-        raise ArchiveError(
-            message, dataset=manifest.dataset, found=f"{where} {fault['msg']}".strip()
-        ) from error
-
-
-def _input(each: _Input) -> InputFile:
+def _input(each: Input) -> InputFile:
     return InputFile(each.name, "", each.sha256, each.size, suffix_of(each.name), each.rootname)
 
 
-def _exposure(each: _Exposure) -> ExposureReferences:
+def _exposure(each: Exposure) -> ExposureReferences:
     uses = (
         # The path says that the file was there: where it lies now is not known.
         ReferenceUse(u.keyword, u.name, u.name if u.present else None, u.sha1, u.required)
@@ -285,7 +225,16 @@ def _add_one(ledger: Ledger, output: Output, each: Recovered, done: Rebuilt) -> 
 def _write(connection: Connection, found: Sequence[Recovered], output: str) -> int:
     for each in found:
         ensure_recovered_run(connection, each, output)
+    for run in sorted({each.published.run for each in found}):
+        _refuse_elsewhere(run, run_row(connection, run).output, output)
     return add_recovered(connection, found)
+
+
+def _refuse_elsewhere(run: str, known: str, output: str) -> None:
+    """Refuse a run that the ledger has in another archive: each of its runs lies in one."""
+    if canonical(known) != output:
+        message = f"run {run} of the ledger lies in another output"
+        raise ConfigError(message, expected=known, found=output)
 
 
 def _point(

@@ -13,6 +13,7 @@ from calib.fitsfile.writing import writing
 from calib.formats import Reading, read_file
 from calib.ledger.products import Product, ProductQuery, find_products
 from calib.ledger.reports import Rows
+from calib.stores.new_file import new_file
 from calib.stores.store import check_key, hash_file
 from calib.stores.transfer import Brought, bring, local_path
 
@@ -104,13 +105,14 @@ def get(
     if local_path(product.uri) is not None or folder is not None:
         path = find_path(product, folder, verify=verify)
         return path if as_path else read_file(path, reading, type=product.type)
+    if as_path:
+        raise _without_folder(product)
     with tempfile.TemporaryDirectory(prefix="hstflow-get-") as scratch:
         path = Path(scratch) / check_key(product.name).rpartition("/")[2]
         copy_out(product, path, verify=verify)
-        found = path if as_path else read_file(path, reading, type=product.type)
-    if isinstance(found, Path):
-        message = "a path to a file from a bucket needs a folder to keep it in"
-        raise ConfigError(message, path=product.uri, expected="folder=...")
+        found = read_file(path, reading, type=product.type)
+    if isinstance(found, Path):  # no format reads a file of this name
+        raise _without_folder(product)
     return found
 
 
@@ -127,8 +129,7 @@ def find_path(product: Product, folder: Path | None = None, *, verify: bool = Tr
         _check_file(product, path, verify=verify)
         return path
     if folder is None:
-        message = "a path to a file from a bucket needs a folder to keep it in"
-        raise ConfigError(message, path=product.uri, expected="folder=...")
+        raise _without_folder(product)
     target = place_below(product, folder / check_key(product.run))
     copy_out(product, target, verify=verify)
     return target
@@ -157,15 +158,14 @@ def copy_out(product: Product, target: Path, *, verify: bool = True) -> bool:
     ConfigError, Proprietary, Unavailable
         As :func:`get`.
     """
-    if target.exists():
-        _refuse_other(product, target)
-        return False
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".get-", dir=target.parent) as scratch:
-            part = Path(scratch) / target.name
-            _check(product, _bring(product, part), verify=verify)
-            part.replace(target)
+        try:
+            with new_file(target) as part:
+                _check(product, _bring(product, part), verify=verify)
+        except FileExistsError:
+            _refuse_other(product, target)
+            return False
     return True
 
 
@@ -236,6 +236,11 @@ def _refuse_other(product: Product, target: Path) -> None:
             path=target,
             expected=f"{product.size} bytes, sha256 {product.sha256}",
         )
+
+
+def _without_folder(product: Product) -> ConfigError:
+    message = "a path to a file from a bucket needs a folder to keep it in"
+    return ConfigError(message, path=product.uri, expected="folder=...")
 
 
 def _gone(product: Product) -> ArchiveError:

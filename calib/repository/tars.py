@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote
 
 from calib.archive.outputs import open_output
 from calib.archive.tar_output import Saved, save_tar
 from calib.errors import ArchiveError
 from calib.ids import DatasetId
 from calib.ledger.reports import Rows
+from calib.stores.transfer import local_path
 
 _PLACE = """
 SELECT run, uri, manifest_sha256 FROM publications
@@ -68,7 +68,5 @@ def output_of(uri: str, run: str, dataset: DatasetId) -> str | None:
     end = f"/runs/{run}/{dataset.instrument}/{dataset.name}"
     if not uri.endswith(end):
         return None
-    output = uri.removesuffix(end)
-    # As URIs of three slashes paths are quoted (a blank is %20); keys of buckets never are.
-    is_quoted = output.startswith("file://")
-    return f"file:{unquote(output.removeprefix('file://'))}" if is_quoted else output
+    path = local_path(uri)
+    return uri.removesuffix(end) if path is None else f"file:{path}".removesuffix(end)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby
 from typing import Any
-from urllib.parse import unquote
 
 from calib.archive.at_once import spread
 from calib.archive.layout import check_run_name
@@ -25,6 +24,7 @@ from calib.ids import DatasetId, parse_dataset
 from calib.ledger.reports import Rows
 from calib.ledger.versions import Version, files_of, list_outputs, versions_in, versions_of
 from calib.repository.in_place import check_file
+from calib.stores.transfer import local_path
 
 REBUILD = "`hstflow ledger rebuild` enters it"
 
@@ -266,4 +266,4 @@ def _against_current(output: Output, task: _Task, version: Version) -> Iterator[
 
 def _plain(path: str) -> str:
     """Return a path of a file URI, and anything else as it is."""
-    return unquote(path.removeprefix("file://")) if path.startswith("file://") else path
+    return str(local_path(path)) if path.startswith("file:///") else path

@@ -9,7 +9,6 @@ from typing import Any
 
 from calib.errors import ConfigError, CorruptFile
 from calib.ledger.calibrations import Certification, calibrations_in, unknown, valid_at
-from calib.ledger.location import as_url
 from calib.ledger.reading import open_reader
 from calib.records import References
 from calib.references.exposure import ExposureHeaders
@@ -33,7 +32,7 @@ def read_certifications(ledger: str, collection: str) -> tuple[Certification, ..
     ConfigError
         There is no such collection, nothing is certified in it, or the ledger cannot be read.
     """
-    with open_reader(as_url(ledger)) as rows:
+    with open_reader(ledger) as rows:
         if rows is None:
             raise unknown(collection, None)
         found = tuple(calibrations_in(rows, collection))

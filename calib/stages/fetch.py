@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from calib.errors import NotFound
 from calib.fetch.local import fetch_inputs
 from calib.fetch.options import options_from
 from calib.fetch.registered import RegisteredFile
-from calib.ledger.location import as_url
-from calib.ledger.reading import open_reader
 from calib.records import RawInputs
-from calib.repository.inputs import registered_inputs
+from calib.repository.inputs import look_up
 from calib.stages.job import Job, key_of
 from calib.stages.workfolder import RECORD, Finished, StageFolder
 
@@ -30,9 +27,9 @@ def fetch(job: Job) -> Finished[RawInputs]:
     ------
     NotFound, MissingMember, CorruptFile, ConfigError
         As :func:`calib.fetch.local.fetch_inputs`; with ``archive:`` also as
-        :func:`calib.repository.inputs.registered_inputs`.
+        :func:`calib.repository.inputs.look_up`.
     """
-    registered = look_up(job)
+    registered = look_up(job.id, job.source, job.ledger)
 
     def work(folder: Path) -> RawInputs:
         options = options_from(os.environ)
@@ -44,7 +41,7 @@ def fetch(job: Job) -> Finished[RawInputs]:
 
 def finished_fetch(job: Job) -> RawInputs | None:
     """Return the inputs that an earlier attempt fetched and that would be used again."""
-    place = _place(job, look_up(job))
+    place = _place(job, look_up(job.id, job.source, job.ledger))
     inputs = place.load()
     return inputs if inputs is not None and _not_newer(job, inputs, place.path) else None
 
@@ -52,24 +49,6 @@ def finished_fetch(job: Job) -> RawInputs | None:
 def _place(job: Job, registered: dict[str, RegisteredFile] | None) -> StageFolder[RawInputs]:
     key = key_of("fetch", job.dataset, job.source, *_parts(registered))
     return StageFolder(job.folder / "fetch", RawInputs, key)
-
-
-def look_up(job: Job) -> dict[str, RegisteredFile] | None:
-    """Return what the registry has for the dataset; None where the inputs lie elsewhere.
-
-    Raises
-    ------
-    NotFound
-        There is no ledger yet.
-    ConfigError
-        There is no such collection, or the ledger cannot be read.
-    """
-    if not job.source.startswith("archive:"):
-        return None
-    with open_reader(as_url(job.ledger)) as rows:
-        if rows is None:
-            raise NotFound("there is no ledger yet", dataset=job.dataset, path=job.source)
-        return registered_inputs(rows, job.id, job.source)
 
 
 def _parts(registered: dict[str, RegisteredFile] | None) -> list[object]:

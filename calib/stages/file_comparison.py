@@ -150,13 +150,13 @@ def _judge(name: str, archived: Path, made: Path, terms: Terms) -> FileResult:
         return _judge_picture(name, archived, made, terms)
     if name.endswith(".json"):
         other = compare_descriptions(archived, made)
-        return FileResult(name, "differs" if other else "equal", other or ())
+        return FileResult(name, "differs" if other else "equal", other)
     return FileResult(name, "differs", ("other bytes",))
 
 
 def _judge_picture(name: str, archived: Path, made: Path, terms: Terms) -> FileResult:
     found = compare_pictures(archived, made)
-    if found is None or not (found.pixels or found.form):
+    if not (found.pixels or found.form):
         return FileResult(name, "equal", ("coded otherwise",))
     close = terms.other_pillow and not found.form and found.largest <= PICTURE_LEVELS
     text = f"{found.pixels} of {found.total} pixels differ, by up to {found.largest} of 255"

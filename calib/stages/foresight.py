@@ -26,10 +26,11 @@ from calib.ledger.reading import open_reader
 from calib.records import Member, RawInputs, References
 from calib.references.bestrefs import Choice
 from calib.references.profile import CrdsProfile
+from calib.repository.inputs import look_up
 from calib.stages.archive import find_published, free_run, job_fingerprint, output_of, run_content
 from calib.stages.bestrefs import choose, finished_bestrefs
 from calib.stages.calibrate import engine_of, finished_calibrate, request_of
-from calib.stages.fetch import finished_fetch, look_up
+from calib.stages.fetch import finished_fetch
 from calib.stages.job import Job
 from calib.stages.outlook import (
     DatasetForecast,
@@ -154,7 +155,12 @@ def _fetched_before(draft: _Draft) -> RawInputs | None:
 def _look(draft: _Draft, desk: Desk, scratch: Path) -> RawInputs | None:
     job = draft.job
     view = find_inputs(
-        job.id, job.source, scratch, desk.options, fetch=desk.fetch, registered=look_up(job)
+        job.id,
+        job.source,
+        scratch,
+        desk.options,
+        fetch=desk.fetch,
+        registered=look_up(job.id, job.source, job.ledger),
     )
     with desk.lock:
         sight = view.look()

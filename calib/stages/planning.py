@@ -72,9 +72,9 @@ def plan_jobs(request: Request, datasets: Sequence[str]) -> list[Job]:
         context=context,
         options=with_certifications(request.options, request.ledger),
     )
-    jobs = [_job(resolved, name, context) for name in dict.fromkeys(names)]
-    _check_bucket(jobs[0])
-    return jobs
+    first = _job(resolved, names[0], context)
+    _check_bucket(first)
+    return [dataclasses.replace(first, dataset=name) for name in dict.fromkeys(names)]
 
 
 def _check_tar(request: Request) -> None:

@@ -15,6 +15,7 @@ from calib.ledger.reports import Rows
 from calib.stores.file_store import FileStore
 from calib.stores.s3_store import open_store
 from calib.stores.store import Store
+from calib.stores.transfer import local_path
 from calib.stores.uri import parse_uri
 
 # The folder of a publication in its run, or the current one (calib.archive.layout), and perhaps
@@ -107,10 +108,11 @@ def find_publication(
 
 
 def _location(name: str) -> str:
-    """Return a path as a URI; links are followed, as they lead to the run."""
+    """Return a path as a URI that is not encoded; links are followed, they lead to the run."""
     if "/" in name and ":" not in name:
         name = f"file:{name}"
-    return f"file:{parse_uri(name).path}" if name.startswith("file:") else name
+    path = local_path(name) if name.startswith("file:") else None
+    return name if path is None else f"file:{path.expanduser().resolve()}"
 
 
 def _open(output: str, run: str, dataset: DatasetId) -> Found:

@@ -17,7 +17,11 @@ from calib.ledger.rows import rows_of
 _HELD = """
 SELECT DISTINCT dataset FROM publications WHERE run = :run AND removed_at IS NULL ORDER BY dataset
 """
-_OUTPUT = "SELECT output FROM runs WHERE run = :run"
+# What was registered in place has no archive: the output of its run is its source.
+_OUTPUT = """
+SELECT output FROM runs WHERE run = :run AND NOT EXISTS (
+  SELECT 1 FROM publications WHERE publications.run = runs.run AND transfer = 'in-place')
+"""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class Front:
     run
         Its first member; None for an empty chain, or where that is a chain.
     output
-        Where that run's products go.
+        The archive that this run's products are in; None where there is none, as its files
+        were only registered where they lie.
     datasets
         Everything that the chain holds.
     """

@@ -15,7 +15,14 @@ from typing import Any, NamedTuple
 
 from calib.archive.layout import relative_name
 from calib.archive.manifest import FileEntry, Manifest
-from calib.errors import ConfigError, CorruptFile, NotFound, Unavailable
+from calib.errors import (
+    ConfigError,
+    CorruptFile,
+    MissingMember,
+    NotFound,
+    Proprietary,
+    Unavailable,
+)
 from calib.fitsfile import primary_header
 from calib.records import RawInputs, References
 from calib.references.profile import CrdsProfile
@@ -38,10 +45,10 @@ from calib.stages.reproducibility import (
 from calib.stores.store import hash_file
 from calib.switches import Overrides
 
-# Exit code where a dataset was made again and came out otherwise.
-DIFFERS = 25
-
 ARCHIVE_ORIGIN = "the archive"
+
+# What a source says that does not have the inputs, or not all, or not for us, or not now.
+_NO_INPUTS = (ConfigError, MissingMember, NotFound, Proprietary, Unavailable)
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ class Rerun:
         How to reach CRDS.
     work
         A folder of its own for this dataset: empty or absent.
+    ledger
+        URL of the ledger, where inputs of ``archive:`` are looked up: read, never written.
     source
         URI of the inputs; None: where they came from, else the archive.
     from_archive
@@ -68,6 +77,7 @@ class Rerun:
 
     profile: CrdsProfile
     work: Path
+    ledger: str
     source: str | None = None
     from_archive: bool = False
     folders: tuple[Path, ...] = ()
@@ -204,7 +214,7 @@ def _job(manifest: Manifest, rerun: Rerun, source: str) -> Job:
         source=source,
         output=None,
         work=str(rerun.work.absolute()),
-        ledger="",
+        ledger=rerun.ledger,
         options=options,
     )
 
@@ -226,7 +236,7 @@ def _fetch(found: Found, rerun: Rerun) -> _Fetched:
         job = _job(found.manifest, rerun, source)
         try:
             inputs = fetch(job).record
-        except (NotFound, Unavailable, ConfigError) as error:
+        except _NO_INPUTS as error:
             if rerun.source is not None:
                 raise
             unanswered = str(error)

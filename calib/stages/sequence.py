@@ -211,6 +211,14 @@ def _nothing_to_do(job: Job, archived: Archived) -> Outcome:
     )
 
 
+def unrecorded(job: Job, error: HstflowError) -> Outcome:
+    """Return the outcome of a dataset for which :func:`process_dataset` has raised.
+
+    The ledger does not have it: another process is at work there, or the ledger is away.
+    """
+    return replace(_failed(job, error, error.code, "submission"), stage=None)
+
+
 def _failed(job: Job, error: Exception, code: int, stage: str) -> Outcome:
     log.error("%s failed: %s: %s", stage, type(error).__name__, error)
     return Outcome(

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from calib.errors import BESTREFS, DONE, GENERIC
 from calib.records import ExposureReferences, References
-from deployments.cli.console import out, print_json
+from deployments.cli.console import Flag, out, print_json
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ def bestrefs(
     context: str | None = None,
     profile: str | None = None,
     calibrations: str | None = None,
-    json: Annotated[bool, Parameter(negative=())] = False,
-    check: Annotated[bool, Parameter(negative=())] = False,
-    update: Annotated[bool, Parameter(negative=())] = False,
+    json: Flag = False,
+    check: Flag = False,
+    update: Flag = False,
 ) -> int:
     """Show the references that CRDS assigns to raw files.
 
@@ -73,13 +73,13 @@ def bestrefs(
     context
         CRDS context, such as hst_0729.pmap; by default the operational one.
     profile
-        onsite, offsite, cloud, or a TOML file; by default what CRDS_PATH and CRDS_SERVER_URL
-        say, else offsite.
+        onsite, offsite, cloud, or a TOML file; by default HSTFLOW_PROFILE, else what CRDS_PATH
+        and CRDS_SERVER_URL say, else offsite.
     calibrations
         Calibration collection (`hstflow archive certify`) whose references are used for the
-        exposures that they are valid for.
+        exposures that they are valid for; by default HSTFLOW_CALIBRATIONS. none: no collection.
     json
-        Print JSON.
+        Write JSON to stdout.
     check
         Show only what differs from the headers; exit code 1 if anything does.
     update
@@ -88,9 +88,12 @@ def bestrefs(
     from calib.references.bestrefs import best_references
     from calib.references.context import resolve_context
     from calib.references.profile import load_profile
+    from flows.parameters import chosen_collection
+    from tasks.settings import load_settings
 
-    place = load_profile(profile, os.environ)
-    own = _read_collection(calibrations)
+    settings = load_settings()
+    place = load_profile(profile or settings.profile, os.environ)
+    own = _read_collection(chosen_collection(calibrations or settings.calibrations))
     references = best_references(
         files,
         context=resolve_context(context, place),

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from calib.errors import Interrupted
-from deployments.cli.console import err, out, print_json, show_logs, showing_steps
+from deployments.cli.console import Flag, Several, err, out, print_json, show_logs, showing_steps
 from deployments.cli.threads import Threads, threads_or_all
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class CalibrateFlags:
     threads
         Threads; without it one per CPU that this process may use. The products do not depend on it.
     json
-        Write the products as JSON to stdout.
+        Write JSON to stdout.
     verbose
         Show every step on stderr.
     quiet
@@ -52,12 +52,12 @@ class CalibrateFlags:
     output: Path = Path()
     engine: str | None = None
     references: Annotated[list[Path] | None, Parameter(negative=())] = None
-    set: Annotated[list[str] | None, Parameter(negative=())] = None
-    reference: Annotated[list[str] | None, Parameter(negative=())] = None
+    set: Several = None
+    reference: Several = None
     threads: Threads = None
-    json: Annotated[bool, Parameter(negative=())] = False
-    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False
-    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False
+    json: Flag = False
+    verbose: Annotated[Flag, Parameter(name=["--verbose", "-v"])] = False
+    quiet: Annotated[Flag, Parameter(name=["--quiet", "-q"])] = False
 
 
 def calibrate(

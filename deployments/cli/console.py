@@ -8,18 +8,25 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
 from calib.errors import ConfigError
 
-# Where nobody looks (a pipe, a log), tables are not squeezed into 80 columns.
-PIPE_WIDTH = 160
+# Characters of a line where nobody looks (a pipe, a file): a path stays on one line of a table.
+PIPE_WIDTH = 240
 out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = Console(stderr=True, highlight=False)
+
+# An option that is there or is not: it has no --no-... form.
+Flag = Annotated[bool, Parameter(negative=())]
+
+# An option that may be repeated; it takes one word each time.
+Several = Annotated[list[str] | None, Parameter(negative=())]
 
 # The logger that tells why a stage waits.
 RETRIES = "calib.stages.policy"
@@ -55,19 +62,24 @@ def styled(state: str) -> str:
 def expand_names(tokens: Iterable[str]) -> list[str]:
     """Return names from tokens: commas separate, ``@FILE`` reads one name a line.
 
-    Blank lines and text after ``#`` in a file are passed over.
+    Blank lines and text after ``#`` in a file are passed over. No token gives no name, which
+    many commands take for "everything"; so tokens without a name are refused.
 
     Raises
     ------
     ConfigError
-        A list file cannot be read.
+        A list file cannot be read, or there are tokens and none of them gives a name.
     """
     names: list[str] = []
-    for token in tokens:
+    given = list(tokens)
+    for token in given:
         if token.startswith("@"):
             names += _read_list(Path(token[1:]))
         else:
-            names += [part for part in token.split(",") if part]
+            names += [name for part in token.split(",") if (name := part.strip())]
+    if given and not names:
+        words = " ".join(token or '""' for token in given)
+        raise ConfigError("the list names nothing", expected="one name or more", found=words)
     return names
 
 

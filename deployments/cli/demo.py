@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from deployments.cli.console import err, out, print_json, show_logs, styled
+from deployments.cli.console import Flag, err, out, print_json, show_logs, styled
 
 if TYPE_CHECKING:
     from calib.ledger.reports import JobSummary, StageRun
@@ -54,7 +53,7 @@ def demo(
     folder: Path = Path("demo"),
     *,
     workers: int = 2,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Flag = False,
 ) -> int:
     """Calibrate a simulated programme of sixteen datasets, with no network.
 
@@ -69,7 +68,7 @@ def demo(
     workers
         Processes of the Dask cluster.
     json
-        Write the result as JSON to stdout.
+        Write JSON to stdout.
     """
     show_logs(verbose=False, quiet=True)
     where = DemoFolder(folder.absolute())

@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from cyclopts import Parameter
 from rich.markup import escape
-from rich.table import Table
 
 from calib.errors import HstflowError
-from deployments.cli.console import out, print_json
+from deployments.cli.console import Flag, out, print_json
+from deployments.cli.tables import plain_table
 
 PACKAGES = ("hstflow", "prefect", "dask", "astropy", "astroquery", "crds", "numpy", "numba")
 # Program -> what it calibrates, how to get it.
@@ -41,7 +40,7 @@ class Finding:
     advice: str = ""
 
 
-def doctor(*, json: Annotated[bool, Parameter(negative=())] = False) -> int:
+def doctor(*, json: Flag = False) -> int:
     """Check versions, engines, CRDS configuration, ledger and server.
 
     Exit code 0 when nothing is bad; notes are things that only some users need.
@@ -49,7 +48,7 @@ def doctor(*, json: Annotated[bool, Parameter(negative=())] = False) -> int:
     Parameters
     ----------
     json
-        Write the findings as JSON to stdout.
+        Write JSON to stdout.
     """
     findings = [finding for examine in EXAMINATIONS for finding in examine()]
     if json:
@@ -60,7 +59,7 @@ def doctor(*, json: Annotated[bool, Parameter(negative=())] = False) -> int:
 
 
 def _print(findings: list[Finding]) -> None:
-    table = Table("part", "name", "", "found", "what to do", box=None, pad_edge=False)
+    table = plain_table("part", "name", "", "found", "what to do")
     for each in findings:
         plain = (escape(text) for text in (each.found, each.advice))
         table.add_row(each.part, escape(each.name), MARK[each.state], *plain)

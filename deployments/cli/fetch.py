@@ -12,8 +12,6 @@ from calib.errors import DONE
 from deployments.cli.console import out, print_json
 
 if TYPE_CHECKING:
-    from calib.fetch.registered import RegisteredFile
-    from calib.ids import DatasetId
     from calib.records import RawInputs
 
 
@@ -47,6 +45,8 @@ def fetch(
     """
     from calib.fetch import fetch_inputs, options_from
     from calib.ids import parse_dataset
+    from calib.ledger.location import ledger_url
+    from calib.repository.inputs import look_up
 
     name = parse_dataset(dataset)
     folder = Path(str(destination).removeprefix("file:"))
@@ -55,7 +55,7 @@ def fetch(
         uri,
         folder / name.name,
         options=options_from(os.environ),
-        registered=_registered(name, uri) if uri.startswith("archive:") else None,
+        registered=look_up(name, uri, ledger_url(os.environ)),
     )
     if json:
         import dataclasses
@@ -64,16 +64,6 @@ def fetch(
     else:
         _show(inputs)
     return DONE
-
-
-def _registered(dataset: DatasetId, uri: str) -> dict[str, RegisteredFile]:
-    """Return what the ledger knows; nothing where there is none."""
-    from calib.ledger.location import ledger_url
-    from calib.ledger.reading import open_reader
-    from calib.repository.inputs import registered_inputs
-
-    with open_reader(ledger_url(os.environ)) as rows:
-        return {} if rows is None else registered_inputs(rows, dataset, uri)
 
 
 def _show(inputs: RawInputs) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import sys
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
 from calib.errors import ConfigError
-from deployments.cli.console import err, out, print_json
+from deployments.cli.console import Flag, out, print_json, size_text
+from deployments.cli.progress import following
+from deployments.cli.tables import plain_table
 
 if TYPE_CHECKING:
     from calib.stages.outlook import DatasetForecast, Forecast, ReferenceForecast
@@ -46,7 +47,7 @@ class ForecastFlags:
         stdout. Dry run only.
     """
 
-    fetch: Annotated[bool, Parameter(negative=())] = False
+    fetch: Flag = False
     dot: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
 
 
@@ -98,9 +99,8 @@ def as_record(found: Forecast) -> dict[str, Any]:
 def print_forecast(found: Forecast, *, verbose: bool = False) -> None:
     """Print one line per dataset, what is wrong with some, and a summary."""
     _print_settings(found)
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("dataset", "state", "inputs", "references", "engine", "run", "from"):
-        table.add_column(title, no_wrap=title in {"dataset", "state"})
+    whole = ("dataset", "state")
+    table = plain_table(*whole, "inputs", "references", "engine", "run", "from", whole=whole)
     for each in found.datasets:
         table.add_row(*_cells(each))
     out.print(table)
@@ -122,9 +122,9 @@ def summary(found: Forecast) -> str:
         known = sum(size or 0 for size in sizes)
         more = " or more" if None in sizes else ""
         noun = "reference" if len(sizes) == 1 else "references"
-        parts.append(f"{len(sizes)} {noun} to download ({_bytes(known)}{more})")
+        parts.append(f"{len(sizes)} {noun} to download ({size_text(known)}{more})")
     if found.output_bytes:
-        parts.append(f"about {_bytes(found.output_bytes)} of products")
+        parts.append(f"about {size_text(found.output_bytes)} of products")
     if any(not each.inputs_known and not each.trouble for each in found.datasets):
         parts.append("some is known after fetch only: see --fetch")
     return "; ".join(parts)
@@ -133,10 +133,9 @@ def summary(found: Forecast) -> str:
 def _with_progress(request: Request, names: list[str], *, fetch: bool) -> Forecast:
     from calib.stages.forecast import forecast
 
-    columns = (TextColumn("looking"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        task = progress.add_task("", total=len(set(names)))
-        return forecast(request, names, fetch=fetch, done=lambda _: progress.advance(task))
+    numbers, total = count(1), len(set(names))
+    with following("datasets") as progress:
+        return forecast(request, names, fetch=fetch, done=lambda _: progress(next(numbers), total))
 
 
 def _write_dot(found: Forecast, target: str) -> None:
@@ -185,7 +184,7 @@ def _input_cell(each: DatasetForecast) -> str:
     if not each.inputs:
         return ""
     sizes = [file.size for file in each.inputs]
-    total = "" if None in sizes else f", {_bytes(sum(size or 0 for size in sizes))}"
+    total = "" if None in sizes else f", {size_text(sum(size or 0 for size in sizes))}"
     places = "/".join(sorted({file.where for file in each.inputs}))
     return f"{len(sizes)} ({places}{total})"
 
@@ -221,7 +220,7 @@ def _print_details(each: DatasetForecast) -> None:
     if not each.trouble:
         lines[0] += f", {escape(each.reason)}"
     for file in each.inputs:
-        size = "size not known" if file.size is None else _bytes(file.size)
+        size = "size not known" if file.size is None else size_text(file.size)
         lines.append(f"  input  {file.name}  {size}  {file.where}  {escape(file.place)}")
     for member in each.members:
         state = "found" if member.found else "made" if member.is_product else "absent"
@@ -235,8 +234,8 @@ def _print_details(each: DatasetForecast) -> None:
     if each.products:
         lines.append(f"  products  {' '.join(each.products)}")
     if each.work_bytes:
-        kept = _bytes(each.output_bytes or 0)
-        lines.append(f"  disk  about {_bytes(each.work_bytes)} at work, {kept} kept")
+        kept = size_text(each.output_bytes or 0)
+        lines.append(f"  disk  about {size_text(each.work_bytes)} at work, {kept} kept")
     if each.finished:
         lines.append(f"  finished before  {' '.join(each.finished)}")
     lines += [f"  note  {escape(text)}" for text in each.notes]
@@ -251,16 +250,6 @@ def _reference_line(reference: ReferenceForecast) -> str:
     words = [reference.exposure, reference.keyword, escape(reference.name) or "-", state]
     words += ["required"] if reference.required else []
     words += ["yours"] if reference.custom else []
-    words += [] if reference.size is None else [_bytes(reference.size)]
+    words += [] if reference.size is None else [size_text(reference.size)]
     words += [escape(reference.note)] if reference.note else []
     return "  reference  " + "  ".join(words)
-
-
-def _bytes(number: int) -> str:
-    """Return a size with a unit of 1000, as disks and archives count."""
-    value = float(number)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:  # noqa: PLR2004 - the step between two units
-            return f"{value:.0f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"

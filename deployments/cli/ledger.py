@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from rich.markup import escape
 
 from calib.ledger.location import ledger_url
-from deployments.cli.console import err, out, print_json, size_text
+from deployments.cli.console import Flag, err, out, print_json, size_text
 from deployments.cli.progress import following
 
 app = App(name="ledger", help="Upgrade, copy, move and rebuild the ledger.")
@@ -54,7 +54,7 @@ def backup(target: Path, /) -> int:
 
 
 @app.command
-def rebuild(output_uri: str, /, *, json: Annotated[bool, Parameter(negative=())] = False) -> int:
+def rebuild(output_uri: str, /, *, json: Flag = False) -> int:
     """Write down in the ledger what an archive holds, from its manifests alone.
 
     For a ledger that was lost, or an archive that came from elsewhere. What the ledger knows
@@ -67,7 +67,7 @@ def rebuild(output_uri: str, /, *, json: Annotated[bool, Parameter(negative=())]
     output_uri
         The archive: file:FOLDER or s3://BUCKET/PREFIX. It is only read.
     json
-        Write the result as JSON to stdout.
+        Write JSON to stdout.
     """
     from calib.archive.outputs import open_output
     from calib.ledger.ledger import open_ledger

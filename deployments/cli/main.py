@@ -5,6 +5,7 @@ Nothing heavy is imported here: `hstflow --help` and `hstflow status` answer at 
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -137,10 +138,21 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except HstflowError as error:
         sys.stderr.write(f"hstflow: {type(error).__name__}: {error}\n")
         return error.code
+    except BrokenPipeError:
+        return _reader_gone()
     except KeyboardInterrupt:
         sys.stderr.write("\nhstflow: interrupted; the same command goes on where this stopped\n")
         return INTERRUPTED
     return result if isinstance(result, int) else 0
+
+
+def _reader_gone() -> int:
+    """End quietly where whoever read our output (`head`) wants no more of it.
+
+    Python flushes stdout once more at exit, which must not fail again.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def main() -> NoReturn:

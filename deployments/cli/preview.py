@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from calib.errors import DONE, PREVIEWS
-from deployments.cli.console import err, out, print_json
+from deployments.cli.console import Flag, err, out, print_json
 
 if TYPE_CHECKING:
     from calib.records import Previews
@@ -18,7 +18,7 @@ def preview(
     *files: Annotated[Path, Parameter(required=True)],
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path(),
     thumb: int = 128,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Flag = False,
 ) -> int:
     """Draw FITS images as JPEG: full size, thumbnail, and how the values were mapped.
 
@@ -35,7 +35,7 @@ def preview(
     thumb
         Longest side of the thumbnail, in pixels.
     json
-        Print JSON.
+        Write JSON to stdout.
     """
     from calib.preview import draw_files
 

@@ -6,12 +6,12 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from cyclopts import Parameter
 from rich.markup import escape
 
-from calib.errors import GENERIC, ConfigError, Unavailable
+from calib.errors import GENERIC, ConfigError, HstflowError, Unavailable
 from calib.records import Outcome
 from deployments.cli.console import (
     err,
@@ -25,6 +25,9 @@ from deployments.cli.console import (
 )
 from deployments.cli.forecast import ForecastFlags, show_forecast
 from deployments.cli.threads import Threads, threads_or_all
+
+if TYPE_CHECKING:
+    from calib.stages.job import Job
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,8 @@ def process(
     """
     flags = flags or ProcessFlags()
     names, places = read_arguments(arguments)
+    if flags.chain is not None:
+        check_chain_of(flags.chain, places)
     if dry_run:
         show_logs(verbose=False, quiet=flags.quiet)
         request = request_for(places, flags)
@@ -149,15 +154,12 @@ def process(
         )
     _refuse_idle(view)
     show_logs(verbose=flags.verbose, quiet=flags.quiet)
-    if flags.chain is not None:
-        _check_chain(flags.chain, places)
-    outcomes = process_all(names, places, flags)
-    code = first_code(outcomes)
-    if flags.chain is not None:
-        _extend_chain(flags.chain, outcomes, quiet=flags.json)
+    outcomes = process_all(plan_for(names, places, flags), places, flags)
     if flags.json:
         print_json([dataclasses.asdict(outcome) for outcome in outcomes])
-    return code
+    if flags.chain is not None:
+        _extend_chain(flags.chain, outcomes, quiet=flags.json)
+    return first_code(outcomes)
 
 
 def first_code(outcomes: Sequence[Outcome]) -> int:
@@ -171,7 +173,14 @@ def is_good(outcome: Outcome) -> bool:
     return outcome.state in {"processed", "skipped"} and not outcome.code
 
 
-def _check_chain(chain: str, places: list[str]) -> None:
+def check_chain_of(chain: str, places: list[str]) -> None:
+    """Refuse, before any work, a chain that the run could not come in front of.
+
+    Raises
+    ------
+    ConfigError
+        The name cannot be a chain's, or nothing would be published.
+    """
     from calib.ledger.reading import open_reader
     from calib.stages.replacement import check_chain
     from tasks.settings import load_settings
@@ -229,26 +238,50 @@ def read_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return names, places
 
 
-def process_all(names: list[str], places: list[str], flags: WorkFlags) -> list[Outcome]:
-    """Process datasets one after the other, and show each as it ends."""
-    call = _as_flow_runs if os.environ.get("PREFECT_API_URL") else _at_once
-    run_one, total = call(names, places, flags)
-    outcomes = []
+def plan_for(names: list[str], places: list[str], flags: WorkFlags) -> list[Job]:
+    """Resolve what is asked for, once; what cannot work is refused.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`calib.stages.planning.plan_jobs`.
+    """
+    from calib.stages.planning import plan_jobs
+
+    return plan_jobs(request_for(places, flags), names)
+
+
+def process_all(jobs: Sequence[Job], places: list[str], flags: WorkFlags) -> list[Outcome]:
+    """Process datasets one after the other, and show each as it ends.
+
+    Parameters
+    ----------
+    jobs
+        At least one (:func:`plan_for`).
+    places, flags
+        What they were planned from.
+    """
+    run_one = _flow_runner(places, flags) if os.environ.get("PREFECT_API_URL") else _at_once()
+    outcomes: list[Outcome] = []
     with err.status("", spinner="dots") as status, showing_steps(status) as show:
-        for number in range(total):
-            show(f"{names[number]}  ({number + 1} of {total})")
-            outcome = run_one(number)
-            outcomes.append(outcome)
+        for number, job in enumerate(jobs, start=1):
+            show(f"{job.dataset}  ({number} of {len(jobs)})")
+            outcomes.append(_outcome_of(job, run_one, is_first=number == 1))
             if not flags.json:
-                _show(outcome)
+                _show(outcomes[-1])
     return outcomes
 
 
-def plan_run(names: list[str], places: list[str], flags: WorkFlags) -> str:
-    """Return the run that datasets would be published in; what cannot work is refused."""
-    from calib.stages.planning import plan_jobs
+def _outcome_of(job: Job, run_one: Callable[[Job], Outcome], *, is_first: bool) -> Outcome:
+    """Process one dataset; one that cannot even begin does not stop the others."""
+    from calib.stages.sequence import unrecorded
 
-    return plan_jobs(request_for(places, flags), names)[0].run
+    try:
+        return run_one(job)
+    except HstflowError as error:
+        if is_first and isinstance(error, ConfigError):
+            raise  # a ledger that cannot be used: nothing was started, and nothing would be
+        return unrecorded(job, error)
 
 
 def request_for(places: list[str], flags: WorkFlags) -> Any:
@@ -288,47 +321,33 @@ def _options(flags: WorkFlags) -> Any:
     )
 
 
-def _at_once(
-    names: list[str], places: list[str], flags: WorkFlags
-) -> tuple[Callable[[int], Outcome], int]:
+def _at_once() -> Callable[[Job], Outcome]:
     """Run the stages in this process, with no server."""
-    from calib.stages.planning import plan_jobs
     from calib.stages.sequence import process_dataset
     from tasks.settings import limit_reference_memory, load_settings
 
-    jobs = plan_jobs(request_for(places, flags), names)
     limit_reference_memory(load_settings())
-    return lambda number: process_dataset(jobs[number]), len(jobs)
+    return process_dataset
 
 
-def _as_flow_runs(
-    names: list[str], places: list[str], flags: WorkFlags
-) -> tuple[Callable[[int], Outcome], int]:
+def _flow_runner(places: list[str], flags: WorkFlags) -> Callable[[Job], Outcome]:
     """Run every dataset as a flow run on the server of PREFECT_API_URL."""
     _check_server(os.environ["PREFECT_API_URL"])
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if flags.verbose else "WARNING")
-    from calib.stages.planning import plan_jobs
     from flows.dataset import DatasetFailed, process_dataset
 
-    jobs = plan_jobs(request_for(places, flags), names)
     source, output, profile = _complete(places)
 
-    def run_one(number: int) -> Outcome:
+    def run_one(job: Job) -> Outcome:
         try:
             outcome: Outcome = process_dataset(
-                jobs[number].dataset,
-                source,
-                output,
-                profile,
-                jobs[number].context,
-                flags.run,
-                _options(flags),
+                job.dataset, source, output, profile, job.context, flags.run, _options(flags)
             )
         except DatasetFailed as error:
             return error.outcome
         return outcome
 
-    return run_one, len(jobs)
+    return run_one
 
 
 def _check_server(url: str) -> None:

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, validators
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -24,10 +23,8 @@ from calib.ledger.reports import (
     recent_jobs,
     stages_of,
 )
-from deployments.cli.console import expand_names, out, print_json, styled
-
-# Width of what goes to a file or a pipe, characters: so that reasons stay on one line.
-PIPE_WIDTH = 240
+from deployments.cli.console import Flag, expand_names, out, print_json, styled
+from deployments.cli.tables import plain_table, time_text
 
 # The last column of a table keeps this many characters on a narrow terminal.
 REASON_WIDTH = 20
@@ -51,7 +48,7 @@ def status(
     campaign: str | None = None,
     state: State | None = None,
     number: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 20,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Flag = False,
 ) -> int:
     """Show how many jobs are in each state and which changed last, or the story of datasets.
 
@@ -66,7 +63,7 @@ def status(
     number
         How many jobs to list.
     json
-        Write everything as JSON to stdout.
+        Write JSON to stdout.
     """
     names = [parse_dataset(name).name for name in expand_names(datasets)]
     url = ledger_url(os.environ)
@@ -108,53 +105,52 @@ def _with_stages(rows: Rows, job: JobSummary, *, last_only: bool) -> dict[str, A
 
 
 def _print(found: dict[str, Any]) -> None:
-    console = out if out.is_terminal else Console(width=PIPE_WIDTH, highlight=False)
     if not found["exists"]:
         message = f"nothing was processed yet: there is no ledger at {escape(found['ledger'])}"
-        console.print(message, soft_wrap=True)
+        out.print(message, soft_wrap=True)
     elif found["datasets"]:
         for story in found["datasets"]:
-            _print_story(console, story)
+            _print_story(story)
     else:
-        _print_overview(console, found)
+        _print_overview(found)
 
 
-def _print_overview(console: Console, found: dict[str, Any]) -> None:
+def _print_overview(found: dict[str, Any]) -> None:
     counts = [f"{styled(state)} {number}" for state, number in found["counts"].items()]
-    console.print("jobs: " + (", ".join(counts) or "none"))
+    out.print("jobs: " + (", ".join(counts) or "none"))
     if found["jobs"]:
         columns = ("dataset", "state", "stage", "changed (UTC)", "run", "context", "reason")
         table = _table(*columns)
         for job in found["jobs"]:
-            cells = (_stage(job), _time(job["updated_at"]), job["run"], job["context"])
+            cells = (_stage(job), time_text(job["updated_at"]), job["run"], job["context"])
             table.add_row(job["dataset"], styled(job["state"]), *cells, _reason(job))
-        console.print(table)
+        out.print(table)
 
 
-def _print_story(console: Console, story: dict[str, Any]) -> None:
+def _print_story(story: dict[str, Any]) -> None:
     if not story["jobs"]:
-        console.print(f"[bold]{story['dataset']}[/bold]: no job")
+        out.print(f"[bold]{story['dataset']}[/bold]: no job")
         return
     for job in story["jobs"]:
         names = f"run {job['run']}, campaign {job['campaign']}, context {job['context']}"
-        console.print(f"[bold]{job['dataset']}[/bold] {styled(job['state'])}: {escape(names)}")
+        out.print(f"[bold]{job['dataset']}[/bold] {styled(job['state'])}: {escape(names)}")
         if job["uri"]:
             mark = " (current)" if story["current_run"] == job["run"] else ""
-            console.print(f"  products: {escape(job['uri'])}{mark}")
-        _print_history(console, [c for c in story["history"] if c["job_id"] == job["id"]])
-        _print_stages(console, job["stages"])
+            out.print(f"  products: {escape(job['uri'])}{mark}")
+        _print_history([c for c in story["history"] if c["job_id"] == job["id"]])
+        _print_stages(job["stages"])
 
 
-def _print_history(console: Console, history: list[dict[str, Any]]) -> None:
+def _print_history(history: list[dict[str, Any]]) -> None:
     table = _table("when (UTC)", "attempt", "state", "why")
     for change in history:
         attempt = "" if change["attempt"] is None else str(change["attempt"])
         reason = escape(change["reason"] or "")
-        table.add_row(_time(change["at"]), attempt, styled(change["to_state"]), reason)
-    console.print(table)
+        table.add_row(time_text(change["at"]), attempt, styled(change["to_state"]), reason)
+    out.print(table)
 
 
-def _print_stages(console: Console, stages: list[dict[str, Any]]) -> None:
+def _print_stages(stages: list[dict[str, Any]]) -> None:
     if not stages:
         return
     table = _table("attempt", "stage", "ended", "wall s", "CPU s", "peak MB", "read MB", "wrote MB")
@@ -162,13 +158,12 @@ def _print_stages(console: Console, stages: list[dict[str, Any]]) -> None:
         costs = (_number(stage["wall"]), _number(stage["cpu"]), *_megabytes(stage))
         end = styled(stage["state"])
         table.add_row(str(stage["attempt"]), stage["stage"], end, *costs)
-    console.print(table)
+    out.print(table)
 
 
 def _table(*columns: str) -> Table:
-    table = Table(*columns, box=None, pad_edge=False, header_style="dim")
-    for column in table.columns[:-1]:
-        column.no_wrap = column.header not in {"run", "context"}
+    whole = tuple(each for each in columns[:-1] if each not in {"run", "context"})
+    table = plain_table(*columns, whole=whole)
     table.columns[-1].min_width = REASON_WIDTH
     return table
 
@@ -185,11 +180,6 @@ def _stage(job: dict[str, Any]) -> str:
 def _reason(job: dict[str, Any]) -> str:
     kind = f"{job['error_class']} {job['code']}: " if job["error_class"] else ""
     return escape(f"{kind}{job['reason'] or ''}")
-
-
-def _time(text: str) -> str:
-    """Shorten an ISO time to seconds."""
-    return text[:19].replace("T", " ")
 
 
 def _number(value: float | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -12,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 from small_registry import ALONE, ASSOCIATION, BIAS, EXPOSURES, checksum, fill
 from sqlalchemy import text
 
 from calib.errors import COMMAND, INPUT
 from calib.ledger.ledger import open_ledger
-from deployments.cli.archive.tables import print_rows, size_text
 from deployments.cli.main import run
 
 Capture = pytest.CaptureFixture[str]
@@ -58,7 +55,17 @@ def names(capsys: Capture, *words: str) -> list[str]:
     return [f"{each['run']}/{each['name']}" for each in found]
 
 
-@pytest.mark.parametrize("words", [["products"], ["runs"], ["show", "x"], ["tag", "x"]])
+READERS = (
+    ["products"],
+    ["runs"],
+    ["show", "x"],
+    ["tag", "x"],
+    ["calibrations"],
+    ["calibrations", "x"],
+)
+
+
+@pytest.mark.parametrize("words", READERS)
 def test_without_a_ledger(capsys: Capture, own_home: Path, words: list[str]) -> None:
     """Where nothing was published, that is said on stderr; nothing is made."""
     assert run(["archive", *words]) == 0
@@ -66,6 +73,13 @@ def test_without_a_ledger(capsys: Capture, own_home: Path, words: list[str]) -> 
     assert "nothing was published yet" in captured.err
     assert captured.out == ""
     assert not (own_home / "ledger.db").exists()
+
+
+@pytest.mark.parametrize("words", READERS)
+def test_without_a_ledger_as_json(capsys: Capture, words: list[str]) -> None:
+    """Programs are told the same in JSON, by every command that reads, as by status."""
+    found = say_json(capsys, *words)
+    assert (found["ledger"], found["exists"]) == (os.environ["HSTFLOW_LEDGER"], False)
 
 
 @pytest.mark.usefixtures("ledger")
@@ -142,6 +156,11 @@ def test_more_products_than_are_listed(capsys: Capture) -> None:
         ["chain", "best", "r1", "--front", "r2"],
         ["chain", "best", "--note", "there is none"],
         ["chain", "best", "--remove"],
+        ["chain", "best", "--flatten"],
+        ["chain", "best", "@EMPTY"],
+        ["products", "@EMPTY"],
+        ["products", "--in", ","],
+        ["runs", "@EMPTY"],
         ["tag", "paper"],
         ["tag", "paper", "nobody"],
         ["tag", "paper", "--remove"],
@@ -151,9 +170,11 @@ def test_more_products_than_are_listed(capsys: Capture) -> None:
     ],
 )
 @pytest.mark.usefixtures("ledger")
-def test_what_cannot_be(capsys: Capture, words: list[str]) -> None:
+def test_what_cannot_be(capsys: Capture, words: list[str], tmp_path: Path) -> None:
     """A bad word is code 2 and one line, and leaves no collection behind."""
-    say(capsys, *words, code=COMMAND)
+    (tmp_path / "empty").touch()
+    given = [word.replace("EMPTY", str(tmp_path / "empty")) for word in words]
+    say(capsys, *given, code=COMMAND)
     assert say_json(capsys, "runs")["collections"] == []
 
 
@@ -187,6 +208,53 @@ def test_chain(capsys: Capture) -> None:
     assert "best held r1, r2" in capsys.readouterr().err
     say(capsys, "chain", "best", "--remove")
     assert [each["name"] for each in say_json(capsys, "runs")["collections"]] == ["flat"]
+
+
+@pytest.mark.usefixtures("ledger")
+def test_flatten_what_is_there(capsys: Capture) -> None:
+    """With a new end, and alone: the chain keeps runs; the chains that it held may change."""
+    say(capsys, "chain", "inner", "r1")
+    say(capsys, "chain", "best", "inner")
+    assert say_json(capsys, "chain", "best", "--front", "r2")["members"] == ["r2", "inner"]
+    assert say_json(capsys, "chain", "best", "--flatten")["members"] == ["r2", "r1"]
+    say(capsys, "chain", "other", "r2")
+    assert say_json(capsys, "chain", "other", "--front", "inner", "--flatten") == {
+        "name": "other",
+        "members": ["r1", "r2"],
+        "runs": ["r1", "r2"],
+    }
+
+
+@pytest.mark.parametrize("option", [["--note", "n"], ["--flatten"], ["--front", "r2"]])
+@pytest.mark.usefixtures("ledger")
+def test_forgetting_takes_no_other_word(capsys: Capture, option: list[str]) -> None:
+    """What would be passed over is refused, and the chain or tag stays."""
+    say(capsys, "chain", "best", "r1")
+    say(capsys, "chain", "best", "--remove", *option, code=COMMAND)
+    say(capsys, "tag", "paper", ALONE)
+    say(capsys, "tag", "paper", "--remove", "--note", "n", code=COMMAND)
+    assert len(say_json(capsys, "runs")["collections"]) == 2
+
+
+@pytest.mark.usefixtures("ledger")
+def test_an_empty_list_forgets_no_tag(capsys: Capture, tmp_path: Path) -> None:
+    """`--remove @FILE` with nothing in it takes nothing out, and does not forget the tag."""
+    say(capsys, "tag", "paper", ALONE)
+    (tmp_path / "empty").write_text("# none\n")
+    say(capsys, "tag", "paper", "--remove", f"@{tmp_path / 'empty'}", code=COMMAND)
+    say(capsys, "tag", "paper", "--remove", "--type", ",", code=COMMAND)
+    found = say_json(capsys, "tag", "paper")
+    assert (found["exists"], len(found["products"])) == (True, 1)
+
+
+@pytest.mark.usefixtures("ledger")
+def test_lines_are_not_counted(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--uri and --path ask the ledger once; only tables and JSON need the totals."""
+    import deployments.cli.archive.products as command
+
+    monkeypatch.delattr(command, "count_products")
+    assert len(say(capsys, "products", "--uri").splitlines()) == 9
+    assert len(say(capsys, "products", "--path").splitlines()) == 9
 
 
 @pytest.mark.usefixtures("ledger")
@@ -280,41 +348,3 @@ sys.exit(", ".join(sorted(heavy & set(sys.modules))) or 0)
 """
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("width", [80, 20])
-def test_rows_are_whole_on_any_screen(width: int) -> None:
-    """Columns stand below each other where they fit; on a narrow screen cells are folded."""
-    console = Console(file=io.StringIO(), width=width)
-    rows = [("a" * 9, "1", "[b]"), ("c", "10", "\u661f")]
-    print_rows(console, ("name", "n", "target"), rows, right=("n",))
-    assert isinstance(console.file, io.StringIO)
-    lines = console.file.getvalue().splitlines()
-    words = [word for line in lines for word in line.split()]
-    assert {"1", "10", "[b]", "\u661f"} <= set(words)
-    if width == 80:
-        assert lines[1:] == ["aaaaaaaaa   1  [b]", "c          10  \u661f"]
-
-
-@pytest.mark.parametrize(("width", "expected"), [(9, "a b c d"), (8, "a c d"), (3, "c d")])
-def test_narrow_screen_leaves_columns_out(width: int, expected: str) -> None:
-    """Columns that can be spared go one after the other, until the rest fits."""
-    console = Console(file=io.StringIO(), width=width + 1)
-    print_rows(console, "abcd", [("1", "2", "3", "4")], spare=("b", "a"))
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue().splitlines()[0].split() == expected.split()
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (123_456_789, "123.5 MB"),
-        (10**19, "10000.0 PB"),
-    ],
-)
-def test_sizes(size: int, expected: str) -> None:
-    """Bytes are written for people."""
-    assert size_text(size) == expected

@@ -55,6 +55,7 @@ def test_products_are_copied_and_the_second_time_found(
         (["{MADE}", "--type", "raw", "--type", "flt", "--run", "first"], ["flt", "raw"]),
         (["@{list}", "-t", "flt"], ["flt"]),
         (["{made}", "-t", "flt", "--collection", "first"], ["flt"]),
+        (["{made}", "-t", "flt", "--in", "first,first"], ["flt"]),
     ],
 )
 def test_words_choose_the_products(
@@ -72,6 +73,38 @@ def test_words_choose_the_products(
 
     assert code == 0
     assert sorted(row["type"] for row in rows) == expected
+
+
+def test_a_folder_of_a_dataset_is_no_destination(
+    made: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second time the folders of the datasets are there; the same words mean the same."""
+    monkeypatch.chdir(tmp_path)
+    flt = f"{made}_flt.fits"
+    assert call(capsys, flt, made)[0] == 0
+    again = call(capsys, flt, made)[1]
+    assert {row["copied"] for row in again} == {False}
+    assert not (tmp_path / made / made).exists()
+    (tmp_path / "taken").mkdir()
+    code, _, error = call(capsys, made, "taken")
+    assert (code, "a folder to copy to is written ./taken" in error) == (21, True)
+    assert call(capsys, made, "taken/")[0] == 0
+
+
+def test_products_by_their_paths(
+    made: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `products --path` lists is taken, also as the last word; a stranger's file is not."""
+    monkeypatch.chdir(tmp_path)
+    assert run(["archive", "products", made, "--path"]) == 0
+    paths = capsys.readouterr().out.split()
+    code, rows, _ = call(capsys, *paths)
+    assert (code, len(rows)) == (0, len(paths))
+    current = tmp_path / "out" / "data" / "acs" / made / f"{made}_flt.fits"
+    assert [row["name"] for row in call(capsys, str(current))[1]] == [f"{made}_flt.fits"]
+    (tmp_path / f"{made}_flt.fits").touch()
+    code, _, error = call(capsys, f"./{made}_flt.fits")
+    assert (code, "no such product" in error) == (21, True)
 
 
 def test_damaged_product_is_named_and_the_others_are_copied(
@@ -101,6 +134,7 @@ def test_damaged_product_is_named_and_the_others_are_copied(
         (["{made}", "--type", "drz"], 21, "{made}"),
         (["{made}", "--run", "second"], 21, "{made}"),
         (["{made}", "--collection", "second"], 2, "second"),
+        (["{made}", "somewhere"], 21, "somewhere"),
         ([], 2, "no product was named"),
         (["./somewhere"], 2, "no product was named"),
     ],

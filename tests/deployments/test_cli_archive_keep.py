@@ -116,6 +116,10 @@ def test_verify_names_problems(capsys: pytest.CaptureFixture[str], output: FileO
         (["verify", "--threads", "0"], COMMAND, ""),
         (["prune"], COMMAND, "nothing was selected"),
         (["prune", "nosuch"], COMMAND, "nothing was ever published"),
+        (["prune", "--replaced", "--yes", "@EMPTY"], COMMAND, "the list names nothing"),
+        (["prune", "--replaced", "--yes", "--dataset", "@EMPTY"], COMMAND, "names nothing"),
+        (["verify", "@EMPTY"], COMMAND, "the list names nothing"),
+        (["verify", "--run", ","], COMMAND, "the list names nothing"),
         (["prune", "--replaced", "--older-than", "-1"], COMMAND, ""),
         (["ack", "synced"], COMMAND, "no dataset was named"),
         (["ack", "lost", DATASET], COMMAND, ""),
@@ -129,7 +133,9 @@ def test_bad_words_are_refused(
     words: str,
 ) -> None:
     """With one line that says what, and code 2; nothing is done."""
-    found, _, said = call(capsys, *arguments)
+    empty = output.folder.parent / "empty"
+    empty.touch()
+    found, _, said = call(capsys, *(word.replace("EMPTY", str(empty)) for word in arguments))
     assert found == code
     assert words in said
     assert len([*output.publications()]) == 3
@@ -143,6 +149,48 @@ def test_a_dataset_that_is_nowhere(capsys: pytest.CaptureFixture[str], output: F
         ("la8q99030", "published nowhere")
     ]
     assert output.uri in text
+
+
+@pytest.mark.usefixtures("output")
+def test_an_option_takes_one_word(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """--run and --dataset leave the names behind them alone; they take lists, and repeat."""
+    names = tmp_path / "runs"
+    names.write_text("r1\n")
+
+    def checked(*words: str) -> int:
+        code, text, _ = call(capsys, "verify", *words, "--json")
+        assert code == 0
+        return int(json.loads(text)["publications"])
+
+    assert checked("--run", "r1", DATASET) == 1
+    assert checked("--run", "r2,r1") == 3
+    assert checked("--run", f"@{names}", "--run", "r2", DATASET) == 2
+    going = json.loads(call(capsys, "prune", "--dataset", DATASET, "r1", "--json")[1])["going"]
+    assert [(each["run"], each["dataset"]) for each in going] == [("r1", DATASET)]
+
+
+@pytest.mark.usefixtures("output")
+def test_a_run_that_is_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside runs that are well, it is a problem; so is a run without the datasets."""
+    code, text, _ = call(capsys, "verify", "--run", "r1", "--run", "nigthly", "--json")
+    found = json.loads(text)
+    assert (code, found["publications"]) == (ARCHIVE, 2)
+    assert [(p["kind"], p["run"], p["message"]) for p in found["problems"]] == [
+        ("missing", "nigthly", "nothing is published in this run")
+    ]
+    code, text, _ = call(capsys, "verify", OTHER, "--run", "r1,r2")
+    assert (code, "none of these datasets is in it" in text) == (ARCHIVE, True)
+
+
+def test_paths_are_not_folded_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], output: FileOutput
+) -> None:
+    """What goes to a program has a problem on one line."""
+    name = "x" * 100
+    place = output.folder / "runs" / "r1" / "acs" / DATASET / name
+    place.touch()
+    lines = call(capsys, "verify")[1].splitlines()
+    assert any(name in line and "orphaned" in line for line in lines)
 
 
 def test_one_output_that_is_lost_does_not_hide_the_others(

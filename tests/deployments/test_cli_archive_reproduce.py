@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 from astropy.io import fits
 
+from calib.ids import parse_dataset
+from calib.ledger.ledger import current_owner, open_ledger
 from calib.simulate.observatory import Observatory
 from deployments.cli.main import run
 
@@ -127,6 +130,64 @@ def test_process_into_a_chain(
     assert (code, outcomes) == (2, None)
     assert "a run has this name" in said
     assert chains(own_home) == ["second", "first"]
+
+
+@pytest.mark.parametrize("words", [["process", "-n"], ["archive", "plan"]])
+def test_a_dry_run_looks_at_the_chain(
+    words: list[str], crds: Observatory, raws: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ends as the run itself would: a name that is none, or nothing to put in a chain."""
+    asked = [*words, crds.datasets[0], f"file:{raws}"]
+    context = ["--context", crds.contexts[0]]
+
+    assert run([*asked, "file:out", *context, "--chain", "BAD!"]) == 2
+    assert "not a name for a chain" in capsys.readouterr().err
+    assert run([*asked, "none", *context, "--chain", "best"]) == 2
+    assert "a chain needs an archive" in capsys.readouterr().err
+    assert run([*asked, "file:out", *context, "--chain", "best"]) == 0
+
+
+def test_a_dataset_that_another_process_has_stops_no_other(
+    process: Process, crds: Observatory, raws: Path, own_home: Path
+) -> None:
+    """It is an error of its own, in the JSON as well; the rest is done, the chain stays."""
+    one, two = crds.datasets[:2]
+    process(two, "--run", "before", "--chain", "best")
+    with open_ledger(str(own_home / "ledger.db")) as ledger:
+        ledger.ensure_campaign("adhoc")
+        number = ledger.submit("adhoc", parse_dataset(one), "new", context=crds.contexts[0])
+        ledger.begin_attempt(number, current_owner())
+
+    code, outcomes, said = process(f"{one},{two}", "--run", "new", "--chain", "best")
+
+    assert code == 1
+    assert [each["state"] for each in outcomes] == ["error", "skipped"]
+    assert (outcomes[0]["dataset"], outcomes[0]["error_class"]) == (one, "Unavailable")
+    assert "stays as it is: 1 of 2 datasets failed" in said
+    assert chains(own_home) == ["before"]
+
+
+def test_replace_needs_to_know_where(
+    process: Process, crds: Observatory, raws: Path, own_home: Path, call: Call, tmp_path: Path
+) -> None:
+    """Products never go among the files of a run that was ingested in place."""
+    name = crds.datasets[0]
+    process(name)
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    shutil.copy((tmp_path / "out/data/acs" / name / f"{name}_flt.fits").resolve(), theirs)
+    assert call("ingest", f"file:{theirs}", "--run", "caldp", "--transfer", "in-place")[0] == 0
+    assert call("chain", "best", "caldp")[0] == 0
+    words = ("replace", "best", name, f"file:{raws}", "--context", crds.contexts[0])
+
+    code, _, said = call(*words)
+
+    assert (code, said.count("\n"), len([*theirs.iterdir()])) == (2, 1, 1)
+    assert "the chain does not say where the new run goes" in said
+    assert chains(own_home) == ["caldp"]
+    code, said, _ = call(*words[:4], f"file:{tmp_path / 'out'}", *words[4:], "--run", "new")
+    assert code == 0
+    assert chains(own_home)[0] == "new"
 
 
 def test_replace(

@@ -37,6 +37,19 @@ def test_a_published_dataset_is_packed(
     assert run(["archive", "tar", name, str(target), "--output", output]) == 0
     assert "run first, already there" in capsys.readouterr().out
 
+    words = ["archive", "tar", "j8bt05njq", name, "j8bt05nkq", str(target)]
+    assert run([*words, "--json"]) == 25
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["dataset"], row["error"] is None) for row in rows] == [
+        ("j8bt05njq", False),
+        (name, True),
+        ("j8bt05nkq", False),
+    ]
+    assert run(words) == 25
+    captured = capsys.readouterr()
+    assert "run first, already there" in captured.out
+    assert captured.err.count("ArchiveError") == 2
+
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),

@@ -70,6 +70,7 @@ def test_exactly_one_of_two_exposures_changes(
 
 def test_list_and_ask(call: Call, bias: Path, tmp_path: Path) -> None:
     """Collections, their ranges, what is valid at a date; files that are gone are marked."""
+    run(["ledger", "upgrade"])
     assert "no calibration collection" in call("archive", "calibrations")[1]
     listed = tmp_path / "list"
     listed.write_text(f"{bias}  # ours\n")
@@ -77,10 +78,10 @@ def test_list_and_ask(call: Call, bias: Path, tmp_path: Path) -> None:
     call("archive", "decertify", "lab", "--keyword", "biasfile", "--begins", "2000", "--ends", 2001)
 
     code, text, _ = call("archive", "calibrations", "--json")
-    (found,) = json.loads(text)
+    (found,) = json.loads(text)["collections"]
     assert (code, found["name"], found["references"], found["note"]) == (0, "lab", 1, "June")
     assert "June" in call("archive", "calibrations")[1]
-    rows = json.loads(call("archive", "calibrations", "lab", "--json")[1])
+    rows = references(call)
     assert [(row["begins_at"], row["ends_at"]) for row in rows] == [
         (None, "2000-01-01T00:00:00"),
         ("2001-01-01T00:00:00", "2003-01-01T00:00:00"),
@@ -92,9 +93,7 @@ def test_list_and_ask(call: Call, bias: Path, tmp_path: Path) -> None:
         ("--at", "2002", "--detector", "HRC", "--instrument", "ACS"): 1,
         ("--detector", "WFC"): 0,
     }.items():
-        assert (
-            len(json.loads(call("archive", "calibrations", "lab", *asked, "--json")[1])) == number
-        )
+        assert len(references(call, *asked)) == number
     assert "nothing is valid" in call("archive", "calibrations", "lab", "--at", "2010")[1]
     bias.unlink()
     table = call("archive", "calibrations", "lab")[1]
@@ -124,6 +123,7 @@ def test_decertify_says_when_there_is_nothing(call: Call, bias: Path) -> None:
         (("decertify", "lab"), COMMAND, "--keyword"),
         (("decertify", "lab", "--keyword", "BIASFILE"), COMMAND, "no such calibration"),
         (("calibrations", "lab"), COMMAND, "no such calibration"),
+        (("certify", "lab", "@EMPTY"), COMMAND, "the list names nothing"),
         (("calibrations", "--at", "2002"), COMMAND, "no collection was named"),
         (("calibrations", "lab", "--at", "soon"), COMMAND, "not a date"),
     ],
@@ -132,10 +132,50 @@ def test_bad_command(
     call: Call, bias: Path, words: tuple[str, ...], code: int, message: str
 ) -> None:
     """Each is refused in one clear line, and no collection comes of it."""
-    found, text, problem = call("archive", *(bias if word == "BIAS" else word for word in words))
+    call("ledger", "upgrade")
+    (bias.parent / "empty").touch()
+    given = {"BIAS": bias, "@EMPTY": f"@{bias.parent / 'empty'}"}
+    found, text, problem = call("archive", *(given.get(word, word) for word in words))
     assert found == code
     assert message in text + problem
-    assert json.loads(call("archive", "calibrations", "--json")[1]) == []
+    assert json.loads(call("archive", "calibrations", "--json")[1])["collections"] == []
+
+
+def references(call: Call, *options: str) -> list[dict[str, Any]]:
+    """Return what `archive calibrations lab --json` lists."""
+    text = call("archive", "calibrations", "lab", *options, "--json")[1]
+    found: list[dict[str, Any]] = json.loads(text)["references"]
+    return found
+
+
+def test_changes_as_json(call: Call, bias: Path) -> None:
+    """Programs read what was certified, and how many ranges were cut."""
+    code, text, _ = call("archive", "certify", "lab", bias, "--begins", "2002", "--json")
+    found = json.loads(text)
+    assert (code, found["collection"], found["new"]) == (0, "lab", 1)
+    assert [each["reference"] for each in found["references"]] == [bias.name]
+    code, text, _ = call("archive", "decertify", "lab", "--keyword", "BIASFILE", "--json")
+    assert (code, json.loads(text)) == (0, {"collection": "lab", "changed": 1})
+
+
+def test_bestrefs_asks_what_process_would(
+    call: Call, bias: Path, crds: Observatory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HSTFLOW_CALIBRATIONS and HSTFLOW_PROFILE hold here too; none is no collection."""
+    call("archive", "certify", "lab", bias)
+    monkeypatch.setenv("HSTFLOW_CALIBRATIONS", "lab")
+    asked = ("bestrefs", min(crds.raws.glob("*_raw.fits")), "--json")
+    asked += ("--context", crds.contexts[0])
+
+    def chosen(*options: str) -> Any:
+        (rows,) = json.loads(call(*asked, *options)[1])["files"].values()
+        return rows["BIASFILE"]["reference"]
+
+    assert chosen() == bias.name
+    assert chosen("--calibrations", "none") == "z0000001j_bia.fits"
+    monkeypatch.setenv("HSTFLOW_PROFILE", "onsight")
+    code, _, error = call(*asked)
+    assert (code, "no such CRDS profile" in error) == (COMMAND, True)
 
 
 def test_reading_imports_nothing_heavy(bias: Path, call: Call, tmp_path: Path) -> None:
@@ -148,7 +188,7 @@ def test_reading_imports_nothing_heavy(bias: Path, call: Call, tmp_path: Path) -
         "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert json.loads(done.stdout)[0]["reference"] == "my_bia.fits"
+    assert json.loads(done.stdout)["references"][0]["reference"] == "my_bia.fits"
 
 
 def test_copy_elsewhere_is_found_there(call: Call, bias: Path, tmp_path: Path) -> None:
@@ -158,5 +198,5 @@ def test_copy_elsewhere_is_found_there(call: Call, bias: Path, tmp_path: Path) -
     moved = shutil.move(bias, tmp_path / "new" / bias.name)
     code, text, _ = call("archive", "certify", "lab", moved, "--begins", "2002")
     assert (code, "0 new, 1 known" in text) == (0, True)
-    (row,) = json.loads(call("archive", "calibrations", "lab", "--json")[1])
+    (row,) = references(call)
     assert (row["uri"], row["present"]) == (f"file:{moved}", True)

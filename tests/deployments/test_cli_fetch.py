@@ -67,6 +67,7 @@ def test_json_is_the_record(raws: Path, tmp_path: Path, capsys: pytest.CaptureFi
         ("j8bt05nkq", "file:RAWS", 21, "NotFound: no exposure file"),
         ("j8bt05020", "file:RAWS", 21, "NotFound: no association table"),
         ("j8bt05njq", "file:RAWS/none", 21, "NotFound: no such folder"),
+        ("j8bt05njq", "archive:", 21, "NotFound: there is no ledger yet"),
         ("j8bt05njq", "ftp://host/x", 2, "ConfigError"),
         ("j8bt05njq", "RAWS", 2, "did you mean file:"),
         ("junk", "file:RAWS", 2, "not the name of a dataset"),

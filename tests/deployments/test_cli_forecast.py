@@ -185,7 +185,7 @@ def test_summary_counts_downloads_once_and_says_what_is_not_known() -> None:
     )
 
     assert summary(found) == (
-        "2 to run, 1 nothing to do; 2 references to download (210 MB or more); "
+        "2 to run, 1 nothing to do; 2 references to download (210.0 MB or more); "
         "some is known after fetch only: see --fetch"
     )
     assert as_record(found)["downloads"] == {"a.fits": 210_000_000, "b.fits": None}

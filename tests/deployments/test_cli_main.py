@@ -95,3 +95,17 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     """`hstflow --version` prints the version alone."""
     assert run(["--version"]) == 0
     assert capsys.readouterr().out.strip()[0].isdigit()
+
+
+@pytest.mark.parametrize("words", [("--help",), ("doctor", "--json")])
+def test_reader_that_leaves_is_no_error(words: tuple[str, ...]) -> None:
+    """`hstflow ... | head` ends without a word, wherever the pipe breaks."""
+    command = [sys.executable, "-u", "-m", "deployments.cli", *words]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        said = child.stderr.read()
+    assert said == b""

@@ -12,7 +12,8 @@ from astropy.io import fits
 
 from calib.engines.native import NativeEngine
 from calib.engines.protocol import CalibrationRequest, available_cpus
-from calib.records import Products
+from calib.errors import Unavailable
+from calib.records import Outcome, Products
 from calib.simulate.observatory import Observatory
 from deployments.cli.main import run
 
@@ -184,3 +185,29 @@ def test_threads_reach_the_engine_and_no_key(
 
     assert seen == [3 if options else available_cpus()]
     assert again["state"] == "skipped"
+
+
+def test_a_flow_run_that_cannot_begin_stops_no_other(
+    process: Process, crds: Observatory, raws: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the flow raises before its stages is the outcome of that dataset alone."""
+    one, two = crds.datasets[:2]
+
+    def answer(dataset: str, *_: object) -> Outcome:
+        if dataset == one:
+            raise Unavailable("being processed by another", dataset=dataset, code=1)
+        return Outcome(dataset, "processed", "published", run="first")
+
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "WARNING")
+    monkeypatch.setattr("deployments.cli.process._check_server", lambda _: None)
+    monkeypatch.setattr("flows.dataset.process_dataset", answer)
+
+    code, outcomes, _ = process(f"{two},{one},{two}")
+
+    assert code == 1
+    assert [(each["dataset"], each["state"]) for each in outcomes] == [
+        (two, "processed"),
+        (one, "error"),
+    ]
+    assert outcomes[1]["error_class"] == "Unavailable"

@@ -51,6 +51,17 @@ def test_missing_list_file(tmp_path: Path) -> None:
         expand_names([f"@{tmp_path / 'nothing'}"])
 
 
+@pytest.mark.parametrize("tokens", [["@LIST"], [""], [","], [" ", ",,"]])
+def test_tokens_without_a_name(tokens: list[str], tmp_path: Path) -> None:
+    """They never become "no name", which stands for everything."""
+    (tmp_path / "list").write_text("\n  # none today\n")
+
+    with pytest.raises(ConfigError, match="the list names nothing"):
+        expand_names(token.replace("LIST", str(tmp_path / "list")) for token in tokens)
+    assert expand_names([]) == []
+    assert expand_names(["", "a, b"]) == ["a", "b"]
+
+
 def test_steps_are_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last line of calibration follows the name; brackets are text; levels are put back."""
     shown = shown_by(monkeypatch, terminal=True)
@@ -86,7 +97,14 @@ def plain(text: str) -> str:
 
 @pytest.mark.parametrize(
     ("size", "words"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_960, "1.0 MB"), (3.4e15, "3.4 PB")],
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (999_960, "1.0 MB"),
+        (3.4e15, "3.4 PB"),
+        (10**19, "10000.0 PB"),
+    ],
 )
 def test_bytes_in_words(size: float, words: str) -> None:
     """Three digits and a unit of 1000."""

@@ -15,15 +15,24 @@ pytestmark = pytest.mark.prefect
 SCRIPT = """
 import sys
 from pathlib import Path
+from prefect.client.orchestration import get_client
+from calib.errors import ConfigError
 from flows.ingest import IngestFailed, ingest_files
+from flows.parameters import IngestOptions
 source, output = sys.argv[1:]
-done = ingest_files(f"file:{source}", f"file:{output}", "old", template="caldp")
+options = IngestOptions(template="caldp", threads=1)
+done = ingest_files(f"file:{source}", f"file:{output}", "old", options)
 print("FIRST", done["new"], done["known"])
 Path(source, "outputs/j8bt05020/logs/process.txt").write_text("another")
 try:
-    ingest_files(f"file:{source}", f"file:{output}", "old", template="caldp")
+    ingest_files(f"file:{source}", f"file:{output}", "old", options)
 except IngestFailed as error:
     print("SECOND", error.code, error.done.refused[0].dataset)
+try:
+    ingest_files(f"file:{source}", f"file:{output}", options=options)
+except ConfigError:
+    with get_client(sync_client=True) as client:
+        print("NAMES", sorted({run.name for run in client.read_flow_runs()}))
 """
 
 
@@ -48,3 +57,5 @@ def test_files_are_ingested_by_a_flow_run(
     assert done.returncode == 0, done.stderr
     assert "FIRST 2 0" in done.stdout
     assert "SECOND 25 j8bt05020" in done.stdout
+    assert "'ingest-old'" in done.stdout
+    assert f"'ingest-file:{tmp_path / 'caldp'}'" in done.stdout

@@ -8,7 +8,13 @@ import pytest
 from pydantic import ValidationError
 
 from calib.errors import ConfigError
-from flows.parameters import ProcessOptions, build_request, parse_references
+from flows.parameters import (
+    IngestOptions,
+    ProcessOptions,
+    build_ingest,
+    build_request,
+    parse_references,
+)
 
 
 def test_options_override_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,3 +74,22 @@ def test_reference_must_exist(tmp_path: Path) -> None:
     """A reference file that is not there is found out before anything starts."""
     with pytest.raises(ConfigError, match="no such reference file"):
         parse_references([f"BIASFILE={tmp_path / 'b.fits'}"])
+
+
+def test_every_option_of_an_ingest_is_passed_on(own_home: Path) -> None:
+    """The command and the flow fill one model, of which nothing is lost."""
+    asked = {
+        "template": "caldp",
+        "transfer": "in-place",
+        "headers": False,
+        "checksums": False,
+        "trust_size": True,
+        "threads": 2,
+    }
+
+    request = build_ingest("file:/in", None, "old", IngestOptions(current=True, **asked))
+
+    assert {name: getattr(request, name) for name in asked} == asked
+    assert {*asked, "current"} == {*IngestOptions.model_fields}
+    assert (request.uri, request.output, request.run) == ("file:/in", None, "old")
+    assert (request.is_current, request.scratch) == (True, own_home / "work" / "ingest")

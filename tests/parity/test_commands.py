@@ -12,7 +12,7 @@ import pytest
 from astropy.io import fits
 from PIL import Image
 
-from calib.archive.verification import verify
+from calib.archive.outputs import FileOutput
 from calib.ids import parse_dataset
 from calib.simulate.context import build_context, offline_profile
 from deployments.cli.main import run
@@ -79,7 +79,7 @@ def test_real_exposures_go_through_all_six_stages(
     assert {outcome["state"] for outcome in outcomes} == {"processed"}
     for root in REAL:
         folder = tmp_path / "data" / "acs" / root
-        assert verify(tmp_path, parse_dataset(root)) == []
+        assert FileOutput(tmp_path).verify(parse_dataset(root)) == []
         header = fits.getheader(folder / f"{root}_flt.fits")
         assert all(header[f"{step}CORR"] == "COMPLETE" for step in ("BIAS", "DARK", "FLAT", "PHOT"))
         with Image.open(folder / "previews" / f"{root}_flt.jpg") as picture:

@@ -67,3 +67,23 @@ def test_reference_memory_is_read_with_units(
 
     assert limit_reference_memory(load_settings(), most) == kept
     assert kept == MEMORY.limit
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("~/mine.db", "sqlite:///{home}/mine.db"),
+        (" /data/mine.db ", "sqlite:////data/mine.db"),
+        ("postgresql://host/name", "postgresql://host/name"),
+        ("", None),
+    ],
+)
+def test_the_ledger_may_be_a_path(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch, text: str, url: str | None
+) -> None:
+    """A path is a SQLite file, as for the commands that only read; empty is not set."""
+    monkeypatch.delenv("HSTFLOW_LEDGER")
+    default = load_settings().ledger
+    monkeypatch.setenv("HSTFLOW_LEDGER", text)
+
+    assert load_settings().ledger == (url.format(home=own_home) if url else default)

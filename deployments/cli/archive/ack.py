@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from cyclopts import Parameter
 from rich.markup import escape
 
 from calib.errors import COMMAND, DONE, ConfigError
 from calib.ledger.location import ledger_url
-from deployments.cli.console import err, expand_names, out, print_json, styled
+from deployments.cli.console import Flag, err, expand_names, out, print_json, styled
 from deployments.cli.progress import counted
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def ack(
     campaign: str | None = None,
     run: str | None = None,
     message: str = "",
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Flag = False,
 ) -> int:
     """Write down that an archive has synced or archived datasets, or has failed to.
 
@@ -48,7 +47,7 @@ def ack(
     message
         What the archive says: kept in the history.
     json
-        Write everything as JSON to stdout.
+        Write JSON to stdout.
     """
     from calib.ledger.ledger import open_ledger
     from calib.repository.acknowledgement import acknowledge

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
@@ -19,12 +18,12 @@ from calib.ledger.calibrations import (
     calibrations_in,
     list_calibrations,
     shown_date,
-    unknown,
 )
 from calib.ledger.dates import parse_date
-from calib.ledger.location import ledger_url
+from calib.ledger.location import hide_credentials, ledger_url
 from calib.ledger.reading import open_reader
-from deployments.cli.console import out, print_json
+from deployments.cli.console import Flag, out, print_json
+from deployments.cli.tables import cell, plain_table, tell_no_ledger, time_text
 
 
 def calibrations(
@@ -34,7 +33,7 @@ def calibrations(
     at: str | None = None,
     instrument: str | None = None,
     detector: str | None = None,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Flag = False,
 ) -> int:
     """List calibration collections, or the references of one with their dates.
 
@@ -54,49 +53,57 @@ def calibrations(
     if collection is None and any((at, instrument, detector)):
         raise ConfigError("no collection was named", expected="the name of one")
     moment = None if at is None else parse_date(at)
-    with open_reader(ledger_url(os.environ)) as rows:
-        if collection is None:
-            _show_all([] if rows is None else list_calibrations(rows), json=json)
-            return 0
-        if rows is None:
-            raise unknown(collection, None)
-        found = calibrations_in(rows, collection)
+    url = ledger_url(os.environ)
     wanted = (instrument and instrument.lower(), detector and detector.upper(), moment)
-    _show([each for each in found if each.is_for(*wanted)], json=json)
+    every: list[CalibrationCollection] = []
+    found: list[Certification] = []
+    with open_reader(url) as rows:
+        if rows is not None and collection is None:
+            every = list_calibrations(rows)
+        elif rows is not None and collection is not None:
+            found = [each for each in calibrations_in(rows, collection) if each.is_for(*wanted)]
+    if json:
+        about = {"ledger": hide_credentials(url), "exists": rows is not None}
+        print_json({**about, **_content(collection, every, found)})
+    elif rows is None:
+        tell_no_ledger(url)
+    elif collection is None:
+        _show_all(every)
+    else:
+        _show(found)
     return 0
 
 
-def _show_all(found: list[CalibrationCollection], *, json: bool) -> None:
-    if json:
-        print_json([asdict(each) for each in found])
-    elif not found:
+def _content(
+    collection: str | None, every: list[CalibrationCollection], found: list[Certification]
+) -> dict[str, Any]:
+    if collection is None:
+        return {"collections": [asdict(each) for each in every]}
+    references = [{**asdict(each), "present": Path(each.path).is_file()} for each in found]
+    return {"collection": collection, "references": references}
+
+
+def _show_all(found: list[CalibrationCollection]) -> None:
+    if not found:
         out.print("no calibration collection; `hstflow archive certify` makes one")
     else:
-        table = Table("collection", "files", "changed (UTC)", "note", box=None, pad_edge=False)
+        table = plain_table("collection", "files", "changed (UTC)", "note", right=("files",))
         for each in found:
-            changed = each.updated_at[:19].replace("T", " ")
-            table.add_row(each.name, str(each.references), changed, escape(each.note or ""))
+            changed = time_text(each.updated_at)
+            table.add_row(cell(each.name), str(each.references), changed, cell(each.note))
         out.print(table)
 
 
-def _show(found: list[Certification], *, json: bool) -> None:
-    if json:
-        print_json([_record(each) for each in found])
-    elif not found:
+def _show(found: list[Certification]) -> None:
+    if not found:
         out.print("nothing is valid")
     else:
         out.print(_table(found))
 
 
-def _record(each: Certification) -> dict[str, Any]:
-    return {**asdict(each), "present": Path(each.path).is_file()}
-
-
 def _table(found: list[Certification]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("instrument", "detector", "keyword", "from", "before", "reference"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("file")
+    columns = ("instrument", "detector", "keyword", "from", "before", "reference")
+    table = plain_table(*columns, "file", whole=columns)
     for each in found:
         dates = [shown_date(text or "") for text in (each.begins_at, each.ends_at)]
         here = Path(each.path).is_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -10,7 +11,23 @@ from rich.markup import escape
 
 from calib.errors import ConfigError
 from calib.ledger.location import ledger_url
-from deployments.cli.console import err, expand_names, out
+from deployments.cli.console import Flag, err, expand_names, out, print_json
+
+
+@dataclass(frozen=True)
+class CertifyFlags:
+    """What else `hstflow archive certify` takes.
+
+    Attributes
+    ----------
+    note
+        A word about the collection.
+    json
+        Write JSON to stdout.
+    """
+
+    note: str | None = None
+    json: Flag = False
 
 
 def certify(
@@ -22,7 +39,7 @@ def certify(
     detector: str | None = None,
     begins: str | None = None,
     ends: str | None = None,
-    note: str | None = None,
+    flags: Annotated[CertifyFlags | None, Parameter(name="*")] = None,
 ) -> int:
     """Enter reference files of your own in a calibration collection, with dates.
 
@@ -48,14 +65,13 @@ def certify(
         not given.
     ends
         The same; an exposure that starts then is not included any more.
-    note
-        A word about the collection.
     """
     from calib.ledger.calibrations import Certification
     from calib.ledger.ledger import open_ledger
     from calib.ledger.validity import certify as enter
     from calib.repository.certification import Wanted, certification_of
 
+    flags = flags or CertifyFlags()
     names = expand_names(files)
     if not names:
         raise ConfigError("no reference file was named", expected="FITS files, or @FILE")
@@ -66,9 +82,13 @@ def certify(
             status.update(f"reading {escape(name)}")
             found.append(certification_of(name, wanted))
     with open_ledger(ledger_url(os.environ)) as ledger:
-        new = ledger.write(lambda c: enter(c, collection, found, note=note))
+        new = ledger.write(lambda c: enter(c, collection, found, note=flags.note))
+    if flags.json:
+        certified = [asdict(each) for each in found]
+        print_json({"collection": collection, "new": new, "references": certified})
+        return 0
     for each in found:
-        out.print(f"{escape(str(each))}", soft_wrap=True)
+        out.print(escape(str(each)), soft_wrap=True)
     out.print(f"{escape(collection)}: {new} new, {len(found) - new} known", soft_wrap=True)
     return 0
 
@@ -82,6 +102,7 @@ def decertify(
     detector: str | None = None,
     begins: str | None = None,
     ends: str | None = None,
+    json: Flag = False,
 ) -> int:
     """Make references of a collection invalid for a range of dates; files are not touched.
 
@@ -103,6 +124,8 @@ def decertify(
         the references are never valid any more.
     ends
         Until this date (excluded).
+    json
+        Write JSON to stdout.
     """
     from calib.ledger.calibrations import ANY
     from calib.ledger.ledger import open_ledger
@@ -121,6 +144,9 @@ def decertify(
                 ends=ends,
             )
         )
+    if json:
+        print_json({"collection": collection, "changed": number})
+        return 0
     text = f"{number} cut or removed" if number else "nothing to do: none is valid then"
     out.print(f"{escape(collection)}: {text}", soft_wrap=True)
     return 0

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
 from rich.markup import escape
 
 from calib.errors import ConfigError
 from calib.ledger.holdings import CHAIN, chain_members, kind_of
 from calib.ledger.location import ledger_url
 from calib.repository.repository import Repository
-from deployments.cli.archive.tables import cell, plain_table, screen
-from deployments.cli.console import err, expand_names, print_json, size_text
+from deployments.cli.console import Flag, Several, err, expand_names, out, print_json, size_text
+from deployments.cli.tables import cell, plain_table
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from calib.ledger.reports import Rows
-
-Several = Annotated[list[str] | None, Parameter(negative=())]
 
 
 def chain(
@@ -29,10 +26,10 @@ def chain(
     *members: str,
     front: Several = None,
     back: Several = None,
-    flatten: Annotated[bool, Parameter(negative=())] = False,
+    flatten: Flag = False,
     note: str | None = None,
-    remove: Annotated[bool, Parameter(negative=())] = False,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    remove: Flag = False,
+    json: Flag = False,
 ) -> int:
     """Show a chain, or give it the runs that are named.
 
@@ -51,19 +48,20 @@ def chain(
     back
         Run or chain to put behind what it holds; may be repeated.
     flatten
-        Keep the runs that the named chains hold now, not the chains themselves.
+        Keep the runs that the chains in it hold now, not the chains themselves; without a run
+        or chain, of what it holds already.
     note
         A word about it.
     remove
         Forget the chain; its runs stay.
     json
-        Write the chain as JSON to stdout.
+        Write JSON to stdout.
     """
     named = expand_names(members)
     ends = {"front": expand_names(front or ()), "back": expand_names(back or ())}
-    wishes = [bool(named), any(ends.values()), remove]
-    if wishes.count(True) > 1:
-        message = "say one: RUN..., --front and --back, or --remove"
+    is_changed = bool(named) or any(ends.values()) or flatten or note is not None
+    if (named and any(ends.values())) or (remove and is_changed):
+        message = "say one: RUN..., --front and --back, or --remove alone"
         raise ConfigError(message, found=name)
     repository = Repository(ledger_url(os.environ))
     if remove:
@@ -71,7 +69,7 @@ def chain(
         repository.remove(name)
         err.print(f"{escape(name)}: forgotten")
         return 0
-    if any(wishes) or note is not None:
+    if is_changed:
         _change(
             repository.url,
             name,
@@ -109,9 +107,9 @@ def _rewrite(
     from calib.ledger.collections import define_chain, ensure_collection, extend_chain
 
     if members:
-        define_chain(connection, name, members, flatten=flatten)
+        define_chain(connection, name, members)
     extend_chain(connection, name, ends["front"], where="front")
-    extend_chain(connection, name, ends["back"], where="back")
+    extend_chain(connection, name, ends["back"], where="back", flatten=flatten)
     ensure_collection(connection, name, CHAIN, note=note)
 
 
@@ -121,8 +119,7 @@ def _show(repository: Repository, name: str, *, json: bool) -> None:
     if json:
         print_json({"name": name, "members": members, "runs": runs})
         return
-    console = screen()
-    console.print(f"[bold]{escape(name)}[/bold]: {escape(', '.join(members)) or 'holds nothing'}")
+    out.print(f"[bold]{escape(name)}[/bold]: {escape(', '.join(members)) or 'holds nothing'}")
     numbers = ("datasets", "products", "size")
     table = plain_table("", "run", *numbers, "context", right=("", *numbers))
     for place, run in enumerate(runs, start=1):
@@ -130,4 +127,4 @@ def _show(repository: Repository, name: str, *, json: bool) -> None:
         counts = (f"{row.datasets:,}", f"{row.products:,}", size_text(row.bytes))
         table.add_row(str(place), cell(run), *counts, cell(row.context))
     if runs:
-        console.print(table)
+        out.print(table)

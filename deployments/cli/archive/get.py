@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,20 +18,27 @@ from calib.ledger.location import hide_credentials, ledger_url
 from calib.ledger.products import Product, ProductQuery, find_products
 from calib.ledger.reading import open_reader
 from calib.ledger.reports import Rows
-from deployments.cli.console import err, expand_names, out, print_json, size_text
+from deployments.cli.console import (
+    Flag,
+    Several,
+    err,
+    expand_names,
+    out,
+    print_json,
+    size_text,
+)
 
-# How the last word looks where it is a folder and not a product.
+# How the last word looks where it is a folder and not a product. A folder that happens to be there
+# says nothing: ./j8bt05njq is what an earlier call made of the dataset j8bt05njq.
 _FOLDER_STARTS = ("file:", "./", "../", "/", "~")
 
 
 def get(
     *arguments: str,
     type: Annotated[list[str] | None, Parameter(name=["--type", "-t"], negative=())] = None,  # noqa: A002 - the word of the option
-    run: Annotated[list[str] | None, Parameter(negative=())] = None,
-    collection: Annotated[list[str] | None, Parameter(name=["--collection", "-c"], negative=())] = (
-        None
-    ),
-    json: Annotated[bool, Parameter(negative=())] = False,
+    run: Several = None,
+    in_: Annotated[Several, Parameter(name=["--in", "--collection", "-c"])] = None,
+    json: Flag = False,
 ) -> int:
     """Copy products to DEST/DATASET/NAME, each held against its registered checksum.
 
@@ -41,22 +49,23 @@ def get(
     Parameters
     ----------
     arguments
-        PRODUCT or DATASET: file names (j8bt05njq_flt.fits, 'j8bt*_flt.fits'), datasets with all
-        their files, or @FILE with one a line. DEST: a folder, as the last word: ./FOLDER,
-        FOLDER/, file:FOLDER, or one that is there already (default: the current folder).
+        PRODUCT or DATASET: file names (j8bt05njq_flt.fits, 'j8bt*_flt.fits'), paths as `archive
+        products --path` gives them, datasets with all their files, or @FILE with one a line.
+        DEST: a folder, as the last word: ./FOLDER, FOLDER/, /FOLDER or file:FOLDER (default: the
+        current folder).
     type
         Only this dataset type: flt, raw, preview, log...; may be repeated.
     run
         From this run, not from the current version; may be repeated.
-    collection
-        From these runs, chains and tags: of each dataset the first that has it; may be repeated.
+    in_
+        Run, chain or tag to look in: a dataset comes from the first that holds it. May be
+        repeated, and is searched in order.
     json
-        Write what was copied as JSON to stdout.
+        Write JSON to stdout.
     """
     names, folder = _split(arguments)
-    query = ProductQuery(
-        types=tuple(type or ()), runs=tuple(run or ()), collections=tuple(collection or ())
-    )
+    types, runs, places = (tuple(expand_names(each or ())) for each in (type, run, in_))
+    query = ProductQuery(types=types, runs=runs, collections=places)
     products = _choose(names, query)
     outcomes = _copy_all(products, folder)
     if json:
@@ -73,10 +82,8 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], Path]:
     """Return names and folder."""
     words, folder = list(arguments), Path()
     last = words[-1] if words else ""
-    if last in {".", ".."} or last.startswith(_FOLDER_STARTS) or last.endswith("/"):
+    if _is_folder(last):
         folder = Path(words.pop().removeprefix("file:")).expanduser()
-    elif len(words) > 1 and Path(last).is_dir():
-        folder = Path(words.pop())
     names = expand_names(words)
     if not names:
         expected = "file names such as j8bt05njq_flt.fits, or datasets"
@@ -84,20 +91,28 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], Path]:
     return list(dict.fromkeys(names)), folder
 
 
+def _is_folder(word: str) -> bool:
+    """Tell whether a word is DEST: it is written as a folder, and is not the path of a file."""
+    looks_so = word in {".", ".."} or word.startswith(_FOLDER_STARTS) or word.endswith("/")
+    return looks_so and not Path(word).expanduser().is_file()
+
+
 def _choose(names: Sequence[str], query: ProductQuery) -> list[Product]:
     """Return the products that were asked for; every name must stand for one."""
     url = ledger_url(os.environ)
     with open_reader(url) as rows:
         if rows is None:
-            raise NotFound("nothing was published yet: there is no ledger", path=_shown(url))
+            raise NotFound(
+                "nothing was published yet: there is no ledger", path=hide_credentials(url)
+            )
         found = {name: _matching(rows, name, query) for name in names}
     if missing := [name for name, products in found.items() if not products]:
         raise NotFound(
             "the registry has no such product"
             + ("" if query.runs or query.collections else " that is current"),
-            path=_shown(url),
+            path=hide_credentials(url),
             expected=" ".join(missing),
-            found="nothing; `hstflow archive products` lists what there is",
+            found=f"nothing; {_advice(missing[-1])}",
         )
     from calib.repository.retrieval import refuse_ambiguous
 
@@ -106,16 +121,32 @@ def _choose(names: Sequence[str], query: ProductQuery) -> list[Product]:
     return products
 
 
-def _matching(rows: Rows, name: str, query: ProductQuery) -> list[Product]:
-    """Return the products that a word stands for: file name, dataset, or exposure of one."""
-    from dataclasses import replace
+def _advice(missing: str) -> str:
+    if Path(missing).is_dir():
+        return f"a folder to copy to is written ./{missing}"
+    return "`hstflow archive products` lists what there is"
 
+
+def _matching(rows: Rows, name: str, query: ProductQuery) -> list[Product]:
+    """Return the products that a word stands for: path, file name, dataset, or exposure of one."""
+    path = Path(name).expanduser()
+    if "/" in name and path.is_file() and (found := _lying_at(rows, path.resolve(), query)):
+        return found
     query = replace(query, current=not (query.runs or query.collections))
     if "." in name or "*" in name or "/" in name:
         return find_products(rows, replace(query, names=(name,)))
     return find_products(rows, replace(query, datasets=(name.lower(),))) or find_products(
         rows, replace(query, rootnames=(name.lower(),))
     )
+
+
+def _lying_at(rows: Rows, path: Path, query: ProductQuery) -> list[Product]:
+    """Return the product whose file this is, of whatever version."""
+    from calib.stores.transfer import local_path
+
+    found = find_products(rows, replace(query, names=(path.name, f"*/{path.name}")))
+    places = [(each, local_path(each.uri)) for each in found]
+    return [each for each, place in places if place is not None and place.resolve() == path]
 
 
 def _copy_all(products: Sequence[Product], folder: Path) -> list[tuple[Product, Outcome]]:
@@ -175,7 +206,3 @@ def _show(outcomes: Sequence[tuple[Product, Outcome]]) -> None:
     size = size_text(sum(product.size for product in new))
     words = [f"{len(new)} copied ({size})", f"{len(outcomes) - len(new) - failed} there before"]
     out.print(", ".join([*words, *([f"[red]{failed} failed[/red]"] if failed else [])]))
-
-
-def _shown(url: str) -> str:
-    return hide_credentials(url)

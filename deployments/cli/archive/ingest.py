@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter, validators
 from rich.markup import escape
-from rich.table import Table
 
 from calib.errors import DONE
-from deployments.cli.console import err, out, print_json, show_logs, size_text
+from deployments.cli.console import Flag, err, out, print_json, show_logs, size_text
 from deployments.cli.progress import following
+from deployments.cli.tables import cell, plain_table
 
 if TYPE_CHECKING:
     from calib.repository.candidates import IngestRequest, Survey
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 # Datasets of a dry run, refusals and unmatched files that people are shown; --json has all.
 _DATASETS, _NAMED = 20, 10
-
-Switch = Parameter(negative=())
 
 
 @dataclass(frozen=True)
@@ -53,19 +51,19 @@ class IngestFlags:
     threads
         Datasets read at the same time.
     json
-        Write everything as JSON to stdout.
+        Write JSON to stdout.
     """
 
     run: str | None = None
     template: str = "auto"
     transfer: Literal["copy", "link", "in-place"] = "copy"
-    dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative=())] = False
-    current: Annotated[bool, Switch] = False
+    dry_run: Annotated[Flag, Parameter(name=["--dry-run", "-n"])] = False
+    current: Flag = False
     headers: bool = True
     checksums: bool = True
-    trust_size: Annotated[bool, Switch] = False
+    trust_size: Flag = False
     threads: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=64))] = 4
-    json: Annotated[bool, Switch] = False
+    json: Flag = False
 
 
 def ingest(
@@ -108,22 +106,18 @@ def ingest(
 
 
 def _request(uri: str, output_uri: str | None, flags: IngestFlags) -> IngestRequest:
-    from calib.repository.candidates import IngestRequest
-    from tasks.settings import load_settings
+    from flows.parameters import IngestOptions, build_ingest
 
-    return IngestRequest(
-        uri=uri,
-        run=flags.run,
-        output=output_uri,
+    options = IngestOptions(
         template=flags.template,
         transfer=flags.transfer,
-        is_current=flags.current,
+        current=flags.current,
         headers=flags.headers,
         checksums=flags.checksums,
         trust_size=flags.trust_size,
         threads=flags.threads,
-        scratch=load_settings().work / "ingest",
     )
+    return build_ingest(uri, output_uri, flags.run, options)
 
 
 def _ingest(request: IngestRequest, found: Survey) -> Ingested:
@@ -140,11 +134,12 @@ def _show_plan(request: IngestRequest, found: Survey, *, as_json: bool) -> None:
     if as_json:
         print_json({"source": request.uri, "datasets": groups, "unmatched": found.unmatched})
         return
-    table = Table("run", "dataset", "files", "size", "types", box=None, pad_edge=False)
+    numbers = ("files", "size")
+    table = plain_table("run", "dataset", *numbers, "types", right=numbers)
     for each in groups[:_DATASETS]:
         types = ", ".join(f"{number} {name}" for name, number in each["types"].items())
         size = size_text(each["bytes"])
-        table.add_row(each["run"], each["dataset"], str(each["files"]), size, types)
+        table.add_row(cell(each["run"]), cell(each["dataset"]), str(each["files"]), size, types)
     out.print(table)
     if len(groups) > _DATASETS:
         out.print(f"and {len(groups) - _DATASETS} more")

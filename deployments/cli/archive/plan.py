@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from deployments.cli.console import show_logs
 from deployments.cli.forecast import ForecastFlags, show_forecast
-from deployments.cli.process import ProcessFlags, read_arguments, request_for
+from deployments.cli.process import ProcessFlags, check_chain_of, read_arguments, request_for
 
 
 def plan(
@@ -32,6 +32,8 @@ def plan(
     """
     flags, view = flags or ProcessFlags(), view or ForecastFlags()
     names, places = read_arguments(arguments)
+    if flags.chain is not None:
+        check_chain_of(flags.chain, places)
     show_logs(verbose=False, quiet=flags.quiet)
     request = request_for(places, flags)
     return show_forecast(request, names, view, json=flags.json, verbose=flags.verbose)

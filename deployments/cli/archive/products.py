@@ -7,24 +7,21 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
 
 from cyclopts import Parameter, validators
-from rich.console import Console
 from rich.markup import escape
 
 from calib.ledger.location import hide_credentials, ledger_url
 from calib.ledger.products import Amount, Product, count_products, find_products
 from calib.ledger.reading import open_reader
 from deployments.cli.archive.selection import Selection
-from deployments.cli.archive.tables import (
+from deployments.cli.console import Flag, err, out, print_json, size_text
+from deployments.cli.tables import (
     amounts_text,
     print_rows,
-    screen,
     tell_no_ledger,
     time_text,
 )
-from deployments.cli.console import err, print_json, size_text
 
 # Lines of a table that a person can still want to scroll through.
 MOST_ROWS = 1000
@@ -44,19 +41,24 @@ class ProductsOutput:
     path
         Print paths only, one a line (the URI of what lies in a bucket).
     json
-        Write everything as JSON to stdout.
+        Write JSON to stdout.
     """
 
     number: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None
-    uri: Annotated[bool, Parameter(negative=())] = False
-    path: Annotated[bool, Parameter(negative=())] = False
-    json: Annotated[bool, Parameter(negative=())] = False
+    uri: Flag = False
+    path: Flag = False
+    json: Flag = False
 
     @property
     def limit(self) -> int | None:
         """Most products to ask for."""
-        for_programs = self.json or self.uri or self.path
+        for_programs = self.json or self.is_lines
         return self.number if self.number is not None or for_programs else MOST_ROWS
+
+    @property
+    def is_lines(self) -> bool:
+        """Whether places are printed, and nothing is counted."""
+        return (self.uri or self.path) and not self.json
 
 
 def products(
@@ -81,12 +83,13 @@ def products(
     with open_reader(url) as rows:
         if rows is not None:
             found = find_products(rows, query)
-            amounts = count_products(rows, replace(query, limit=None))
+            if not output.is_lines:
+                amounts = count_products(rows, replace(query, limit=None))
     if output.json:
         print_json(_report(url, found, amounts, exists=rows is not None))
     elif rows is None:
         tell_no_ledger(url)
-    elif output.uri or output.path:
+    elif output.is_lines:
         lines = (place_of(each) if output.path else each.uri for each in found)
         sys.stdout.writelines(f"{line}\n" for line in lines)
     else:
@@ -96,11 +99,13 @@ def products(
 
 def place_of(product: Product) -> str:
     """Return the path of a product; of what does not lie in a folder here, its URI."""
-    parts = urlsplit(product.uri)
-    return unquote(parts.path) if parts.scheme == "file" else product.uri
+    from calib.stores.transfer import local_path
+
+    path = local_path(product.uri)
+    return product.uri if path is None else str(path)
 
 
-def print_products(console: Console, found: Sequence[Product]) -> None:
+def print_products(found: Sequence[Product]) -> None:
     """Print products as a table, the current ones marked."""
     columns = ("", "file", "dataset", "detector", "filter", "began (UTC)", "target", "size", "run")
     rows = (
@@ -118,7 +123,7 @@ def print_products(console: Console, found: Sequence[Product]) -> None:
         for each in found
     )
     spare = ("dataset", "target", "began (UTC)", "detector")
-    print_rows(console, columns, rows, right=("size",), spare=spare)
+    print_rows(out, columns, rows, right=("size",), spare=spare)
 
 
 def _report(
@@ -137,9 +142,8 @@ def _print(found: Sequence[Product], amounts: dict[str, Amount]) -> None:
     if not found:
         err.print("no such product")
         return
-    console = screen()
-    print_products(console, found)
-    console.print(escape(amounts_text(amounts)), style="dim")
+    print_products(found)
+    out.print(escape(amounts_text(amounts)), style="dim")
     total = sum(each.products for each in amounts.values())
     if total > len(found):
-        console.print(f"{total - len(found):,} more: --number {total}")
+        out.print(f"{total - len(found):,} more: --number {total}")

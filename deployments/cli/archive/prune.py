@@ -10,13 +10,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
 from rich.markup import escape
-from rich.table import Table
 
 from calib.errors import ARCHIVE, DONE
 from calib.ledger.location import ledger_url
 from calib.ledger.reading import open_reader
-from deployments.cli.console import count_text, err, expand_names, out, print_json, size_text
+from deployments.cli.console import (
+    Flag,
+    Several,
+    count_text,
+    err,
+    expand_names,
+    out,
+    print_json,
+    size_text,
+)
 from deployments.cli.progress import counted
+from deployments.cli.tables import cell, plain_table, time_text
 
 if TYPE_CHECKING:
     from calib.ledger.versions import Version
@@ -25,15 +34,18 @@ if TYPE_CHECKING:
 # Longest table for people; --json has all.
 _ROWS = 100
 
+_NUMBERS = ("files", "size")
+_COLUMNS = (*_NUMBERS, "published (UTC)")
+
 
 def prune(
     *runs: str,
-    dataset: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=True)] = (),
-    replaced: Annotated[bool, Parameter(negative=())] = False,
+    dataset: Several = None,
+    replaced: Flag = False,
     older_than: Annotated[float | None, Parameter(validator=validators.Number(gte=0))] = None,
-    obsolete: Annotated[bool, Parameter(negative=())] = False,
-    yes: Annotated[bool, Parameter(negative=())] = False,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    obsolete: Flag = False,
+    yes: Flag = False,
+    json: Flag = False,
 ) -> int:
     """Remove old versions of datasets. Without --yes only show what would go, and what stays.
 
@@ -48,7 +60,7 @@ def prune(
     runs
         All versions in these runs, or @FILE with one name a line.
     dataset
-        Only these datasets: names, commas or @FILE.
+        Only this dataset: names, commas or @FILE; may be repeated.
     replaced
         Every version that is not current.
     older_than
@@ -59,12 +71,12 @@ def prune(
     yes
         Do it.
     json
-        Write everything as JSON to stdout.
+        Write JSON to stdout.
     """
     from calib.repository.pruning import PrunePlan, Selection, plan_prune
 
     before = None if older_than is None else datetime.now(UTC) - timedelta(days=older_than)
-    names, datasets = tuple(expand_names(runs)), tuple(expand_names(dataset))
+    names, datasets = tuple(expand_names(runs)), tuple(expand_names(dataset or ()))
     selection = Selection(names, datasets, replaced, before, obsolete)
     with open_reader(ledger_url(os.environ)) as rows:
         plan = PrunePlan((), ()) if rows is None else plan_prune(rows, selection)
@@ -103,7 +115,7 @@ def _as_json(plan: PrunePlan, done: Sequence[Pruned] | None) -> dict[str, Any]:
 
 def _show_plan(plan: PrunePlan) -> None:
     if plan.going:
-        table = _table("would go", "files", "size", "published (UTC)", "stays instead")
+        table = plain_table("would go", *_COLUMNS, "stays instead", right=_NUMBERS)
         for each in plan.going[:_ROWS]:
             keeper = (
                 f"{each.keeper.run}, to be verified" if each.keeper else "only rows go: not ours"
@@ -130,7 +142,7 @@ def _show_done(plan: PrunePlan, done: Sequence[Pruned]) -> None:
 def _show_staying(found: Sequence[tuple[Version, str]], title: str) -> None:
     if not found:
         return
-    table = _table(title, "files", "size", "published (UTC)", "why")
+    table = plain_table(title, *_COLUMNS, "why", right=_NUMBERS)
     for version, why in found[:_ROWS]:
         table.add_row(*_cells(version), escape(why))
     out.print(table)
@@ -142,18 +154,10 @@ def _say_more(count: int) -> None:
         err.print(f"{count - _ROWS} more: --json shows all")
 
 
-def _table(*columns: str) -> Table:
-    table = Table(*columns, box=None, pad_edge=False, header_style="dim")
-    for column in table.columns[1:3]:
-        column.justify = "right"
-    table.columns[-1].overflow = "fold"
-    return table
-
-
 def _cells(version: Version) -> tuple[str, str, str, str]:
     size = size_text(version.size) if version.is_ours else ""
-    when = version.published_at[:19].replace("T", " ")
-    return escape(f"{version.run}/{version.dataset}"), str(version.files), size, when
+    when = time_text(version.published_at)
+    return cell(f"{version.run}/{version.dataset}"), str(version.files), size, when
 
 
 def _freed(done: Sequence[Pruned]) -> int:

@@ -19,7 +19,7 @@ from deployments.cli.console import (
     show_logs,
     split_arguments,
 )
-from deployments.cli.process import ReplaceFlags, first_code, is_good, plan_run, process_all
+from deployments.cli.process import ReplaceFlags, first_code, is_good, plan_for, process_all
 
 if TYPE_CHECKING:
     from calib.stages.replacement import Front, Move
@@ -45,7 +45,8 @@ def replace(
     arguments
         CHAIN, then DATASET: names, or @FILE with one name a line (none with --all).
         INPUT_URI: as for `process` (default file:.). OUTPUT_URI: without it that of the run
-        that is replaced. PROFILE: how to reach CRDS.
+        that is replaced; needed where this run has none, as its files were ingested in place.
+        PROFILE: how to reach CRDS.
     """
     flags = flags or ReplaceFlags()
     chain, names, places = _read_arguments(arguments, flags)
@@ -54,9 +55,11 @@ def replace(
     names = list(front.datasets) if flags.all else names
     if not names:
         raise ConfigError("the chain holds no dataset", found=chain)
-    places = _complete(places, front)
-    run = plan_run(names, places, flags)
-    outcomes = process_all(names, places, dataclasses.replace(flags, run=run))
+    places = _complete(chain, places, front)
+    planned = plan_for(names, places, flags)
+    run = planned[0].run
+    jobs = [dataclasses.replace(job, run_is_named=True) for job in planned]
+    outcomes = process_all(jobs, places, dataclasses.replace(flags, run=run))
     move = _move(chain, run, outcomes)
     if move is not None and not flags.json:
         out.print(escape(describe(move)), soft_wrap=True)
@@ -94,14 +97,20 @@ def _front(chain: str) -> Front:
         return look_at_front(rows, chain)
 
 
-def _complete(places: list[str], front: Front) -> list[str]:
+def _complete(chain: str, places: list[str], front: Front) -> list[str]:
     """Put the output of the replaced run where the user named none."""
     known = places or ["file:."]
     if len(known) > 1:
         if known[1] == "none":
             raise ConfigError("a chain needs an archive", expected="OUTPUT_URI", found="none")
         return known
-    return [*known, front.output or "file:."]
+    if front.output is None:
+        raise ConfigError(
+            "the chain does not say where the new run goes",
+            expected="OUTPUT_URI",
+            found=f"{chain} begins with {front.run or 'no run'}, which is in no archive",
+        )
+    return [*known, front.output]
 
 
 def _move(chain: str, run: str, outcomes: Sequence[Outcome]) -> Move | None:

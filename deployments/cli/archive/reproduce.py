@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.markup import escape
 
-from calib.errors import ConfigError, HstflowError
+from calib.errors import ARCHIVE, ConfigError, HstflowError
 from deployments.cli.console import err, expand_names, out, print_json, show_logs, showing_steps
 from deployments.cli.threads import Threads, threads_or_all
 
@@ -138,7 +138,8 @@ def _read_arguments(arguments: Sequence[str], flags: ReproduceFlags) -> tuple[li
 
 
 def _is_local(found: Found) -> bool:
-    return str(found.manifest.provenance.get("source", "")).startswith("file:")
+    """Tell whether the recorded source answers at once, each dataset for itself."""
+    return str(found.manifest.provenance.get("source", "")).startswith(("file:", "archive:"))
 
 
 def _find_all(names: Sequence[str], places: _Places, flags: ReproduceFlags) -> list[Found]:
@@ -168,7 +169,7 @@ def _reproduce_one(
     found: Found, places: _Places, flags: ReproduceFlags
 ) -> tuple[dict[str, Any], int]:
     """Make one dataset again; one that cannot be made does not stop the others."""
-    from calib.stages.reproduction import DIFFERS, reproduce
+    from calib.stages.reproduction import reproduce
 
     manifest = found.manifest
     try:
@@ -183,7 +184,7 @@ def _reproduce_one(
         return {**names, "reproduced": False, **said}, error.code
     if not flags.json:
         _show(result, flags)
-    code = 0 if result.reproduced else DIFFERS
+    code = 0 if result.reproduced else ARCHIVE
     return {**dataclasses.asdict(result), "reproduced": result.reproduced, "code": code}, code
 
 
@@ -216,6 +217,7 @@ def _rerun(folder: Path, places: _Places, flags: ReproduceFlags) -> Rerun:
     return Rerun(
         profile=load_profile(places.profile or settings.profile, os.environ),
         work=folder,
+        ledger=settings.ledger,
         source=places.source,
         from_archive=flags.from_archive,
         folders=tuple(flags.references or ()),

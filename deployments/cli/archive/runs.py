@@ -6,16 +6,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import Any, Literal
 
 from calib.ledger.holdings import Collection, list_collections
 from calib.ledger.location import hide_credentials, ledger_url
 from calib.ledger.products import Run, find_runs
 from calib.ledger.reading import open_reader
-from deployments.cli.archive.tables import cell, plain_table, screen, tell_no_ledger, time_text
-from deployments.cli.console import count_text, err, expand_names, print_json, size_text
+from deployments.cli.console import Flag, count_text, err, expand_names, out, print_json, size_text
+from deployments.cli.tables import cell, plain_table, tell_no_ledger, time_text
 
 _HOLDS = {"chain": "member", "tag": "product", "calibration": "reference"}
 
@@ -24,7 +22,7 @@ def runs(
     *names: str,
     kind: Literal["processed", "ingested"] | None = None,
     context: str | None = None,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Flag = False,
 ) -> int:
     """List runs with what they hold, and the chains, tags and calibration collections.
 
@@ -37,7 +35,7 @@ def runs(
     context
         Only runs on this CRDS context; may hold * and ?.
     json
-        Write everything as JSON to stdout.
+        Write JSON to stdout.
     """
     wanted = tuple(expand_names(names))
     url = ledger_url(os.environ)
@@ -71,11 +69,10 @@ def _is_wanted(name: str, wanted: Sequence[str]) -> bool:
 
 
 def _print(found: Sequence[Run], collections: Sequence[Collection]) -> None:
-    console = screen()
     if found:
-        console.print(_run_table(found))
+        out.print(_run_table(found))
     if collections:
-        console.print(_collection_table(collections))
+        out.print(_collection_table(collections))
 
 
 def _run_table(found: Sequence[Run]) -> Any:

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from calib.errors import ConfigError
 from calib.ledger.products import ProductQuery
-from deployments.cli.console import expand_names
+from deployments.cli.console import Flag, Several, expand_names
 
 _TIME = re.compile(
     r"[0-9]{4}(-[0-9]{2}(-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?)?)?)?"
@@ -20,8 +20,6 @@ _TIME = re.compile(
 
 # Options that may be repeated -> fields of the question.
 _SEVERAL = {"type": "types", "run": "runs", "in_": "collections"}
-
-Several = Annotated[list[str] | None, Parameter(negative=())]
 
 
 @dataclass(frozen=True)
@@ -73,10 +71,10 @@ class Selection:
     target: str | None = None
     association: str | None = None
     run: Several = None
-    in_: Annotated[list[str] | None, Parameter(name="--in", negative=())] = None
+    in_: Annotated[Several, Parameter(name="--in")] = None
     begins: str | None = None
     ends: str | None = None
-    current: Annotated[bool, Parameter(negative=())] = False
+    current: Flag = False
     sha256: str | None = None
 
     @property

@@ -21,8 +21,8 @@ from calib.ledger.products import Product
 from calib.ledger.reading import open_reader
 from calib.ledger.reports import JobSummary
 from calib.repository.origins import Making
-from deployments.cli.archive.tables import cell, plain_table, screen, tell_no_ledger, time_text
-from deployments.cli.console import count_text, print_json, size_text, styled
+from deployments.cli.console import Flag, count_text, out, print_json, size_text, styled
+from deployments.cli.tables import cell, plain_table, tell_no_ledger, time_text
 
 # Of what was made with a reference, a table shows the first; --json gives all.
 MOST_USES = 50
@@ -39,7 +39,7 @@ def show(
     *,
     run: str | None = None,
     manifest: Annotated[bool | None, Parameter(negative="--no-manifest")] = None,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Flag = False,
 ) -> int:
     """Show versions, files, origin and use of a dataset, an exposure or a file.
 
@@ -56,7 +56,7 @@ def show(
         Read the manifest too, for versions and switches. It is read where it lies on this
         machine, in a bucket only with --manifest.
     json
-        Write everything as JSON to stdout.
+        Write JSON to stdout.
     """
     url = ledger_url(os.environ)
     with open_reader(url) as rows:
@@ -74,7 +74,7 @@ def show(
     if json:
         print_json(_report(url, found, lineage, making, trouble))
     else:
-        _print(screen(), found, lineage, making, trouble)
+        _print(out, found, lineage, making, trouble)
     return 0
 
 
@@ -191,7 +191,8 @@ def _print_files(console: Console, products: Sequence[Product], lineage: Lineage
 def _print_making(console: Console, lineage: Lineage, making: Making | None) -> None:
     table = plain_table("", "")
     table.show_header = False
-    table.add_row("kind", lineage.kind if lineage.transfer == "copy" else _kind(lineage))
+    how = "" if lineage.transfer == "copy" else f", {lineage.transfer}"
+    table.add_row("kind", f"{lineage.kind}{how}")
     table.add_row("context", cell(lineage.context))
     named = {} if making is None else making.engine
     engine = f"{named['name']} {named.get('version', '')}" if named.get("name") else ""
@@ -209,10 +210,6 @@ def _print_making(console: Console, lineage: Lineage, making: Making | None) -> 
             table.add_row("manifest", "[red]changed since it was registered[/red]")
     table.add_row("fingerprint", cell(lineage.fingerprint))
     _section(console, "made", table)
-
-
-def _kind(lineage: Lineage) -> str:
-    return f"{lineage.kind}, {lineage.transfer}"
 
 
 def _parameters(parameters: dict[str, Any]) -> str:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.markup import escape
 
 from calib.errors import ConfigError
 from calib.ledger.holdings import TAG, kind_of, tagged
-from calib.ledger.location import ledger_url
-from calib.ledger.products import ProductQuery, count_products, find_products
+from calib.ledger.location import hide_credentials, ledger_url
+from calib.ledger.products import Product, ProductQuery, count_products, find_products
 from calib.ledger.reading import open_reader
 from deployments.cli.archive.products import print_products
 from deployments.cli.archive.selection import Selection
-from deployments.cli.archive.tables import amounts_text, screen, tell_no_ledger
-from deployments.cli.console import count_text, err, print_json
+from deployments.cli.console import Flag, count_text, err, out, print_json
+from deployments.cli.tables import amounts_text, tell_no_ledger
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,12 @@ class TagFlags:
     note
         A word about the tag.
     json
-        Write the tag as JSON to stdout.
+        Write JSON to stdout.
     """
 
-    remove: Annotated[bool, Parameter(negative=())] = False
+    remove: Flag = False
     note: str | None = None
-    json: Annotated[bool, Parameter(negative=())] = False
+    json: Flag = False
 
 
 def tag(
@@ -61,6 +62,8 @@ def tag(
     selection, flags = selection or Selection(), flags or TagFlags()
     url = ledger_url(os.environ)
     chosen = bool(products) or not selection.is_empty
+    if flags.remove and flags.note is not None and not chosen:
+        raise ConfigError("a tag that is forgotten takes no note", found=name)
     if flags.remove and not chosen:
         _forget(url, name)
     elif chosen or flags.note is not None:
@@ -111,17 +114,28 @@ def _show(url: str, name: str, *, json: bool) -> None:
     query = ProductQuery(collections=(name,))
     with open_reader(url) as rows:
         if rows is None:
-            tell_no_ledger(url)
+            if json:
+                print_json(_report(url, name, None))
+            else:
+                tell_no_ledger(url)
             return
         if kind_of(rows, name) != TAG:
             message = "the ledger has no tag of this name"
             raise ConfigError(message, found=name)
         found, amounts = find_products(rows, query), count_products(rows, query)
     if json:
-        print_json({"name": name, "products": [asdict(each) for each in found]})
+        print_json(_report(url, name, found))
     elif found:
-        console = screen()
-        print_products(console, found)
-        console.print(escape(amounts_text(amounts)), style="dim")
+        print_products(found)
+        out.print(escape(amounts_text(amounts)), style="dim")
     else:
         err.print(f"{escape(name)} holds nothing")
+
+
+def _report(url: str, name: str, found: Sequence[Product] | None) -> dict[str, Any]:
+    return {
+        "ledger": hide_credentials(url),
+        "exists": found is not None,
+        "name": name,
+        "products": [asdict(each) for each in found or ()],
+    }

@@ -3,60 +3,78 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from calib.errors import ArchiveError, ConfigError
+from calib.errors import ArchiveError, ConfigError, HstflowError
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.location import hide_credentials, ledger_url
 from calib.ledger.reading import open_reader
-from deployments.cli.console import err, expand_names, out, print_json, size_text
+from deployments.cli.console import Flag, err, expand_names, out, print_json, size_text
+from deployments.cli.progress import counted
 
 if TYPE_CHECKING:
     from calib.archive.tar_output import Saved
 
 Save = Callable[[DatasetId], "Saved"]
+Result = tuple[DatasetId, "Saved | HstflowError"]
 
 
 def tar(
     *arguments: str,
     run: str | None = None,
     output: str | None = None,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Flag = False,
 ) -> int:
-    """Write published datasets as CALDP's tar files: TARGET_FOLDER/ID.tar.gz.
+    """Write published datasets as CALDP's tar files: FOLDER/ID.tar.gz.
 
-    In a tar are ID/*.fits, ID/*.tra and ID/previews/*. Equal files give equal bytes, on any
+    In a tar are `ID/*.fits`, `ID/*.tra` and `ID/previews/*`. Equal files give equal bytes, on any
     machine with the same zlib. A file of that name with other bytes is never replaced.
+    A dataset that cannot be packed is told on stderr, and the first one gives the exit code; the
+    others are packed all the same.
 
     Parameters
     ----------
     arguments
-        DATASET...: names, or @FILE with one name a line; then TARGET_FOLDER.
+        DATASET...: names, or @FILE with one name a line; then FOLDER.
     run
         The version of this run; without it the current one.
     output
         file:FOLDER or s3://BUCKET/PREFIX: look there, and not in the ledger.
     json
-        Write what was made as JSON to stdout.
+        Write JSON to stdout.
     """
     names, folder = _read_arguments(arguments)
-    saved: list[Saved] = []
-    with _saving(folder, run, output) as save, _progress() as progress:
-        for name in progress.track(names, description="packing"):
-            saved.append(save(name))
+    results: list[Result] = []
+    with _saving(folder, run, output) as save:
+        for each in counted(_pack(names, save), "datasets", len(names)):
+            results.append(each)
             if not json:
-                _show(saved[-1])
+                _show(each[1])
     if json:
-        print_json([asdict(each) for each in saved])
-    return 0
+        print_json([_plain(*each) for each in results])
+    return next((saved.code for _, saved in results if isinstance(saved, HstflowError)), 0)
+
+
+def _pack(names: Sequence[DatasetId], save: Save) -> Iterator[Result]:
+    """Pack datasets one after the other; one that cannot be packed does not stop the others."""
+    for name in names:
+        try:
+            saved: Saved | HstflowError = save(name)
+        except HstflowError as error:
+            saved = error
+        yield name, saved
+
+
+def _plain(name: DatasetId, saved: Saved | HstflowError) -> dict[str, Any]:
+    if isinstance(saved, HstflowError):
+        return {"dataset": name.name, "path": None, "error": str(saved)}
+    return {**asdict(saved), "error": None}
 
 
 def _read_arguments(arguments: tuple[str, ...]) -> tuple[list[DatasetId], Path]:
@@ -64,7 +82,7 @@ def _read_arguments(arguments: tuple[str, ...]) -> tuple[list[DatasetId], Path]:
     if not names:
         raise ConfigError(
             "a dataset and a folder are needed",
-            expected="DATASET... TARGET_FOLDER",
+            expected="DATASET... FOLDER",
             found=" ".join(arguments) or "nothing",
         )
     return [*dict.fromkeys(names)], Path(arguments[-1].removeprefix("file:")).expanduser()
@@ -91,12 +109,10 @@ def _saving(folder: Path, run: str | None, output: str | None) -> Iterator[Save]
         yield lambda name: save_known_tar(rows, name, folder, run=run)
 
 
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
-
-
-def _show(saved: Saved) -> None:
+def _show(saved: Saved | HstflowError) -> None:
+    if isinstance(saved, HstflowError):
+        err.print(f"[red]{type(saved).__name__}[/red] {escape(str(saved))}", soft_wrap=True)
+        return
     there = ", already there" if saved.already_there else ""
     text = f"{saved.path}  {size_text(saved.size)}, run {saved.run}{there}"
     out.print(escape(text), soft_wrap=True)

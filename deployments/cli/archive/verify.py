@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
 from rich.markup import escape
-from rich.table import Table
 
 from calib.archive.layout import check_run_name
 from calib.errors import ARCHIVE, DONE, ConfigError, HstflowError
@@ -17,6 +16,8 @@ from calib.ids import parse_dataset
 from calib.ledger.location import ledger_url
 from calib.ledger.reading import open_reader
 from deployments.cli.console import (
+    Flag,
+    Several,
     count_text,
     expand_names,
     out,
@@ -25,6 +26,7 @@ from deployments.cli.console import (
     split_arguments,
 )
 from deployments.cli.progress import counted
+from deployments.cli.tables import cell, plain_table
 
 if TYPE_CHECKING:
     from calib.ledger.reports import Rows
@@ -38,10 +40,10 @@ ALL_WELL = "[green]all is well[/green]"
 
 def verify(
     *arguments: str,
-    run: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=True)] = (),
-    deep: Annotated[bool, Parameter(negative=())] = False,
+    run: Several = None,
+    deep: Flag = False,
     threads: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=64))] = THREADS,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Flag = False,
 ) -> int:
     """Compare published files with their manifests, manifests and pointers with the ledger.
 
@@ -56,26 +58,27 @@ def verify(
         DATASET... [OUTPUT_URI]: names, commas or @FILE with one name a line; without names
         everything. Without OUTPUT_URI every output that the ledger knows.
     run
-        Only these runs.
+        Only this run: names, commas or @FILE; may be repeated.
     deep
         Read all files and compare their checksums. Without it presence and size are compared.
     threads
         Publications checked at the same time.
     json
-        Write everything as JSON to stdout.
+        Write JSON to stdout.
     """
     tokens, uris = split_arguments(arguments)
     names = [parse_dataset(name).name for name in expand_names(tokens)]
     if len(uris) > 1:
         raise ConfigError("one output at a time", expected="[OUTPUT_URI]", found=" ".join(uris))
-    for name in run:
+    runs = expand_names(run or ())
+    for name in runs:
         check_run_name(name)
     report = _Report()
     with open_reader(ledger_url(os.environ)) as rows:
         for uri in uris or _all_outputs(rows):
-            options = {"datasets": names, "runs": run, "deep": deep, "at_once": threads}
+            options = {"datasets": names, "runs": runs, "deep": deep, "at_once": threads}
             report.take(uri, _checked(uri, rows, options, is_named=bool(uris)))
-    report.refuse_nothing(names, run)
+    report.add_missing(names, runs)
     if json:
         print_json(report.as_json())
     else:
@@ -116,6 +119,7 @@ class _Report:
     def __init__(self) -> None:
         self.outputs: list[str] = []
         self.datasets: set[str] = set()
+        self.runs: set[str] = set()
         self.publications = 0
         self.size = 0
         self.problems: list[dict[str, Any]] = []
@@ -128,19 +132,32 @@ class _Report:
                 self.publications += 1
                 self.size += each.size
                 self.datasets.add(each.dataset)
+            if each.run is not None:
+                self.runs.add(each.run)
             about = {"output": uri, "run": each.run, "dataset": each.dataset}
             self.problems += [{**asdict(problem), **about} for problem in each.problems]
 
-    def refuse_nothing(self, names: Sequence[str], runs: Sequence[str]) -> None:
-        """Raise where nothing was there to verify: a typing mistake is not "all is well"."""
-        for name in sorted({*names} - self.datasets):
-            missing = {"kind": "missing", "path": name, "message": "published nowhere"}
-            about = {"output": None, "run": None, "dataset": name}
-            self.problems.append({**missing, **about})
-        if not self.publications and not self.problems and (runs or self.outputs):
+    def add_missing(self, names: Sequence[str], runs: Sequence[str]) -> None:
+        """Add what was named and is not there: a typing mistake is not "all is well".
+
+        Raises
+        ------
+        ConfigError
+            Nothing at all was there to verify, and no dataset was named.
+        """
+        if not self.publications and not self.problems and not names and (runs or self.outputs):
             places = ", ".join(self.outputs) or "any output"
             what = f"runs {', '.join(runs)}" if runs else "a publication"
             raise ConfigError("nothing is published there", path=places, expected=what)
+        for name in sorted({*names} - self.datasets):
+            self._add_absent(name, "published nowhere", dataset=name)
+        what = "none of these datasets is in it" if names else "nothing is published in this run"
+        for name in sorted({*runs} - self.runs):
+            self._add_absent(name, what, run=name)
+
+    def _add_absent(self, name: str, message: str, **about: str) -> None:
+        missing = {"kind": "missing", "path": name, "message": message}
+        self.problems.append({**missing, "output": None, "run": None, "dataset": None, **about})
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it, problems sorted."""
@@ -156,12 +173,11 @@ class _Report:
     def show(self) -> None:
         """Print the problems, if any, and one line that says how much was looked at."""
         if self.problems:
-            table = Table(*("problem", "dataset", "run", "what"), box=None, pad_edge=False)
+            table = plain_table("problem", "dataset", "run", "what")
             for each in self._sorted():
-                what = escape(f"{each['path']}: {each['message']}")
-                place = (escape(each["dataset"] or ""), escape(each["run"] or ""))
+                what = cell(f"{each['path']}: {each['message']}")
+                place = (cell(each["dataset"]), cell(each["run"]))
                 table.add_row(f"[red]{each['kind']}[/red]", *place, what)
-            table.columns[-1].overflow = "fold"
             out.print(table)
         number = len(self.problems)
         verdict = f"[red]{count_text(number, 'problem')}[/red]" if number else ALL_WELL

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from calib.archive import layout, verification
+from calib.archive import layout
 from calib.archive.outputs import FileOutput, Output
 from calib.archive.publish import File, Publication
 from calib.archive.store_output import StoreOutput
@@ -87,7 +87,7 @@ def visible() -> CheckVisible:
             assert not pointer.exists()
             return None
         assert pointer.resolve(strict=True).is_dir()
-        assert verification.verify(output, DATASET) == []
+        assert FileOutput(output).verify(DATASET) == []
         return pointer.resolve().parts[-3]
 
     return check

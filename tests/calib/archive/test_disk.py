@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from calib.archive import disk
 from calib.errors import ArchiveError
+from calib.stores.store import CHUNK
 
 
-@pytest.mark.parametrize("size", [0, 1, disk.CHUNK - 1, disk.CHUNK, 2 * disk.CHUNK + 7])
+@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, 2 * CHUNK + 7])
 def test_copy(tmp_path: Path, size: int) -> None:
     """Copies of any size are exact, with the checksum and size of what was written."""
     content = os.urandom(size)
@@ -89,6 +90,52 @@ def test_folders_that_cannot_be_flushed(
     else:
         with pytest.raises(OSError, match="Input/output"):
             disk.sync_folder(tmp_path)
+
+
+@pytest.mark.parametrize("code", [errno.EXDEV, errno.EMLINK, errno.EIO])
+def test_a_file_that_cannot_be_linked_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Its owner may write it as before: the archive has no share in it."""
+    source = tmp_path / "a"
+    source.write_text("mine")
+    source.chmod(0o664)
+
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises((ArchiveError, OSError), match=r"copy it|Input/output"):
+        disk.link_new(source, tmp_path / "b")
+
+    assert source.stat().st_mode & 0o777 == 0o664
+
+
+def test_a_file_that_cannot_be_protected_is_not_linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user's file would stay open to them, inside the archive."""
+    (tmp_path / "a").write_text("mine")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    with pytest.raises(ArchiveError, match="copy it"):
+        disk.link_new(tmp_path / "a", tmp_path / "b")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_link(tmp_path: Path) -> None:
+    """Both names are one file, which nobody may write any more."""
+    (tmp_path / "a").write_text("mine")
+
+    found = disk.link_new(tmp_path / "a", tmp_path / "b")
+
+    assert found == (hashlib.sha256(b"mine").hexdigest(), 4)
+    assert (tmp_path / "b").samefile(tmp_path / "a")
+    assert (tmp_path / "a").stat().st_mode & 0o222 == 0
 
 
 def test_free_space_of_what_does_not_exist(tmp_path: Path) -> None:

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from calib.archive import layout
-from calib.archive.holdings import current_manifest
 from calib.archive.manifest import read_manifest
+from calib.archive.outputs import FileOutput
 from calib.archive.publish import Publication, make_current, publish
-from calib.archive.verification import verify
 from calib.errors import ARCHIVE, ArchiveError
 from calib.ids import parse_dataset
 from calib.records import Archived
@@ -59,7 +58,7 @@ def test_pointer_is_a_relative_link(make: Make, output: Path) -> None:
 
     link = moved / "data" / "acs" / "j8bt05njq"
     assert os.fspath(link.readlink()) == "../../runs/first/acs/j8bt05njq"
-    assert verify(moved, DATASET) == []
+    assert FileOutput(moved).verify(DATASET) == []
 
 
 def test_all_is_on_disk_before_it_shows(
@@ -93,7 +92,7 @@ def test_manifest_names_every_file(make: Make, output: Path) -> None:
     """The manifest tells names, roles, checksums and sizes, sorted by name."""
     publish(make(created="02"), output)
 
-    manifest = current_manifest(output, DATASET)
+    manifest = FileOutput(output).current_manifest(DATASET)
     assert manifest is not None
     body = b"pixelsj8bt05njq_flt.fits"
     product = manifest.files[1]
@@ -146,10 +145,10 @@ def test_another_run_becomes_current(make: Make, output: Path) -> None:
 
     publish(make(run="second", content=b"better"), output)
 
-    current = current_manifest(output, DATASET)
+    current = FileOutput(output).current_manifest(DATASET)
     assert current is not None
     assert current.run == "second"
-    assert verify(output, DATASET, run="first") == []
+    assert FileOutput(output).verify(DATASET, run="first") == []
 
 
 def test_late_twin_leaves_the_pointer(make: Make, output: Path) -> None:
@@ -159,7 +158,7 @@ def test_late_twin_leaves_the_pointer(make: Make, output: Path) -> None:
 
     publish(make(created="03"), output)
 
-    assert current_manifest(output, DATASET) == read_manifest(
+    assert FileOutput(output).current_manifest(DATASET) == read_manifest(
         output / "runs" / "second" / "acs" / "j8bt05njq"
     )
 
@@ -177,7 +176,7 @@ def test_twin_mends_the_pointer(make: Make, output: Path, state: str) -> None:
 
     assert publish(make(run="second", content=b"better"), output).already_there
 
-    assert verify(output, DATASET) == []
+    assert FileOutput(output).verify(DATASET) == []
     assert pointer.resolve().parts[-3] == "second"
 
 
@@ -199,7 +198,7 @@ def test_make_current_needs_a_publication(make: Make, output: Path) -> None:
     with pytest.raises(ArchiveError, match="no readable manifest"):
         make_current(output, DATASET, "other")
 
-    assert verify(output, DATASET) == []
+    assert FileOutput(output).verify(DATASET) == []
 
 
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"")])
@@ -229,7 +228,7 @@ def test_empty_folder_gives_way(make: Make, output: Path) -> None:
     (output / "runs" / "first" / "acs" / "j8bt05njq").mkdir(parents=True)
 
     assert not publish(make(), output).already_there
-    assert verify(output, DATASET) == []
+    assert FileOutput(output).verify(DATASET) == []
 
 
 def test_changed_source_is_refused(
@@ -259,7 +258,7 @@ def test_expected_checksum_that_holds(make: Make, output: Path) -> None:
 
     publish(dataclasses.replace(good, files=files), output)
 
-    assert verify(output, DATASET) == []
+    assert FileOutput(output).verify(DATASET) == []
 
 
 def test_output_itself_may_be_a_link(make: Make, output: Path, tmp_path: Path) -> None:
@@ -269,7 +268,7 @@ def test_output_itself_may_be_a_link(make: Make, output: Path, tmp_path: Path) -
 
     publish(make(), output)
 
-    assert verify(output, DATASET) == []
+    assert FileOutput(output).verify(DATASET) == []
 
 
 def test_relative_output(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,4 +288,4 @@ def test_every_kind_of_dataset(make: Make, output: Path, name: str) -> None:
     publish(make(dataset=dataset), output)
 
     assert (output / "data" / dataset.instrument / name / "manifest.json").exists()
-    assert verify(output, dataset) == []
+    assert FileOutput(output).verify(dataset) == []

@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calib.archive import disk
+from calib.archive.outputs import FileOutput
 from calib.archive.publish import File, Publication, publish
-from calib.archive.verification import verify
 from calib.errors import ArchiveError
 from calib.ids import parse_dataset
 
@@ -54,6 +55,20 @@ def test_space_is_looked_at_first(make: Make, small_disk: Path, tmp_path: Path) 
     assert not (small_disk / "out").exists()
 
 
+def test_a_second_name_needs_no_room(
+    make: Make, output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is linked is there already, however full the disk is."""
+    file = big(tmp_path, 1 << 20)
+    monkeypatch.setattr(disk, "free_bytes", lambda _: 1 << 19)
+    with pytest.raises(ArchiveError, match="not enough free space"):
+        publish(make(files=(file,)), output)
+
+    publish(make(files=(replace(file, is_linked=True),)), output)
+
+    assert FileOutput(output).verify(DATASET) == []
+
+
 def test_real_disk_that_fills_up(
     make: Make, small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,7 +82,7 @@ def test_real_disk_that_fills_up(
         publish(make(run="second", files=(big(tmp_path, 1 << 20),)), output)
 
     assert caught.value.expected == f"{(1 << 20) + 16 * 4096} bytes free"
-    assert verify(output, DATASET) == []
+    assert FileOutput(output).verify(DATASET) == []
     assert free - disk.free_bytes(small_disk) <= 16384  # the folders of the second run
     assert [path.name for path in (output / "runs/second").rglob("*")] == [".staging", "acs"]
 
@@ -82,7 +97,7 @@ def test_read_only_disk(make: Make, small_disk: Path) -> None:
         publish(make(run="second", content=b"better"), output)
 
     assert publish(make(), output).already_there
-    assert verify(output, DATASET) == []
+    assert FileOutput(output).verify(DATASET) == []
 
 
 @pytest.fixture
@@ -157,5 +172,5 @@ def test_disk_full_after_any_number_of_bytes(room: int) -> None:
             assert not (output / "runs/other/acs/j8bt05njq").exists()
         else:
             publish(new, output)
-        assert verify(output, DATASET) == []
+        assert FileOutput(output).verify(DATASET) == []
         assert not [*(output / "runs/other/.staging").iterdir()]

@@ -13,8 +13,8 @@ import pytest
 
 from calib.archive import layout
 from calib.archive.manifest import read_manifest
+from calib.archive.outputs import FileOutput
 from calib.archive.publish import Publication, make_current, publish
-from calib.archive.verification import verify
 from calib.ids import parse_dataset
 
 Make = Callable[..., Publication]
@@ -71,7 +71,7 @@ def test_twins_have_one_winner(tmp_path: Path, leftovers: Callable[[Path], list[
 
     assert sorted(answers, key=str) == [False, True, True, True]
     assert owners(tmp_path) == {str(answers.index(False)).encode()}
-    assert verify(tmp_path / "out", DATASET) == []
+    assert FileOutput(tmp_path / "out").verify(DATASET) == []
     assert leftovers(tmp_path / "out") == []
 
 
@@ -105,7 +105,7 @@ def test_loser_of_the_rename_joins_its_twin(
     monkeypatch.setattr(Path, "rename", late)
 
     assert publish(make(), output).already_there
-    assert verify(output, DATASET) == []
+    assert FileOutput(output).verify(DATASET) == []
     assert leftovers(output) == []
 
 
@@ -129,7 +129,9 @@ def test_threads_of_one_process(make: Make, output: Path) -> None:
 
     assert errors == []
     assert layout.list_runs(output) == [*(f"run{number}" for number in range(8)), "shared"]
-    assert all(verify(output, DATASET, run=run) == [] for run in layout.list_runs(output))
+    assert all(
+        FileOutput(output).verify(DATASET, run=run) == [] for run in layout.list_runs(output)
+    )
 
 
 def test_reader_never_finds_nothing(make: Make, output: Path) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from calib.archive import layout
-from calib.archive.publish import File, Publication, publish
+from calib.archive import layout, staging
+from calib.archive.publish import File, Publication, make_current, publish
+from calib.archive.removal import remove
 from calib.errors import ARCHIVE, ArchiveError, ConfigError
-from calib.ids import DatasetId
+from calib.ids import DatasetId, parse_dataset
 
 Make = Callable[..., Publication]
+DATASET = parse_dataset("j8bt05njq")
 
 
 def source(kind: str, folder: Path) -> Path:
@@ -155,6 +158,44 @@ def test_nothing_leaves_the_output_folder(
         publish(make(), output)
 
     assert not [*outside.iterdir()]
+
+
+@pytest.fixture
+def linked_staging(output: Path, tmp_path: Path) -> Path:
+    """Return somebody else's folder, which the staging folder of a run leads to."""
+    outside = tmp_path / "outside"
+    dead = outside / f"x+{staging._place()}+4194303+1+00000000"  # no process has this number
+    dead.mkdir(parents=True)
+    (output / "runs" / "first").mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(output / "runs" / "first" / ".staging", ignore_errors=True)
+    (output / "runs" / "first" / ".staging").symlink_to(outside)
+    assert staging.is_abandoned(dead)
+    return dead
+
+
+def test_staging_does_not_leave_the_output_folder(
+    make: Make, output: Path, linked_staging: Path
+) -> None:
+    """Neither is anything written behind a link, nor swept away there."""
+    with pytest.raises(ArchiveError, match="a link is in the way"):
+        publish(make(), output)
+
+    assert [*linked_staging.parent.iterdir()] == [linked_staging]
+
+
+def test_staging_of_a_published_run_does_not_leave_the_output_folder(
+    make: Make, output: Path, request: pytest.FixtureRequest
+) -> None:
+    """A link that came later stops removal and going back."""
+    publish(make(created="01"), output)
+    publish(make(run="second", content=b"better", created="02"), output)
+    dead = request.getfixturevalue("linked_staging")
+
+    for change in (remove, lambda o, r, d: make_current(o, d, r)):
+        with pytest.raises(ArchiveError, match="a link is in the way"):
+            change(output, "first", DATASET)
+
+    assert [*dead.parent.iterdir()] == [dead]
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from calib.archive.outputs import FileOutput, Output
 from calib.archive.publish import Publication
@@ -14,6 +18,7 @@ from calib.archive.staging import staged
 from calib.archive.store_holdings import pointer_bytes
 from calib.archive.store_output import StoreOutput
 from calib.archive.survey import Place
+from calib.errors import ArchiveError
 from calib.ids import parse_dataset
 from calib.stores import S3Store
 from calib.stores.s3_client import open_client
@@ -131,6 +136,66 @@ def test_leftovers_of_the_dead_are_named(make: Make, output: Path) -> None:
             ("orphaned", f"runs/first/.staging/{dead}"),
             ("orphaned", "runs/first/.staging/strange"),
         }
+
+
+class Closed:
+    """Folders that may not be looked into; root may look everywhere, so this is played."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folders: set[Path] = set()
+        for name in ("stat", "lstat", "open", "scandir", "listdir", "readlink"):
+            monkeypatch.setattr(os, name, self._wrap(getattr(os, name)))
+
+    def _wrap(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def refuse(path: Any, *args: Any, **kwargs: Any) -> Any:
+            inner = Path(path) if isinstance(path, str | Path) else Path()
+            if self.folders & {*inner.parents}:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return call(path, *args, **kwargs)
+
+        return refuse
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> Closed:
+    """Return the folders that may not be looked into."""
+    return Closed(monkeypatch)
+
+
+def test_a_closed_dataset_is_found_and_said(make: Make, output: Path, closed: Closed) -> None:
+    """One folder without its x is told of; the others are looked at."""
+    place = FileOutput(output)
+    for dataset in (DATASET, OTHER):
+        place.publish(make(dataset=dataset))
+    closed.folders.add(output / "runs/first/acs/j8bt05njq")
+
+    assert {each.dataset for each in place.publications()} == {DATASET, OTHER}
+    assert found(place) == {("unreadable", "data/acs/j8bt05njq")}
+    for question in (
+        lambda: place.holds("first", DATASET),
+        lambda: place.manifest_bytes("first", DATASET),
+        lambda: place.current_manifest(DATASET),
+    ):
+        with pytest.raises(ArchiveError, match="Permission denied"):
+            question()
+    assert place.verify(OTHER) == []
+    for run in (None, "first"):
+        (problem,) = place.verify(DATASET, run=run)
+        assert (problem.kind, problem.path.rpartition("/")[2]) == ("unreadable", "manifest.json")
+    assert place.find_published(DATASET, make().fingerprint) is None
+
+
+@pytest.mark.parametrize("name", ["data/acs", "runs/first/acs", "runs/first", "runs", "."])
+def test_a_closed_folder_is_an_archive_error(
+    make: Make, output: Path, closed: Closed, name: str
+) -> None:
+    """Where a listing cannot be had, nobody says that all is well."""
+    place = FileOutput(output)
+    place.publish(make())
+    closed.folders.add(output / name)
+
+    with pytest.raises(ArchiveError, match="Permission denied"):
+        [*place.publications(), *place.strays(), place.pointed_run(DATASET)]
 
 
 def test_strange_keys_in_a_store_are_named(make: Make, bucket: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,53 @@ def test_the_tar_follows_the_current_version(place: Output, make: Make, tmp_path
     assert json.loads(second[f"{TAR}.json"])["run"] == "second"
     assert second[TAR] != first[TAR]
     assert contents(place) == first
+
+
+def with_logs(publication: Publication, folder: Path, *names: str) -> Publication:
+    """Return the publication with further logs, and none of its environment."""
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text("log")
+    kept = [file for file in publication.files if file.role != "env"]
+    return replace(publication, files=(*kept, *(File("log", folder / name) for name in names)))
+
+
+def test_logs_of_an_older_version_do_not_stay(place: Output, make: Make, tmp_path: Path) -> None:
+    """What lies beside the tar is of the version that the tar shows; others' files stay."""
+    place.publish(with_logs(make(), tmp_path / "a", "old.txt", "both.txt"))
+    publish_tar(place, DATASET, tmp_path / "scratch")
+    put(place, "outputs/j8bt05njq/mine.txt", b"mine")
+    place.publish(with_logs(make(run="second", content=b"better"), tmp_path / "b", "both.txt"))
+    publish_tar(place, DATASET, tmp_path / "scratch")
+
+    assert [key.rpartition("/")[2] for key in sorted(contents(place))] == [
+        "both.txt",
+        "j8bt05njq.tar.gz",
+        "j8bt05njq.tar.gz.json",
+        "mine.txt",
+        "process.txt",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["../j8bt05njq/mine", "../../mine", "/mine", "", ".", "env", "logs/mine", "env/../x"]
+)
+def test_a_record_that_was_edited_removes_nothing(make: Make, tmp_path: Path, name: str) -> None:
+    """Only names that a log can have are believed."""
+    place = FileOutput(tmp_path / "out")
+    place.publish(make())
+    publish_tar(place, DATASET, tmp_path)
+    for mine in ("outputs/j8bt05njq/mine", "mine", "outputs/j8bt05njq/x"):
+        put(place, mine, b"mine")
+    record = json.loads(contents(place)[f"{TAR}.json"])
+    edited = {**record, "files": [*record["files"], name, TAR.rpartition("/")[2]]}
+    put(place, f"{TAR}.json", json.dumps(edited).encode())
+    place.publish(make(run="second", content=b"better"))
+    before = contents(place)
+    publish_tar(place, DATASET, tmp_path)
+
+    assert contents(place).keys() == before.keys()
+    assert (tmp_path / "out" / "mine").read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("key", [TAR, f"{TAR}.json"])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from calib.archive.outputs import FileOutput
 from calib.archive.publish import Publication, publish
-from calib.archive.verification import verify
 from calib.errors import ArchiveError
 from calib.ids import parse_dataset
 
@@ -27,7 +27,10 @@ def folder(make: Make, output: Path) -> Path:
 
 def troubles(output: Path, *, deep: bool = True) -> list[tuple[str, str]]:
     """Return kind and file name of each problem."""
-    return [(found.kind, Path(found.path).name) for found in verify(output, DATASET, deep=deep)]
+    return [
+        (found.kind, Path(found.path).name)
+        for found in FileOutput(output).verify(DATASET, deep=deep)
+    ]
 
 
 def replace_by(content: bytes) -> Callable[[Path], object]:
@@ -88,7 +91,9 @@ def test_one_changed_bit(folder: Path, output: Path) -> None:
 
     assert troubles(output, deep=False) == []
     assert troubles(output) == [("changed", PRODUCT)]
-    assert str(verify(output, DATASET)[0]).startswith(f"changed: {folder / PRODUCT}: sha256 ")
+    assert str(FileOutput(output).verify(DATASET)[0]).startswith(
+        f"changed: {folder / PRODUCT}: sha256 "
+    )
 
 
 def test_orphans(folder: Path, output: Path) -> None:
@@ -139,8 +144,8 @@ def test_manifest_with_another_checksum(make: Make, output: Path) -> None:
     archived = publish(make(), output)
     sha256 = archived.manifest_sha256
 
-    assert verify(output, DATASET, manifest_sha256=sha256) == []
-    (problem,) = verify(output, DATASET, manifest_sha256="0" * 64)
+    assert FileOutput(output).verify(DATASET, manifest_sha256=sha256) == []
+    (problem,) = FileOutput(output).verify(DATASET, manifest_sha256="0" * 64)
     assert (problem.kind, Path(problem.path).name) == ("changed", "manifest.json")
 
 
@@ -150,19 +155,19 @@ def test_a_run_by_name(make: Make, output: Path) -> None:
     publish(make(run="second", content=b"better"), output)
     (output / "runs/first/acs/j8bt05njq" / PRODUCT).unlink()
 
-    assert verify(output, DATASET) == []
-    assert len(verify(output, DATASET, run="first")) == 1
+    assert FileOutput(output).verify(DATASET) == []
+    assert len(FileOutput(output).verify(DATASET, run="first")) == 1
 
 
 def test_nothing_to_verify(make: Make, output: Path) -> None:
     """A dataset or run that is not there is an error, not a clean bill."""
     with pytest.raises(ArchiveError, match="nothing is published"):
-        verify(output, DATASET)
+        FileOutput(output).verify(DATASET)
 
     publish(make(), output)
 
     with pytest.raises(ArchiveError, match="nothing is published"):
-        verify(output, DATASET, run="second")
+        FileOutput(output).verify(DATASET, run="second")
     (output / "runs").rename(output / "gone")
     with pytest.raises(ArchiveError, match="nothing is published"):
-        verify(output, DATASET)
+        FileOutput(output).verify(DATASET)

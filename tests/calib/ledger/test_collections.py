@@ -12,18 +12,20 @@ from hypothesis import strategies as st
 from calib.errors import ConfigError
 from calib.ids import parse_dataset
 from calib.ledger.collections import (
-    chain_members,
-    chain_runs,
     define_chain,
     ensure_collection,
     extend_chain,
-    list_collections,
     remove_collection,
     replace_in_chain,
-    resolve_runs,
     tag_products,
-    tagged,
     untag_products,
+)
+from calib.ledger.holdings import (
+    chain_members,
+    chain_runs,
+    list_collections,
+    resolve_runs,
+    tagged,
 )
 from calib.ledger.ledger import Ledger
 from calib.ledger.publications import Published, PublishedFile, record_publications
@@ -134,6 +136,18 @@ def test_extended_chain(filled: Ledger) -> None:
     assert held(filled, "chain") == ["r2", "r1", "r3"]
     with pytest.raises(ConfigError, match="no collection of this name"):
         filled.write(lambda c: extend_chain(c, "chian", ["r3"]))
+
+
+def test_extended_and_flattened_chain(filled: Ledger) -> None:
+    """Runs take the place of the chains in it, each once; they stay what they were then."""
+    define(filled, "inner", "r1", "r2")
+    define(filled, "chain", "r1", "inner")
+    filled.write(lambda c: extend_chain(c, "chain", ["r3"], flatten=True))
+    define(filled, "inner", "r3")
+    assert filled.ask(lambda rows: chain_members(rows, "chain")) == ["r3", "r1", "r2"]
+    filled.write(lambda c: extend_chain(c, "chain", ["inner"], where="back"))
+    filled.write(lambda c: extend_chain(c, "chain", [], flatten=True))
+    assert filled.ask(lambda rows: chain_members(rows, "chain")) == ["r3", "r1", "r2"]
 
 
 @pytest.mark.parametrize(

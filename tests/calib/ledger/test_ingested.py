@@ -17,6 +17,7 @@ from calib.ledger.ingested import (
     add_data_ids,
     add_origins,
     ensure_ingested_run,
+    enter_data_ids,
     known_files,
     set_current_runs,
 )
@@ -81,7 +82,11 @@ def run_of(ledger: Ledger) -> dict[str, Any]:
 def test_an_ingested_run_says_what_its_datasets_agree_on(ledger: Ledger) -> None:
     """Silence changes nothing; the first word counts until another contradicts it."""
     number = ledger.write(lambda c: ensure_ingested_run(c, "r1", "https://me:pw@host/o"))
-    assert ledger.write(lambda c: ensure_ingested_run(c, "r1", "elsewhere")) == number
+    for place, stays in (("https://host/o", False), ("elsewhere", True)):
+        known = ledger.write(
+            lambda c, p=place, s=stays: ensure_ingested_run(c, "r1", p, is_in_place=s)
+        )
+        assert known == number
     assert run_of(ledger)["output"] == "https://host/o"
     said = []
     for origin in (Origin(), Origin("c1", "calacs", "1"), Origin("c1"), Origin("c1", "x", "2")):
@@ -105,6 +110,9 @@ def test_a_name_means_one_thing(ledger: Ledger) -> None:
     recover(ledger)
     with pytest.raises(ConfigError, match="was processed here"):
         ledger.write(lambda c: ensure_ingested_run(c, "r1", "o"))
+    ledger.write(lambda c: ensure_ingested_run(c, "r2", "o"))
+    with pytest.raises(ConfigError, match="lies in another output"):
+        ledger.write(lambda c: ensure_ingested_run(c, "r2", "elsewhere"))
 
 
 def test_known_files_are_those_that_exist(ledger: Ledger) -> None:
@@ -138,6 +146,24 @@ def test_names_do_not_take_the_place_of_headers(ledger: Ledger) -> None:
     said = DataId("j8bt05njq", "acs", "8bt", "05", detector="HRC")
     ledger.write(lambda c: record_data_ids(c, [said]))
     ledger.write(lambda c: add_data_ids(c, [replace(said, detector=None)]))
+    (row,) = ledger.ask(lambda rows: rows("SELECT detector FROM data_id", {}))
+    assert row["detector"] == "HRC"
+
+
+@pytest.mark.parametrize("card", [{"exptime": 1.0}, {"target": "M31"}, {"observed_at": "2002"}])
+def test_a_header_takes_the_place_of_names(ledger: Ledger, card: dict[str, Any]) -> None:
+    """An ingest and a rebuild tell a header from a name by the same rule; put adds only."""
+    name = DataId("j8bt05njq", "acs", "8bt", "05", detector="WFC")
+    ledger.write(lambda c: enter_data_ids(c, [name]))
+    header = replace(name, detector="HRC", **card)
+    put = replace(RECOVERED, is_ingested=True, is_put=True, data_ids=(header,))
+    for recovered, expected in ((put, "WFC"), (replace(RECOVERED, data_ids=(header,)), "HRC")):
+        run = "put" if recovered.is_put else "r1"
+        there = replace(recovered, published=replace(PUBLISHED, run=run))
+        ledger.write(lambda c, t=there: (ensure_recovered_run(c, t, "o"), add_recovered(c, [t])))
+        (row,) = ledger.ask(lambda rows: rows("SELECT detector FROM data_id", {}))
+        assert row["detector"] == expected
+    ledger.write(lambda c: enter_data_ids(c, [name]))
     (row,) = ledger.ask(lambda rows: rows("SELECT detector FROM data_id", {}))
     assert row["detector"] == "HRC"
 
@@ -179,6 +205,24 @@ def test_what_no_column_holds_is_refused_before(ledger: Ledger) -> None:
         ({"campaign": "c" * 256}, "campaign.name"),
         ({"origin": Origin("c" * 256)}, "run.context"),
         ({"inputs": (replace(RECOVERED.inputs[0], name="n" * 256),)}, "input_used.name"),
+        ({"published": replace(PUBLISHED, files=(replace(FLT, name="n" * 256),))}, "product.name"),
     ):
         with pytest.raises(ArchiveError, match=f"{column} is too long"):
             check_lengths(replace(RECOVERED, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"target": "a\x00b"}, "data_id.target has a character that is none"),
+        ({"target": "\ud800"}, "data_id.target has a character that is none"),
+        ({"detector": "D" * 33}, "data_id.detector is too long"),
+        ({"proposal": 2**31}, "data_id.proposal is too large"),
+        ({"exptime": float("nan")}, "data_id.exptime is no number"),
+    ],
+)
+def test_odd_values_are_refused_before(changes: dict[str, Any], said: str) -> None:
+    """What one of the databases would not take, or could not be exported."""
+    found = replace(DataId("j8bt05njq", "acs", "8bt", "05"), **changes)
+    with pytest.raises(ArchiveError, match=said):
+        check_lengths(replace(RECOVERED, data_ids=(found,)))

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import pytest
 
-from calib.ledger.clock import utc_now
 from calib.ledger.owners import STALE_AFTER, current_owner, why_dead
+from calib.records import utc_now
 
 
 def ago(silence: timedelta) -> str:

@@ -11,7 +11,8 @@ from sqlalchemy import Table, select, update
 
 from calib.errors import ArchiveError, ConfigError
 from calib.ledger import schema
-from calib.ledger.collections import tag_products, tagged
+from calib.ledger.collections import tag_products
+from calib.ledger.holdings import tagged
 from calib.ledger.ledger import Attempt, Ledger
 from calib.ledger.publications import (
     Published,

@@ -182,3 +182,13 @@ def test_reading_needs_no_sqlalchemy(template: Path) -> None:
     command = [sys.executable, "-c", code, str(template)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_path_is_the_url_of_a_file(tmp_path: Path) -> None:
+    """Who has a path only reads the same ledger."""
+    open_ledger(str(tmp_path / "l.db")).close()
+
+    with open_reader(str(tmp_path / "l.db")) as rows:
+        assert rows is not None
+    with open_reader(str(tmp_path / "none.db")) as rows:
+        assert rows is None

@@ -22,6 +22,9 @@ from calib.errors import ConfigError, Unavailable
 from calib.ids import DatasetId
 from calib.ledger import database, store
 from calib.ledger.ledger import Ledger, open_ledger
+from calib.ledger.publications import record_data_ids
+from calib.ledger.reports import Rows
+from calib.records import DataId
 
 RunAsUser = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -218,3 +221,33 @@ with open_ledger(sys.argv[1]) as ledger:
 
 def _exposure(number: int) -> DatasetId:
     return DatasetId(f"j{number:07d}q", "ipst", "acs")
+
+
+@pytest.mark.parametrize("proposal", [2**70, -(2**70)])
+def test_value_that_does_not_fit_is_named(ledger: Ledger, proposal: int) -> None:
+    """A number that no column holds is no trouble of the database: trying again is no use."""
+    found = DataId("j8bt05njq", "acs", "8bt", "05", proposal=proposal)
+    with pytest.raises(ConfigError, match="takes no such value"):
+        ledger.write(lambda c: record_data_ids(c, [found]))
+    assert ledger.ask(lambda rows: rows("SELECT * FROM data_id", {})) == []
+
+
+def test_half_a_character_is_named(ledger: Ledger) -> None:
+    """Text that cannot be encoded, as JSON may hold it, is refused in words."""
+    found = DataId("j8bt05njq", "acs", "8bt", "05", target="\ud800")
+    with pytest.raises(ConfigError, match="takes no such value"):
+        ledger.write(lambda c: record_data_ids(c, [found]))
+
+
+def test_question_sees_one_state(url: str, dataset: DatasetId) -> None:
+    """What another process writes meanwhile does not show between two statements."""
+    with open_ledger(url) as ledger, open_ledger(url) as other:
+        job = ledger.submit("adhoc", dataset, "r1", context="hst_1.pmap")
+
+        def look(rows: Rows) -> list[list[dict[str, Any]]]:
+            first = rows("SELECT state FROM job", {})
+            other.change_state(job, "cancelled", "enough")
+            return [first, rows("SELECT state FROM job", {})]
+
+        assert ledger.ask(look) == [[{"state": "submitted"}]] * 2
+        assert ledger.count_states() == {"cancelled": 1}

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from calib.errors import ConfigError
 from calib.ids import DatasetId
-from calib.ledger.ledger import Ledger, open_ledger
-from calib.ledger.reading import open_reader
-from calib.ledger.validity import (
+from calib.ledger.calibrations import (
     Certification,
     calibrations_in,
-    certify,
-    decertify,
     list_calibrations,
-    valid_references,
+    valid_at,
 )
+from calib.ledger.holdings import list_collections
+from calib.ledger.ledger import Ledger, open_ledger
+from calib.ledger.reading import open_reader
+from calib.ledger.validity import certify, decertify
 
 BIAS = Certification("acs", "HRC", "BIASFILE", "my_bia.fits", "a" * 40, "file:/lab/my_bia.fits")
 EARLY = replace(BIAS, begins_at="2002", ends_at="2004-06")
@@ -48,8 +48,16 @@ def ranges(ledger: Ledger) -> list[tuple[str, str | None, str | None]]:
 def chosen(ledger: Ledger, at: str, detector: str = "HRC", instrument: str = "acs") -> list[str]:
     """Return the names of what is valid for an exposure."""
     words = {"instrument": instrument, "detector": detector, "observed_at": at}
-    found = ledger.ask(lambda rows: valid_references(rows, "lab", **words))
+    found = ledger.ask(lambda rows: valid_at(calibrations_in(rows, "lab"), **words))
     return [each.reference for each in found.values()]
+
+
+def test_a_file_with_two_ranges_is_one_reference(ledger: Ledger) -> None:
+    """Both lists of collections count the same."""
+    assert put(ledger, EARLY, replace(BIAS, begins_at="2005")) == 2
+    (one,) = ledger.ask(list_calibrations)
+    (same,) = ledger.ask(list_collections)
+    assert (one.references, same.number) == (1, 1)
 
 
 def test_ranges_are_half_open(ledger: Ledger) -> None:

@@ -23,10 +23,9 @@ def picture(path: Path, *, spoiled: int = 0, size: int = 8, quality: int | None 
 
 
 def test_pictures(tmp_path: Path) -> None:
-    """Equal bytes, equal pixels coded otherwise, one other pixel, another size."""
+    """Equal pixels coded otherwise, one other pixel, another size."""
     old = picture(tmp_path / "a.png")
 
-    assert compare_pictures(old, picture(tmp_path / "b.png")) is None
     coded = compare_pictures(old, picture(tmp_path / "c.png", quality=0))
     assert coded == PictureDifference(0, 64, 0)
     spoiled = compare_pictures(old, picture(tmp_path / "d.png", spoiled=3))
@@ -40,8 +39,6 @@ def test_descriptions(tmp_path: Path) -> None:
     """The checksum of what was drawn follows from the file; nothing else does."""
     old, new = tmp_path / "a.json", tmp_path / "b.json"
     old.write_text(json.dumps({"source_sha256": "a", "limits": [0, 1]}))
-    new.write_text(old.read_text())
-    assert compare_descriptions(old, new) is None
     new.write_text(json.dumps({"source_sha256": "b", "limits": [0, 1]}))
     assert compare_descriptions(old, new) == ()
     new.write_text(json.dumps({"source_sha256": "b", "limits": [0, 2]}))

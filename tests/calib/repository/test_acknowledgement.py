@@ -172,3 +172,20 @@ def test_hundreds_in_few_transactions(
     assert len(calls) == 4
     assert len(found) == 2000
     assert [each.dataset for each in found if not each.refusal] == [DATASET]
+
+
+@pytest.mark.parametrize("state", ["submitted", "processing"])
+@pytest.mark.parametrize("word", ["synced", "failed"])
+def test_a_job_that_is_at_work_again_is_left_alone(
+    ledger: Ledger, process: Callable[..., None], state: str, word: str
+) -> None:
+    """The word is about products of before: it stops nobody who makes new ones."""
+    process()
+    job = ledger.submit("adhoc", parse_dataset(DATASET), "r1", context="hst_1.pmap")
+    attempt = ledger.begin_attempt(job, current_owner()) if state == "processing" else None
+    (told,) = tell(ledger, word, DATASET)
+
+    assert told.refusal == f"a job is at work on it again ({state})"
+    assert (told.state, ledger.jobs_of(parse_dataset(DATASET))[0].state) == (state, state)
+    if attempt is not None:
+        ledger.heartbeat(attempt)

@@ -147,3 +147,14 @@ def test_what_cannot_be_put_is_refused(
         put(objects, dataset, run, output=f"file:{tmp_path / 'out'}", ledger=ledger)
     assert not (tmp_path / "out" / "data").exists()
     assert ledger.ask(lambda rows: find_products(rows, ProductQuery())) == []
+
+
+def test_a_header_that_the_ledger_cannot_hold_is_refused(ledger: Ledger, output: str) -> None:
+    """Before anything is published that could not be registered."""
+    from astropy.io import fits
+
+    odd = image()
+    odd.meta = join_headers(fits.Header({"DETECTOR": "D" * 40}), fits.Header(), "SCI")
+    with pytest.raises(ArchiveError, match="detector is too long"):
+        put({FLT: odd}, DATASET, "mine", output=output, ledger=ledger)
+    assert [*open_output(output).publications()] == []

@@ -181,3 +181,59 @@ def test_a_full_disk_ends_the_ingest_in_words(
     monkeypatch.setattr("calib.repository.examination.unpack", refuse)
     with pytest.raises(Unavailable, match="No space left"):
         ingest(IngestRequest(f"file:{tmp_path / 'in'}", "r", output, "caldp"), ledger)
+
+
+def test_two_tarballs_of_a_dataset_refuse_it_alone(
+    request_of: IngestRequest, ledger: Ledger, tmp_path: Path
+) -> None:
+    """A backup beside the archive of a dataset: which of them counts is for a person to say."""
+    for folder in ("outputs/j8bt07abq", "backup"):
+        path = tmp_path / "caldp" / folder / "j8bt07abq.tar.gz"
+        write_tarball(path, {"j8bt07abq.tra": b"trailer"})
+    done = ingest(request_of, ledger)
+
+    assert counts(done) == (2, 0, 1, 10, 0)
+    assert (done.refused[0].dataset, done.code) == ("j8bt07abq", 21)
+    assert "two files of one name" in done.refused[0].reason
+
+
+UNFIT = {
+    "data_id.detector is too long": {"DETECTOR": "D" * 40},
+    "data_id.observed_at is too long": {"DATE-OBS": "2002-04-13 or the day after, in the morning"},
+    "data_id.proposal is too large": {"PROPOSID": 2**70},
+    "run.engine_version is too long": {"CAL_VER": "1" * 300},
+}
+
+
+@pytest.mark.parametrize(("said", "cards"), UNFIT.items(), ids=[*UNFIT])
+def test_a_value_that_the_ledger_cannot_hold_refuses_its_dataset(
+    request_of: IngestRequest, ledger: Ledger, tmp_path: Path, said: str, cards: dict[str, Any]
+) -> None:
+    """On every kind of database, before anything of the dataset is published."""
+    write_file(tmp_path / "caldp/outputs/j8bt07abq/j8bt07abq_flt.fits", **cards)
+    done = ingest(request_of, ledger)
+
+    assert counts(done) == (2, 0, 1, 10, 0)
+    assert said in done.refused[0].reason
+    assert not [*(tmp_path / "out").rglob("*j8bt07abq*")]
+
+
+def test_what_the_database_refuses_stops_no_other(
+    request_of: IngestRequest, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that cannot be written is written one by one, without the one in the way."""
+    monkeypatch.setattr("calib.repository.examination.refuse_unfit", lambda *_: None)
+    write_file(tmp_path / "caldp/outputs/j8bt07abq/j8bt07abq_flt.fits", PROPOSID=2**70)
+    done = ingest(request_of, ledger)
+
+    assert counts(done) == (2, 0, 1, 10, 0)
+    assert (done.refused[0].dataset, done.code) == ("j8bt07abq", ConfigError.code)
+    assert "takes no such value" in done.refused[0].reason
+
+
+def test_a_run_is_in_one_output(request_of: IngestRequest, ledger: Ledger, tmp_path: Path) -> None:
+    """Into another archive another run: verify and prune look for a run in one place."""
+    assert ingest(request_of, ledger).new == 2
+    with pytest.raises(ConfigError, match="lies in another output"):
+        ingest(replace(request_of, output=f"file:{tmp_path / 'other'}"), ledger)
+    assert not (tmp_path / "other").exists()

@@ -70,6 +70,7 @@ def runs_of(ledger: Ledger, dataset: str, source: str) -> dict[str, str]:
         ("archive:chained", None, {"raw": "old", "spt": "old"}),
         ("archive:tagged", None, {"raw": "asn"}),
         ("archive:far", None, {}),
+        ("archive:empty", None, {}),
     ],
 )
 def test_files_of_an_exposure_come_from_one_publication(
@@ -77,6 +78,7 @@ def test_files_of_an_exposure_come_from_one_publication(
 ) -> None:
     """Collections in order, else the current version, else the newest that has the raw."""
     filled.write(lambda c: define_chain(c, "chained", ["support", "old", "new"]))
+    filled.write(lambda c: define_chain(c, "empty", []))
     raws = filled.ask(
         lambda rows: find_products(rows, ProductQuery(runs=("asn",), rootnames=(EXPOSURE,)))
     )
@@ -126,3 +128,9 @@ def test_cos_segments_are_inputs(ledger: Ledger, names: Sequence[str]) -> None:
         publish(ledger, "cos", "l8bt06nyq", 1, *names, "l8bt06nyq_x1d.fits")
 
     assert list(runs_of(ledger, "l8bt06nyq", "archive:")) == list(names)
+
+
+def test_names_in_capitals_are_files_too(ledger: Ledger) -> None:
+    """On every kind of database; what is no FITS file is none."""
+    publish(ledger, "old", EXPOSURE, 1, f"{EXPOSURE}_raw.FITS", f"{EXPOSURE}_raw.txt")
+    assert runs_of(ledger, EXPOSURE, "archive:") == {f"{EXPOSURE}_raw.fits": "old"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from calib.archive.outputs import FileOutput, Output
 from calib.errors import ArchiveError, ConfigError
@@ -313,7 +313,7 @@ def test_two_prunings_cannot_take_both_copies(three: FileOutput, ledger: Ledger)
 
 
 def test_one_failure_does_not_stop_the_rest(
-    three: FileOutput, ledger: Ledger, publish: Publish
+    three: FileOutput, ledger: Ledger, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An output that fails for one dataset is told, the others go."""
     publish(three, "r1", OTHER)
@@ -327,7 +327,8 @@ def test_one_failure_does_not_stop_the_rest(
                 raise ArchiveError("not allowed", dataset=dataset.name)
             return super().remove(run, dataset)
 
-    found = [*prune(plan(ledger, "r1"), ledger, open_place=lambda _: Failing(three.folder))]
+    monkeypatch.setattr(pruning, "open_output", lambda _: Failing(three.folder))
+    found = [*prune(plan(ledger, "r1"), ledger)]
 
     assert {(d.version.dataset, d.is_gone) for d in found} == {(DATASET, False), (OTHER, True)}
     assert version(ledger, "r1").removed_at is None
@@ -345,3 +346,52 @@ def test_rows_stay_for_lineage(three: FileOutput, ledger: Ledger) -> None:
     names = ledger.ask(lambda rows: rows("SELECT run FROM products", {}))
     assert {row["run"] for row in names} == {"r2", "r3"}
     assert there(three) == ["r2", "r3"]
+
+
+def test_bytes_go_from_where_they_lie(three: FileOutput, ledger: Ledger, tmp_path: Path) -> None:
+    """The row of the run may name another output: what goes is what the publication names."""
+    elsewhere = f"file:{tmp_path / 'elsewhere'}"
+    ledger.write(lambda c: c.execute(update(run).values(output=elsewhere)) and None)
+    (done,) = prune(plan(ledger, "r1"), ledger)
+
+    assert done.is_gone
+    assert there(three) == ["r2", "r3"]
+
+
+def test_an_archive_that_is_not_there_is_not_called_gone(
+    ledger: Ledger, publish: Publish, tmp_path: Path
+) -> None:
+    """Nothing found where an archive should be frees nothing: it may not be mounted."""
+    publish(FileOutput(tmp_path / "disk"), "r1")
+    publish(FileOutput(tmp_path / "out"), "r2", day="02")
+    (tmp_path / "disk").rename(tmp_path / "unplugged")
+    (done,) = prune(plan(ledger, "r1"), ledger)
+
+    assert not done.is_gone
+    assert "is it mounted" in done.why
+    assert version(ledger, "r1").removed_at is None
+
+
+@pytest.mark.parametrize("meanwhile", ["tag", "keeper"])
+def test_the_ledger_has_the_last_word(
+    three: FileOutput, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """A tag made, or the copy removed, while the version that stays is being read."""
+
+    class Slow(FileOutput):
+        """Something happens while it is read."""
+
+        def verify(self, dataset: Any, **options: Any) -> Any:
+            found = super().verify(dataset, **options)
+            if options.get("deep", True):
+                keeper = version(ledger, "r3")
+                ledger.write(_hold if meanwhile == "tag" else lambda c: mark_removed(c, [keeper]))
+            return found
+
+    monkeypatch.setattr(pruning, "open_output", lambda _: Slow(three.folder))
+    (done,) = prune(plan(ledger, "r2"), ledger)
+
+    assert not done.is_gone
+    said = "in tag mine" if meanwhile == "tag" else "the copy in r3 was removed meanwhile"
+    assert said in done.why
+    assert there(three) == ["r1", "r2", "r3"]

@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 from ingestible import write_file
+from sqlalchemy import Connection, update
 
 from calib.archive.layout import publication_folder
 from calib.archive.outputs import FileOutput, Output, open_output
 from calib.archive.publish import File, Publication
 from calib.ids import parse_dataset
+from calib.ledger import schema
 from calib.ledger.ledger import Ledger, open_ledger
 from calib.ledger.reports import history_of, jobs_of
 from calib.repository.candidates import IngestRequest
+from calib.repository.deposit import put
 from calib.repository.ingest import ingest
 from calib.repository.rebuild import Rebuilt, rebuild
 from calib.simulate.observatory import Observatory
@@ -261,3 +264,46 @@ def test_a_bucket_is_rebuilt_too(bucket: str, second: Ledger, tmp_path: Path) ->
 def test_an_empty_archive_gives_an_empty_ledger(second: Ledger, tmp_path: Path) -> None:
     """A folder that does not exist holds nothing."""
     assert counts(rebuild(FileOutput(tmp_path / "nothing"), second)) == (0, 0, 0, 0)
+
+
+def test_a_run_of_put_goes_on_after_a_rebuild(
+    ledger: Ledger, second: Ledger, tmp_path: Path
+) -> None:
+    """The run comes back as `put` made it, so that the next dataset goes into it."""
+    output = f"file:{tmp_path / 'out'}"
+    put({f"{DATASET}_phot.txt": "bright"}, str(DATASET), "mine", output=output, ledger=ledger)
+    assert counts(rebuild(open_output(output), second)) == (1, 0, 1, 0)
+
+    put({f"{FOREIGN}_phot.txt": "faint"}, FOREIGN, "mine", output=output, ledger=second)
+    assert {row["run"] for row in rows_of(second, "publications")} == {"mine"}
+    assert len(rows_of(second, "publications")) == 2
+
+
+def test_a_run_of_another_output_is_a_problem(
+    copied: FileOutput, filled: Filled, second: Ledger
+) -> None:
+    """Two archives may have runs of one name; a ledger knows each run in one of them."""
+    place: dict[str, Any] = {"context": "c", "engine": "e", "engine_version": "1", "output": "o"}
+    second.ensure_run("no-dark", parameters={}, **place)
+    done = rebuild(copied, second)
+
+    assert counts(done) == (3, 0, 2, 1)
+    assert "lies in another output" in done.problems[0][1]
+
+
+def test_an_output_may_be_spelt_in_two_ways(copied: FileOutput, second: Ledger) -> None:
+    """What was published and not registered is added to the run that the ledger has."""
+    rebuild(copied, second)
+
+    def forget(connection: Connection) -> None:
+        spelt = copied.uri.replace("file:/", "file:///") + "/"
+        connection.execute(
+            update(schema.run).where(schema.run.c.kind == "processed").values(output=spelt)
+        )
+        ours = schema.publication.c.dataset != FOREIGN
+        connection.execute(update(schema.publication).where(ours).values(removed_at="t"))
+
+    second.write(forget)
+    rebuilt = rebuild(copied, second)
+    assert rebuilt.problems == []
+    assert {row["removed_at"] for row in rows_of(second, "publications")} == {None}

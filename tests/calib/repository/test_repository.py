@@ -97,6 +97,15 @@ def test_lineage_of_a_rebuilt_ledger(repository: Repository, tmp_path: Path) -> 
     assert read_making(replace(found, manifest_sha256=None)).as_registered is None
 
 
+def test_types_of_inputs_are_those_of_the_ledger(repository: Repository, tmp_path: Path) -> None:
+    """All that follows the name of an exposure counts; what a newer manifest adds does not."""
+    one = {"name": "la8q99030_rawtag_a.fits", "sha256": "0", "size": 1, "rootname": "la8q99030"}
+    told = {"inputs": [{**one, "colour": "red"}], "weather": 7}
+    (tmp_path / "manifest.json").write_text(json.dumps({"provenance": told}))
+    found = replace(repository.lineage("r1", ALONE), uri=tmp_path.as_uri())
+    assert [each.type for each in read_making(found).inputs] == ["rawtag_a"]
+
+
 @pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"provenance": {"inputs": [1]}}'])
 def test_manifest_that_cannot_be_read(
     repository: Repository, tmp_path: Path, content: str | None

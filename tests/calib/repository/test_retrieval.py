@@ -18,8 +18,10 @@ from calib.ledger.ledger import Ledger
 from calib.ledger.products import Product, ProductQuery, find_products
 from calib.ledger.publications import Published, PublishedFile, record_publications
 from calib.ledger.registry import set_current
+from calib.repository import retrieval
 from calib.repository.retrieval import copy_out, find_path, find_product, get, place_below
 from calib.stores import S3Store
+from calib.stores.transfer import Brought
 
 NAME, DATASET = "j8bt05njq_flt.fits", "j8bt05njq"
 RUN = {"context": "c", "engine": "e", "engine_version": "1", "output": "file:/o"}
@@ -71,14 +73,16 @@ def test_product_is_read_by_its_type(product: Product) -> None:
 
 
 def test_path_is_that_of_the_archive_or_of_a_copy(
-    product: Product, flt: Path, tmp_path: Path
+    product: Product, flt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder gives the file itself; a bucket needs a place, and finds the copy again."""
     if product.uri.startswith("file:"):
         assert get(product, as_path=True) == flt
         return
-    with pytest.raises(ConfigError, match="folder"):
-        get(product, as_path=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(retrieval, "bring", None)  # nothing is downloaded
+        with pytest.raises(ConfigError, match="folder"):
+            get(product, as_path=True)
     path = get(product, as_path=True, folder=tmp_path / "kept")
     assert path == tmp_path / "kept" / "first" / DATASET / NAME
     before = path.stat().st_mtime_ns
@@ -128,6 +132,27 @@ def test_copies_are_made_once_and_never_overwrite(product: Product, tmp_path: Pa
         with pytest.raises(ArchiveError, match="not overwritten"):
             copy_out(product, target)
         assert target.read_bytes() == content
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_file_that_comes_meanwhile_stays(
+    product: Product, flt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_same: bool
+) -> None:
+    """Two copy at the same time: the first one counts, and the second compares with it."""
+    target, theirs = tmp_path / NAME, flt.read_bytes() if is_same else b"theirs"
+    slow = retrieval.bring
+
+    def bring(uri: str, part: Path) -> Brought:
+        target.write_bytes(theirs)
+        return slow(uri, part)
+
+    monkeypatch.setattr(retrieval, "bring", bring)
+    if is_same:
+        assert not copy_out(product, target)
+    else:
+        with pytest.raises(ArchiveError, match="not overwritten"):
+            copy_out(product, target)
+    assert target.read_bytes() == theirs
 
 
 @pytest.mark.parametrize("name", ["../x.fits", "/etc/passwd", "a//b", "a/../../b", "a\nb", "."])

@@ -9,7 +9,7 @@ import pytest
 
 from calib.errors import ConfigError, ContextError
 from calib.simulate.observatory import Observatory
-from calib.stages.job import Options
+from calib.stages.job import Options, key_of
 from calib.stages.planning import Request, plan_jobs
 from calib.switches import parse_overrides
 
@@ -98,3 +98,20 @@ def test_no_dataset_is_an_error(request_of: Request) -> None:
     """An empty list of names is a mistake, not a success."""
     with pytest.raises(ConfigError, match="no dataset"):
         plan_jobs(request_of, [])
+
+
+def test_the_name_of_the_run_is_made_once(
+    request_of: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hashes a whole collection, which is the same for each of many datasets."""
+    seen = []
+
+    def count(*parts: object) -> str:
+        seen.append(parts)
+        return key_of(*parts)
+
+    monkeypatch.setattr("calib.stages.planning.key_of", count)
+
+    jobs = plan_jobs(request_of, ["j8bt05njq", "j8bt06o6q", "j8bt09jcq"])
+
+    assert (len(jobs), len({job.run for job in jobs}), len(seen)) == (3, 1, 1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
 from archived import EXPOSURE, PAIR, Home
@@ -12,7 +14,7 @@ from calib.errors import ConfigError, NotFound, UnsupportedMode
 from calib.ledger.reading import open_reader
 from calib.stages.job import Options
 from calib.stages.planning import plan_jobs
-from calib.stages.published import find_publication
+from calib.stages.published import find_publication, is_publication
 from calib.stages.sequence import process_dataset
 from calib.switches import Overrides
 
@@ -73,3 +75,21 @@ def test_ingested_publications_are_refused(home: Home) -> None:
         pytest.raises(UnsupportedMode, match="not made by hstflow"),
     ):
         find_publication(EXPOSURE, rows=rows)
+
+
+def test_folders_with_odd_letters(published: Home, tmp_path: Path) -> None:
+    """The ledger has encoded URIs; the folder is found by name, by URI and by path."""
+    root = Path(shutil.copytree(published.root, tmp_path / "My Data ü 100%", symlinks=True))
+    with sqlite3.connect(root / "ledger.db") as database:
+        places = (published.root.as_uri(), root.as_uri())
+        database.execute("update publication set uri = replace(uri, ?, ?)", places)
+    database.close()
+    folder = root / "archive" / "data" / "acs" / EXPOSURE
+
+    with open_reader(str(root / "ledger.db")) as rows:
+        by_name = find_publication(EXPOSURE, rows=rows)
+    others = [find_publication(name) for name in (folder.as_uri(), f"file:{folder}", str(folder))]
+
+    assert {found.uri for found in others} == {by_name.uri}
+    assert by_name.store.read("manifest.json") is not None
+    assert is_publication(folder.as_uri())

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calib.errors import ConfigError
-from calib.ledger.collections import chain_members, chain_runs, define_chain
+from calib.ledger.collections import define_chain
+from calib.ledger.holdings import chain_members, chain_runs
 from calib.ledger.ledger import Ledger, open_ledger
-from calib.ledger.publications import Published, PublishedFile, record_publications
+from calib.ledger.publications import Published, PublishedFile, Transfer, record_publications
 from calib.stages.replacement import (
     Move,
     check_chain,
@@ -43,7 +44,7 @@ def ledger(tmp_path: Path, template: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def publish(ledger: Ledger, run: str, *datasets: str) -> None:
+def publish(ledger: Ledger, run: str, *datasets: str, transfer: Transfer = "copy") -> None:
     """Enter datasets as published in a run."""
     content = {"context": "hst_1.pmap", "engine": "native", "engine_version": "1"}
     ledger.ensure_run(run, parameters={}, output="file:/out", **content)
@@ -54,6 +55,7 @@ def publish(ledger: Ledger, run: str, *datasets: str) -> None:
             uri=f"file:///out/runs/{run}/acs/{name}",
             files=(PublishedFile(f"{name}_flt.fits", "flt", name, run[0] * 64, 1),),
             published_at="2026-01-01T00:00:00+00:00",
+            transfer=transfer,
         )
         for name in datasets
     ]
@@ -123,6 +125,16 @@ def test_front_says_output_and_datasets(ledger: Ledger) -> None:
     front = ledger.ask(lambda rows: look_at_front(rows, "best"))
 
     assert (front.run, front.output, front.datasets) == ("old", "file:/out", (A, B, C))
+
+
+def test_files_where_they_lie_are_no_output(ledger: Ledger) -> None:
+    """The output of a run that was ingested in place is the user's own folder."""
+    publish(ledger, "theirs", A, transfer="in-place")
+    chain(ledger, "best", "theirs")
+
+    front = ledger.ask(lambda rows: look_at_front(rows, "best"))
+
+    assert (front.run, front.output, front.datasets) == ("theirs", None, (A,))
 
 
 def test_runs_in_front(ledger: Ledger) -> None:

@@ -17,16 +17,22 @@ from calib.archive.outputs import open_output
 from calib.errors import (
     ConfigError,
     CorruptFile,
+    HstflowError,
+    MissingMember,
     MissingReference,
     NotFound,
+    Proprietary,
     ReferenceUnavailable,
     UnsupportedMode,
 )
-from calib.stages.job import Options
+from calib.records import RawInputs
+from calib.stages.fetch import fetch
+from calib.stages.job import Job, Options
 from calib.stages.planning import plan_jobs
 from calib.stages.published import find_publication
 from calib.stages.reproduction import ARCHIVE_ORIGIN, Rerun, reproduce
 from calib.stages.sequence import process_dataset
+from calib.stages.workfolder import Finished
 from calib.stores.s3_store import S3Store
 from calib.stores.store import hash_file
 from calib.switches import Overrides
@@ -267,7 +273,7 @@ def test_from_a_bucket(published: Home, bucket: str, tmp_path: Path) -> None:
             store.put(path, f"{key}/{name}")
 
     found = find_publication(f"s3://{bucket}/out/runs/{path_run(published)}/acs/{EXPOSURE}")
-    rerun = Rerun(published.observatory.profile, tmp_path / "w", from_archive=True)
+    rerun = Rerun(published.observatory.profile, tmp_path / "w", "none.db", from_archive=True)
     result = reproduce(found, rerun)
 
     assert result.reproduced
@@ -277,3 +283,38 @@ def test_from_a_bucket(published: Home, bucket: str, tmp_path: Path) -> None:
 def path_run(home: Home) -> str:
     """Return the run of the exposure."""
     return home.file("manifest.json").parts[-4]
+
+
+def test_inputs_of_the_registry(home: Home) -> None:
+    """What was made of `archive:` is looked up in the ledger again, and not taken for missing."""
+    first, options = path_run(home), Options(own_run=True)
+    request = dataclasses.replace(home.request, source="archive:", run="second", options=options)
+    assert process_dataset(plan_jobs(request, [EXPOSURE])[0]).run == "second"
+
+    result = home.again(run="second")
+
+    assert (result.inputs, result.unanswered) == (f"archive:{first}", "")
+    assert result.reproduced
+    gone = home.again(run="second", work=home.root / "other", ledger=str(home.root / "none.db"))
+    assert (gone.inputs, gone.reproduced) == (ARCHIVE_ORIGIN, True)
+    assert "no ledger yet" in gone.unanswered
+
+
+@pytest.mark.parametrize("kind", [MissingMember, Proprietary])
+def test_a_source_without_all_inputs_gives_way_to_the_archive(
+    home: Home, monkeypatch: pytest.MonkeyPatch, kind: type[HstflowError]
+) -> None:
+    """A member that is gone, and data that are not for us, are not to be had there."""
+    answers = [kind("not there")]
+
+    def fetch_later(job: Job) -> Finished[RawInputs]:
+        if answers:
+            raise answers.pop()
+        return fetch(job)
+
+    monkeypatch.setattr("calib.stages.reproduction.fetch", fetch_later)
+
+    result = home.again()
+
+    assert (result.inputs, result.unanswered) == (ARCHIVE_ORIGIN, "not there")
+    assert result.reproduced

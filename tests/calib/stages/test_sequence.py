@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from calib.archive.outputs import FileOutput
 from calib.archive.pointer import current_run
-from calib.archive.verification import verify
 from calib.errors import CorruptFile, EngineError, OutOfMemory, Unavailable
 from calib.ledger.ledger import current_owner
 from calib.ledger.reports import stages_of
@@ -113,7 +113,7 @@ def test_crash_between_publication_and_ledger(job: Job, monkeypatch: pytest.Monk
     assert "nothing to do" in outcome.reason
     assert state_of(job)[0] == "processed"
     assert current_run(output_of(job), job.id) == outcome.run
-    assert verify(output_of(job), job.id) == []
+    assert FileOutput(output_of(job)).verify(job.id) == []
 
 
 def test_dataset_at_work_elsewhere_is_left_alone(job: Job) -> None:

@@ -1,4 +1,4 @@
-"""How the `archive` commands show things: tables, sizes, times."""
+"""How commands show things: tables, times, amounts."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from rich.table import Table
 
 from calib.ledger.location import hide_credentials
 from calib.ledger.products import Amount
-from deployments.cli.console import count_text, err, out, size_text
-
-# Width of what goes to a file or a pipe, characters: so that a product stays on one line.
-PIPE_WIDTH = 240
+from deployments.cli.console import count_text, err, size_text
 
 
-def screen() -> Console:
-    """Return the console to print to: as wide as it is, and wide where nobody looks."""
-    return out if out.is_terminal else Console(width=PIPE_WIDTH, highlight=False)
+def plain_table(*columns: str, right: tuple[str, ...] = (), whole: tuple[str, ...] = ()) -> Table:
+    """Return a table without lines.
 
-
-def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """Return a table without lines, the columns named in `right` set to the right."""
+    Parameters
+    ----------
+    columns
+        Their titles.
+    right
+        Those set to the right.
+    whole
+        Those kept on one line; the others are folded where the screen is narrow.
+    """
     table = Table(*columns, box=None, pad_edge=False, header_style="dim")
     for column in table.columns:
         column.justify = "right" if column.header in right else "left"
-        column.overflow = "fold"
+        column.no_wrap = column.header in whole
+        column.overflow = "ellipsis" if column.no_wrap else "fold"
     return table
 
 

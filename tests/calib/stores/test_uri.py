@@ -1,4 +1,4 @@
-"""Input URIs: what each kind means, and what is refused."""
+"""URIs of inputs and outputs: what each kind means, and what is refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from calib.errors import ConfigError
-from calib.fetch import Source, parse_uri
+from calib.stores.uri import Source, parse_uri
 
 
 @pytest.mark.parametrize(
