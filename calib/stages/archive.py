@@ -70,15 +70,15 @@ def output_of(job: Job) -> Output | None:
     return None if job.output is None else open_output(job.output)
 
 
-def choose_run(job: Job, made: Made) -> str:
-    """Return the name of the run to publish in.
+def choose_run(job: Job, mark: str) -> str:
+    """Return the name of the run to publish the result with a fingerprint in.
 
     A name that a person chose is kept. Otherwise a run that holds another result of this
     dataset (its inputs or a reference changed) gives way to NAME-2, NAME-3...
     """
     if job.run_is_named:
         return job.run
-    return free_run(job, job_fingerprint(job, made.inputs, made.references))
+    return free_run(job, mark)
 
 
 def free_run(job: Job, mark: str) -> str:
@@ -87,10 +87,15 @@ def free_run(job: Job, mark: str) -> str:
     return job.run if output is None else output.free_run(job.run, job.id, mark)
 
 
-def archive(job: Job, made: Made, run: str) -> Archived:
+def archive(job: Job, made: Made, run: str, mark: str) -> Archived:
     """Publish products, previews and logs to ``OUTPUT/runs/RUN/INSTRUMENT/ID``.
 
     With no output folder the products stay in the work folder, and that is the answer.
+
+    Parameters
+    ----------
+    run, mark
+        Where, and the fingerprint of the result.
 
     Raises
     ------
@@ -103,7 +108,7 @@ def archive(job: Job, made: Made, run: str) -> Archived:
     publication = Publication(
         dataset=job.id,
         run=run,
-        fingerprint=job_fingerprint(job, made.inputs, made.references),
+        fingerprint=mark,
         files=files_of(job, made),
         provenance=_provenance(job, made),
     )
@@ -152,15 +157,10 @@ def _follow_pointer(job: Job, output: Output, run: str) -> None:
     Others may publish the same dataset meanwhile. Each looks at the pointer again after its
     entry, so the last of them leaves the two in agreement.
     """
-    entered, shown = None, _shown_run(job, output) or run
+    entered, shown = None, output.pointed_run(job.id) or run
     while shown != entered:
         entered = _enter_current(job, shown, run)
-        shown = _shown_run(job, output) or entered
-
-
-def _shown_run(job: Job, output: Output) -> str | None:
-    current = output.current_manifest(job.id)
-    return None if current is None else current.run
+        shown = output.pointed_run(job.id) or entered
 
 
 def _enter_current(job: Job, shown: str, published: str) -> str:

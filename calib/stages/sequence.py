@@ -81,9 +81,10 @@ def run_preview(
 def run_archive(job: Job, attempt: Attempt, made: Made) -> Archived:
     """Publish; the products are recorded in the ledger."""
     with recorded(job, attempt, "archive"):
-        run = archiving.choose_run(job, made)
+        mark = archiving.job_fingerprint(job, made.inputs, made.references)
+        run = archiving.choose_run(job, mark)
         archiving.register_run(job, run)
-        archived = archiving.archive(job, made, run)
+        archived = archiving.archive(job, made, run, mark)
         archiving.register_products(job, attempt, archived)
         archiving.lay_out_tar(job)
         return archived
