@@ -1,6 +1,7 @@
 """What an output holds, asked in the same words of a folder and of a bucket.
 
-:class:`Holdings` has the rules, over a few questions that each kind of place answers by itself.
+:class:`Holdings` has the rules, over a few questions that each kind of place answers by itself;
+:class:`Output` adds what changes a place.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from calib.archive.layout import MANIFEST
 from calib.archive.manifest import Manifest, digest, parse_manifest
@@ -18,6 +20,9 @@ from calib.archive.verification import Problem
 from calib.errors import ArchiveError
 from calib.ids import DatasetId
 from calib.records import Archived
+
+if TYPE_CHECKING:
+    from calib.archive.publish import Publication
 
 log = logging.getLogger(__name__)
 
@@ -289,3 +294,23 @@ class Holdings(ABC):
             log.warning("passed over %s, which is damaged: %s", where, damage)
             return None
         return Archived(run, self.uri_of(run, dataset), digest(content), already_there=True)
+
+
+class Output(Holdings):
+    """Publications, to read and to add to.
+
+    Of a bucket every method may also raise Unavailable (it does not answer: try again) and
+    ConfigError (there is no such bucket).
+    """
+
+    @abstractmethod
+    def publish(self, publication: Publication) -> Archived:
+        """Publish a dataset and make it current: :func:`calib.archive.publish.publish`."""
+
+    @abstractmethod
+    def make_current(self, dataset: DatasetId, run: str) -> None:
+        """Make a version the current one: :func:`calib.archive.publish.make_current`."""
+
+    @abstractmethod
+    def remove(self, run: str, dataset: DatasetId) -> bool:
+        """Remove a version that is not current: :func:`calib.archive.removal.remove`."""

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from calib.archive.claim import Claim, claimed, clear_abandoned
+from calib.archive.holdings import Output
 from calib.archive.layout import MANIFEST
 from calib.archive.manifest import FileEntry, Tombstone, digest, plain_json
 from calib.archive.publish import (
@@ -49,7 +50,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class StoreOutput(StoreHoldings):
+class StoreOutput(StoreHoldings, Output):
     """Publications in a store, to read and to add to."""
 
     def publish(self, publication: Publication) -> Archived:
