@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 T = TypeVar("T")
 
@@ -290,6 +293,13 @@ def from_json(kind: type[T], text: str | bytes) -> T:
     """
     record: T = _adapter(cast("Any", kind)).validate_json(text)
     return record
+
+
+def first_fault(error: ValidationError) -> str:
+    """Say which field of a record is wrong, and how; the first one where there are several."""
+    fault = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    return f"{where} {fault['msg']}".strip()
 
 
 def _plain(value: object) -> str:

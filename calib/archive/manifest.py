@@ -19,7 +19,7 @@ from typing import Any
 from calib.archive.layout import FOLDER_BY_ROLE, MANIFEST, Role, relative_name
 from calib.errors import ArchiveError, ConfigError
 from calib.ids import DatasetId, is_run_name, parse_dataset
-from calib.records import from_json, to_json
+from calib.records import first_fault, from_json, to_json
 
 # Raised when a field changes its meaning; readers pass over fields that they do not know.
 SCHEMA = 1
@@ -201,10 +201,8 @@ def parse_manifest(content: bytes, path: PurePath) -> Manifest:
     try:
         manifest = from_json(Manifest, content)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
         raise ArchiveError(
-            "the manifest does not parse", path=path, found=f"{where} {fault['msg']}".strip()
+            "the manifest does not parse", path=path, found=first_fault(error)
         ) from error
     claims = (*_claims(manifest, path.parent), *_entries(manifest), *_graves(manifest))
     for holds, what, expected, found in claims:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from calib.errors import ArchiveError
-from calib.records import DataId, Member, from_json
+from calib.records import DataId, Member, first_fault, from_json
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,6 @@ def read_provenance(dataset: str, provenance: Mapping[str, Any], place: str) -> 
     try:
         return from_json(Told, json.dumps(provenance))
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
         message = "the provenance of the manifest does not parse"
-        found = f"{where} {fault['msg']}".strip()
+        found = first_fault(error)
         raise ArchiveError(message, dataset=dataset, path=place, found=found) from error
