@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from calib.archive.layout import MANIFEST
 from calib.archive.manifest import digest, read_bytes
@@ -51,7 +50,7 @@ class Making:
 
 def is_local(uri: str) -> bool:
     """Tell whether a publication lies in a folder of this machine."""
-    return urlsplit(uri).scheme == "file"
+    return uri.startswith("file:")
 
 
 def read_making(lineage: Lineage) -> Making:
@@ -100,12 +99,12 @@ def complete(lineage: Lineage, making: Making) -> Lineage:
 def _read(uri: str) -> bytes:
     from calib.stores.s3_store import open_store
     from calib.stores.transfer import local_path
+    from calib.stores.uri import parse_uri
 
     if (path := local_path(uri)) is not None:
         return read_bytes(path)
 
-    bucket, prefix = urlsplit(uri).netloc, urlsplit(uri).path.strip("/")
-    found = open_store(f"{bucket}/{prefix}", "output").read(MANIFEST)
+    found = open_store(parse_uri(uri).location, "output").read(MANIFEST)
     if found is None:
         message = "no manifest"
         raise ArchiveError(message, path=uri)
