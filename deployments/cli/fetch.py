@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from calib.errors import DONE
-from deployments.cli.console import out, print_json
+from deployments.cli.console import Flag, out, print_json
 
 if TYPE_CHECKING:
     from calib.records import RawInputs
@@ -21,7 +19,7 @@ def fetch(
     destination: Path = Path(),
     /,
     *,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Flag = False,
 ) -> int:
     """Copy the raw files of a dataset into DESTINATION/DATASET and verify them.
 

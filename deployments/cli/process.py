@@ -14,6 +14,8 @@ from rich.markup import escape
 from calib.errors import GENERIC, ConfigError, HstflowError, Unavailable
 from calib.records import Outcome
 from deployments.cli.console import (
+    Flag,
+    Several,
     err,
     expand_names,
     out,
@@ -63,7 +65,7 @@ class WorkFlags:
     threads
         Threads; without it one per CPU that this process may use. The products do not depend on it.
     json
-        Write the outcomes as JSON to stdout.
+        Write JSON to stdout.
     verbose
         Show every log line on stderr.
     quiet
@@ -75,15 +77,15 @@ class WorkFlags:
     context: str | None = None
     run: str | None = None
     engine: str | None = None
-    set: Annotated[list[str] | None, Parameter(negative=())] = None
-    reference: Annotated[list[str] | None, Parameter(negative=())] = None
+    set: Several = None
+    reference: Several = None
     calibrations: str | None = None
     previews: Literal["normal", "required", "none"] | None = None
     messages: Literal["none", "flat", "folders"] | None = None
-    keep_scratch: Annotated[bool, Parameter(negative=())] = False
+    keep_scratch: Flag = False
     tar: bool | None = None
     threads: Threads = None
-    json: Annotated[bool, Parameter(negative=())] = False
+    json: Flag = False
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False
 
@@ -115,8 +117,8 @@ class ReplaceFlags(WorkFlags):
 
     own_run: ClassVar[bool] = True
 
-    all: Annotated[bool, Parameter(negative=())] = False
-    prune: Annotated[bool, Parameter(negative=())] = False
+    all: Flag = False
+    prune: Flag = False
 
 
 def process(

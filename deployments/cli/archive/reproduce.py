@@ -16,7 +16,15 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from calib.errors import ARCHIVE, ConfigError, HstflowError
-from deployments.cli.console import err, expand_names, out, print_json, show_logs, showing_steps
+from deployments.cli.console import (
+    Flag,
+    err,
+    expand_names,
+    out,
+    print_json,
+    show_logs,
+    showing_steps,
+)
 from deployments.cli.threads import Threads, threads_or_all
 
 if TYPE_CHECKING:
@@ -51,7 +59,7 @@ class ReproduceFlags:
     threads
         Threads; without it one per CPU that this process may use. The products do not depend on it.
     json
-        Write everything as JSON to stdout.
+        Write JSON to stdout.
     verbose
         Show every log line on stderr.
     quiet
@@ -60,12 +68,12 @@ class ReproduceFlags:
 
     run: str | None = None
     input: str | None = None
-    from_archive: Annotated[bool, Parameter(negative=())] = False
+    from_archive: Flag = False
     references: Annotated[list[Path] | None, Parameter(negative=())] = None
     engine: str | None = None
     keep: Path | None = None
     threads: Threads = None
-    json: Annotated[bool, Parameter(negative=())] = False
+    json: Flag = False
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False
 
