@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from calib.errors import ArchiveError
-from calib.records import DataId, Member, first_fault, from_json
+from calib.records import (
+    DataId,
+    ExposureReferences,
+    Member,
+    ReferenceUse,
+    first_fault,
+    from_json,
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,17 @@ class Exposure:
     references: tuple[Use, ...] = ()
     matching_header: dict[str, str] = field(default_factory=dict)
 
+    def as_recorded(self) -> ExposureReferences:
+        """Return it as bestrefs wrote it down.
+
+        The path of a reference says only that the file was there: where it lies now is not known.
+        """
+        uses = tuple(
+            ReferenceUse(u.keyword, u.name, u.name if u.present else None, u.sha1, u.required)
+            for u in self.references
+        )
+        return ExposureReferences(self.file, uses, self.matching_header)
+
 
 @dataclass(frozen=True)
 class Told:
@@ -52,6 +70,7 @@ class Told:
     """
 
     context: str = ""
+    crds_version: str = ""
     source: str = ""
     origin: str = ""
     engine: dict[str, str] = field(default_factory=dict)
@@ -59,11 +78,13 @@ class Told:
     execution: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     switches: dict[str, str] = field(default_factory=dict)
+    request: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     resolved_parameters: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
     references: tuple[Exposure, ...] = ()
+    reference_differences: tuple[str, ...] = ()
     data_ids: tuple[DataId, ...] = ()
     members: tuple[Member, ...] = ()
 

@@ -33,9 +33,9 @@ from calib.ledger.recovery import (
     known_manifests,
 )
 from calib.ledger.registry import run_row
-from calib.records import ExposureReferences, InputFile, References, ReferenceUse
+from calib.records import InputFile, References
 from calib.repository.deposit import ORIGIN as DEPOSITED
-from calib.repository.provenance import Exposure, Input, read_provenance
+from calib.repository.provenance import Input, read_provenance
 from calib.repository.registration import registration_of
 from calib.repository.verification import canonical
 
@@ -176,7 +176,7 @@ def _recover(manifest: Manifest, place: Place, sha256: str) -> Recovered:
         parameters=told.parameters,
         source=told.source,
         inputs=tuple(_input(each) for each in told.inputs),
-        references=References(told.context, "", tuple(_exposure(e) for e in told.references)),
+        references=References(told.context, "", tuple(e.as_recorded() for e in told.references)),
         data_ids=told.data_ids,
         members=told.members,
     )
@@ -184,15 +184,6 @@ def _recover(manifest: Manifest, place: Place, sha256: str) -> Recovered:
 
 def _input(each: Input) -> InputFile:
     return InputFile(each.name, "", each.sha256, each.size, suffix_of(each.name), each.rootname)
-
-
-def _exposure(each: Exposure) -> ExposureReferences:
-    uses = (
-        # The path says that the file was there: where it lies now is not known.
-        ReferenceUse(u.keyword, u.name, u.name if u.present else None, u.sha1, u.required)
-        for u in each.references
-    )
-    return ExposureReferences(each.file, tuple(uses), each.matching_header)
 
 
 def _add(

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from calib.errors import MissingReference, ReferenceUnavailable
 from calib.records import ExposureReferences, References, ReferenceUse
 from calib.references import library
 from calib.references.files import locate_reference, sha1_of
+from calib.repository.provenance import Told
 from calib.stages.job import Job
 
-# Stands for the path of a file that was there when the manifest was written.
-_THEN = "recorded"
 
-
-def find_references(
-    provenance: Mapping[str, Any], job: Job, folders: Sequence[Path] = ()
-) -> References:
+def find_references(told: Told, job: Job, folders: Sequence[Path] = ()) -> References:
     """Find the references of every exposure.
 
     Looked for in `folders`, where references of the user's own lay then, and in the CRDS
@@ -27,8 +22,8 @@ def find_references(
 
     Parameters
     ----------
-    provenance
-        As in the manifest.
+    told
+        The provenance of the manifest.
     job
         Its profile says where the cache is.
     folders
@@ -41,32 +36,18 @@ def find_references(
     ReferenceUnavailable
         A file is not to be had.
     """
-    recorded = tuple(_exposure(each) for each in provenance["references"])
-    own = [Path(path) for path in provenance.get("request", {}).get("own_references", ())]
+    recorded = tuple(each.as_recorded() for each in told.references)
+    own = [Path(path) for path in told.request.get("own_references", ())]
     places = _Places(job, [*folders], own)
     _download(places, recorded, job)
     found = tuple(places.fill(exposure) for exposure in recorded)
     places.raise_problems()
     return References(
-        context=str(provenance["context"]),
-        crds_version=str(provenance.get("crds_version", "")),
+        context=told.context,
+        crds_version=told.crds_version,
         exposures=found,
-        differences=tuple(provenance.get("reference_differences", ())),
+        differences=told.reference_differences,
     )
-
-
-def _exposure(recorded: Mapping[str, Any]) -> ExposureReferences:
-    uses = tuple(
-        ReferenceUse(
-            use["keyword"],
-            use["name"],
-            _THEN if use["present"] else None,
-            use["sha1"],
-            bool(use["required"]),
-        )
-        for use in recorded["references"]
-    )
-    return ExposureReferences(recorded["file"], uses, dict(recorded.get("matching_header", {})))
 
 
 class _Places:

@@ -26,6 +26,7 @@ from calib.errors import (
 from calib.fitsfile import primary_header
 from calib.records import RawInputs, References
 from calib.references.profile import CrdsProfile
+from calib.repository.provenance import Told, read_provenance
 from calib.stages.archive import Made, files_of
 from calib.stages.bestrefs import write_headers
 from calib.stages.calibrate import calibrate, engine_of
@@ -156,10 +157,11 @@ def reproduce(found: Found, rerun: Rerun) -> Reproduction:
     provenance = found.manifest.provenance
     if not {"engine", "inputs", "references", "context"} <= {*provenance}:
         raise not_ours(found.manifest.dataset, found.uri)
+    told = read_provenance(found.manifest.dataset, provenance, found.uri)
     _make_folder(rerun.work)
-    fetched = _fetch(found, rerun)
+    fetched = _fetch(found, told, rerun)
     inputs, job = fetched.inputs, fetched.job
-    references = find_references(provenance, job, rerun.folders)
+    references = find_references(told, job, rerun.folders)
     facts = _facts(provenance, job, inputs)
     made = _make(job, inputs, references)
     classes = classes_of(facts)
@@ -190,18 +192,16 @@ def _make_folder(folder: Path) -> None:
         raise ConfigError("the folder has something in it", path=folder, expected="an empty one")
 
 
-def _job(manifest: Manifest, rerun: Rerun, source: str) -> Job:
-    provenance = manifest.provenance
-    overrides = provenance["parameters"].get("overrides", {})
-    asked = provenance.get("request", {})
+def _job(manifest: Manifest, told: Told, rerun: Rerun, source: str) -> Job:
+    overrides = told.parameters.get("overrides", {})
     drawn = any(file.role == "preview" for file in manifest.files)
     options = Options(
-        engine=rerun.engine or str(provenance["engine"]["name"]),
+        engine=rerun.engine or told.engine["name"],
         overrides=Overrides(
             dict(overrides.get("switches", {})), dict(overrides.get("parameters", {}))
         ),
         previews="normal" if drawn else "none",
-        thumb=int(asked.get("thumb", Options.thumb)),
+        thumb=int(told.request.get("thumb", Options.thumb)),
         threads=rerun.threads,
     )
     return Job(
@@ -209,7 +209,7 @@ def _job(manifest: Manifest, rerun: Rerun, source: str) -> Job:
         campaign="reproduce",
         run=manifest.run,
         run_is_named=True,
-        context=str(provenance["context"]),
+        context=told.context,
         profile=rerun.profile,
         source=source,
         output=None,
@@ -228,12 +228,12 @@ class _Fetched(NamedTuple):
     unanswered: str = ""
 
 
-def _fetch(found: Found, rerun: Rerun) -> _Fetched:
+def _fetch(found: Found, told: Told, rerun: Rerun) -> _Fetched:
     """Bring the inputs: from where a person says, else from their source, else the archive."""
     unanswered = ""
     if not rerun.from_archive:
-        source = rerun.source or _recorded_source(found.manifest)
-        job = _job(found.manifest, rerun, source)
+        source = rerun.source or _recorded_source(told)
+        job = _job(found.manifest, told, rerun, source)
         try:
             inputs = fetch(job).record
         except _NO_INPUTS as error:
@@ -241,46 +241,45 @@ def _fetch(found: Found, rerun: Rerun) -> _Fetched:
                 raise
             unanswered = str(error)
         else:
-            _refuse_others(found.manifest, inputs)
+            _refuse_others(told, inputs)
             return _Fetched(inputs, source, job)
-    job = _job(found.manifest, rerun, f"file:{_from_archive(found, rerun.work)}")
+    job = _job(found.manifest, told, rerun, f"file:{_from_archive(found, told, rerun.work)}")
     return _Fetched(fetch(job).record, ARCHIVE_ORIGIN, job, unanswered)
 
 
-def _recorded_source(manifest: Manifest) -> str:
+def _recorded_source(told: Told) -> str:
     """Return where the inputs came from; MAST is where the settings say that it is now."""
-    source = str(manifest.provenance.get("source", ""))
-    return "astroquery:" if source.startswith("astroquery:") else source
+    return "astroquery:" if told.source.startswith("astroquery:") else told.source
 
 
-def _refuse_others(manifest: Manifest, inputs: RawInputs) -> None:
+def _refuse_others(told: Told, inputs: RawInputs) -> None:
     """Raise where the inputs are not those that the products were made from."""
-    recorded = {file["name"]: file["sha256"] for file in manifest.provenance["inputs"]}
+    recorded = {file.name: file.sha256 for file in told.inputs}
     there = {file.name: file.sha256 for file in inputs.files}
     others = sorted(name for name in {*recorded, *there} if recorded.get(name) != there.get(name))
     if others:
         raise CorruptFile(
             "the inputs are not those that the products were made from: they have changed since; "
             "--from-archive takes the raw files published beside the products",
-            dataset=manifest.dataset,
+            dataset=inputs.dataset,
             path=inputs.source,
             expected="; ".join(f"{name} sha256 {recorded.get(name, 'none')}" for name in others),
             found="; ".join(f"{name} sha256 {there.get(name, 'none')}" for name in others),
         )
 
 
-def _from_archive(found: Found, work: Path) -> Path:
+def _from_archive(found: Found, told: Told, work: Path) -> Path:
     """Bring the raw files of the publication: their headers name the references already."""
     folder = work / "archived"
     folder.mkdir()
     entries = {file.name: file for file in found.manifest.files}
-    for file in found.manifest.provenance["inputs"]:
-        entry = entries.get(file["name"])
+    for file in told.inputs:
+        entry = entries.get(file.name)
         if entry is None:
             raise NotFound(
                 "an input is neither at its source nor in the archive",
                 dataset=found.manifest.dataset,
-                path=file["name"],
+                path=file.name,
             )
         _bring(found, entry, folder)
     return folder
