@@ -38,6 +38,20 @@ _EMPTY = "datasets-processed"
 _STATES = frozenset({*caldp.MESSAGE_STATES, *_FOLDERS})
 
 
+def message_folder(output: str | None, work: Path) -> Path:
+    """Return where message files go: beside products in a folder, else in the work folder.
+
+    Parameters
+    ----------
+    output
+        URI of the output; None where there is none.
+    work
+        Work folder of all jobs.
+    """
+    scheme, _, place = (output or "").partition(":")
+    return (Path(place) if scheme == "file" else work) / "messages"
+
+
 def write_message(
     folder: Path, style: Style, state: str, dataset: DatasetId | str, lines: Sequence[str] = ()
 ) -> Path | None:

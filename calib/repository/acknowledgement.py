@@ -16,14 +16,13 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, and_, select
 
-from calib.archive.messages import find_style, write_message
+from calib.archive.messages import find_style, message_folder, write_message
 from calib.errors import ARCHIVE, ArchiveError, ConfigError
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.attempts import change_state
 from calib.ledger.jobs import lock_job
 from calib.ledger.ledger import Ledger
 from calib.ledger.schema import campaign, current_run, job, publication, run
-from calib.stores.uri import parse_uri
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +71,10 @@ def acknowledge(
     word: Word,
     datasets: Sequence[str],
     *,
+    work: Path,
     campaign: str | None = None,
     run: str | None = None,
     message: str = "",
-    work: Path | None = None,
 ) -> Iterator[Acknowledged]:
     """Take an archive's word on datasets, some hundreds in one transaction.
 
@@ -90,12 +89,12 @@ def acknowledge(
         ``synced``, ``archived`` or ``failed``.
     datasets
         Names; one that is none, or that the ledger does not know, is refused alone.
+    work
+        Work folder, where message files of outputs that are no folders are.
     campaign, run
         Only jobs of this campaign; only products of this run.
     message
         What the archive says: the reason in the history.
-    work
-        Work folder, where message files of outputs that are no folders are.
 
     Yields
     ------
@@ -212,29 +211,21 @@ def _current(jobs: Sequence[Row[Any]]) -> list[Row[Any]]:
     ]
 
 
-def _write_message(
-    ledger: Ledger, word: Word, found: Row[Any], reason: str, work: Path | None
-) -> None:
+def _write_message(ledger: Ledger, word: Word, found: Row[Any], reason: str, work: Path) -> None:
     """Write the message file, in the style and place of those that the dataset has.
 
     One that cannot be written is a warning: the ledger is the truth.
     """
-    for folder in _message_folders(found.output, work):
-        style = find_style(folder, found.dataset)
-        if style is not None:
-            state = _STATES[word]
-            lines = [reason] if word == "failed" else _names(ledger, found.publication_id)
-            try:
-                write_message(folder, style, state, found.dataset, lines)
-            except ArchiveError as error:
-                log.warning("the message file was not written: %s", error)
-
-
-def _message_folders(output: str, work: Path | None) -> list[Path]:
-    """Return where messages may be: beside products in a folder, else in the work folder."""
-    if output.startswith("file:"):
-        return [parse_uri(output).path / "messages"]
-    return [] if work is None else [work / "messages"]
+    folder = message_folder(found.output, work)
+    style = find_style(folder, found.dataset)
+    if style is None:
+        return
+    state = _STATES[word]
+    lines = [reason] if word == "failed" else _names(ledger, found.publication_id)
+    try:
+        write_message(folder, style, state, found.dataset, lines)
+    except ArchiveError as error:
+        log.warning("the message file was not written: %s", error)
 
 
 def _names(ledger: Ledger, publication_id: int) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from calib.archive.messages import message_folder
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.calibrations import Certification
 from calib.references.files import sha1_of
@@ -127,8 +128,7 @@ class Job:
     @property
     def messages_folder(self) -> Path:
         """Where message files go: beside products in a folder, else in the work folder."""
-        scheme, _, place = (self.output or "").partition(":")
-        return (Path(place) if scheme == "file" else Path(self.work)) / "messages"
+        return message_folder(self.output, Path(self.work))
 
 
 def key_of(*parts: object) -> str:

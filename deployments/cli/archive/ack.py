@@ -56,9 +56,11 @@ def ack(
     names = expand_names(datasets)
     if not names:
         raise ConfigError("no dataset was named", expected="one or more names, or @FILE")
-    asked = {"campaign": campaign, "run": run, "message": message}
+    work = load_settings().work
     with open_ledger(ledger_url(os.environ)) as ledger:
-        told = acknowledge(ledger, word, names, **asked, work=load_settings().work)  # type: ignore[arg-type]
+        told = acknowledge(
+            ledger, word, names, work=work, campaign=campaign, run=run, message=message
+        )
         found = [*counted(told, word, len(names))]
     if json:
         print_json([asdict(each) for each in found])
