@@ -19,7 +19,7 @@ from calib.ledger.schema import attempt as attempts
 from calib.ledger.schema import job as jobs
 from calib.ledger.schema import stage_run as stage_runs
 from calib.ledger.states import OUTCOMES
-from calib.records import Outcome, utc_now
+from calib.records import Outcome, Retry, utc_now
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def begin(connection: Connection, job_id: int, owner: Owner, *, stale_after: tim
         job = lock_job(connection, job_id)
     number = job.attempts + 1
     insertion = insert(attempts).returning(attempts.c.id)
-    attempt_id = connection.scalars(insertion, _new_attempt(job_id, number, owner)).one()
+    attempt_id = connection.scalars(insertion, _new_attempt(job, number, owner)).one()
     reason = f"attempt {number} by {owner}"
     move(connection, job, "processing", reason, attempt_id=attempt_id, attempts=number)
     return Attempt(attempt_id, job_id, job.dataset, number, owner.token)
@@ -121,8 +121,9 @@ def finish(connection: Connection, attempt: Attempt, outcome: Outcome) -> None:
     """Close an attempt, and bring its job into the state of its outcome.
 
     ``skipped`` with a URI is a dataset that is published already: the job is ``processed``.
-    Finishing again with the same outcome changes nothing. A stage run that is still open stays
-    so: the stage that finishes the attempt is one, and its owner closes it.
+    An outcome with a retry brings it back into ``submitted``, with what the next attempt is
+    granted. Finishing again with the same outcome changes nothing. A stage run that is still
+    open stays so: the stage that finishes the attempt is one, and its owner closes it.
 
     Raises
     ------
@@ -144,7 +145,24 @@ def finish(connection: Connection, attempt: Attempt, outcome: Outcome) -> None:
     if outcome.uri is not None:
         fields["uri"] = hide_credentials(outcome.uri)
     state = "processed" if published else outcome.state
-    move(connection, job, state, outcome.reason, attempt_id=attempt.id, **fields)
+    if outcome.retry is None:
+        move(connection, job, state, outcome.reason, attempt_id=attempt.id, **fields)
+    else:
+        submit_again(connection, job, outcome.retry, outcome.reason, attempt.id)
+
+
+def submit_again(
+    connection: Connection, job: Row[Any], retry: Retry, reason: str, attempt_id: int | None
+) -> None:
+    """Bring a locked job back into ``submitted``, with what its next attempt is granted."""
+    values: dict[str, Any] = {
+        "memory": retry.grant.memory,
+        "disk": retry.grant.disk,
+        "time_scale": retry.grant.time_scale,
+        "retries": json.dumps(retry.grant.retries, sort_keys=True),
+    }
+    reason = f"{reason}: {retry.reason}"
+    move(connection, job, "submitted", reason, attempt_id=attempt_id, **values)
 
 
 def change_state(
@@ -240,11 +258,13 @@ def _interrupt_stages(connection: Connection, attempt_id: int, reason: str) -> N
     connection.execute(left.values(values))
 
 
-def _new_attempt(job_id: int, number: int, owner: Owner) -> dict[str, Any]:
+def _new_attempt(job: Row[Any], number: int, owner: Owner) -> dict[str, Any]:
     now = utc_now()
     return {
-        "job_id": job_id,
+        "job_id": job.id,
         "number": number,
+        "memory": job.memory,
+        "time_scale": job.time_scale,
         "host": owner.host,
         "pid": owner.pid,
         "process_started": owner.started,

@@ -60,14 +60,14 @@ def plan(
         The campaign or the run is frozen on another context, or a collection has the name of
         the run.
     """
-    campaign_id = _check_context(connection, campaign, run, context)
+    campaign_id = check_context(connection, campaign, run, context)
     known = select(jobs.c.dataset).where(jobs.c.campaign_id == campaign_id, jobs.c.run == run)
     there = set(connection.scalars(known))
     new = {dataset.name: dataset for dataset in datasets if dataset.name not in there}
     if new:
         rows = [new_job(campaign_id, dataset, run, context) for dataset in new.values()]
         numbers = connection.scalars(insert(jobs).returning(jobs.c.id), rows).all()
-        connection.execute(insert(transitions), [_planned(number) for number in numbers])
+        connection.execute(insert(transitions), [planned(number) for number in numbers])
     return len(new)
 
 
@@ -81,13 +81,13 @@ def find_or_plan(
     ConfigError
         The campaign or the run is frozen on another context.
     """
-    campaign_id = _check_context(connection, campaign, run, context)
+    campaign_id = check_context(connection, campaign, run, context)
     new = new_job(campaign_id, dataset, run, context)
     key = {name: new.pop(name) for name in ("campaign_id", "dataset", "run")}
     before = connection.scalar(select(jobs.c.id).filter_by(**key))
     number = insert_once(connection, jobs, key, new).id if before is None else before
     if before is None:
-        connection.execute(insert(transitions), _planned(number))
+        connection.execute(insert(transitions), planned(number))
     return lock_job(connection, number)
 
 
@@ -181,12 +181,24 @@ def new_job(campaign_id: int, dataset: DatasetId, run: str, context: str) -> dic
     }
 
 
-def _planned(job_id: int) -> dict[str, Any]:
+def planned(job_id: int) -> dict[str, Any]:
+    """Return the first change of a job."""
     return {"job_id": job_id, "at": utc_now(), "from_state": None, "to_state": "planned"}
 
 
-def _check_context(connection: Connection, campaign: str, run: str, context: str) -> int:
-    """Refuse a request on another context than that of its campaign or run."""
+def check_context(connection: Connection, campaign: str, run: str, context: str) -> int:
+    """Refuse a request on another context than that of its campaign or run.
+
+    Returns
+    -------
+    int
+        The campaign's number; it is entered if it is new.
+
+    Raises
+    ------
+    ConfigError
+        As said, or a collection has the name of the run.
+    """
     number = ensure_campaign(connection, campaign, None)
     frozen = connection.scalar(select(campaigns.c.context).where(campaigns.c.id == number))
     refuse_other_context(f"campaign {campaign}", frozen, context)

@@ -11,6 +11,7 @@ from typing import Literal
 from calib.archive.messages import message_folder
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.calibrations import Certification
+from calib.records import Grant
 from calib.references.files import sha1_of
 from calib.references.profile import CrdsProfile
 from calib.switches import Overrides
@@ -101,6 +102,8 @@ class Job:
         Work folder of all jobs.
     ledger
         URL of the ledger.
+    grant
+        What an attempt may use.
     """
 
     dataset: str
@@ -114,6 +117,7 @@ class Job:
     work: str
     ledger: str
     options: Options = field(default_factory=Options)
+    grant: Grant = field(default_factory=Grant)
 
     @property
     def id(self) -> DatasetId:

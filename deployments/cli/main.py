@@ -74,6 +74,11 @@ COMMANDS = {
 
 # Groups of commands; a group is built when one of its commands is about to run.
 GROUPS = {
+    "campaign": Command(
+        "deployments.cli.campaign:build_app",
+        OPERATION,
+        "Calibrate many datasets: submit, watch, pause, resume, cancel, rescue, report.",
+    ),
     "archive": Command(
         "deployments.cli.archive:build_app",
         OPERATION,

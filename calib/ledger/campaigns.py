@@ -1,0 +1,201 @@
+"""Campaigns: their plan, their jobs in chunks, and what an operator wants of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from calib.errors import ConfigError
+from calib.ids import DatasetId
+from calib.ledger.attempts import change_state
+from calib.ledger.jobs import check_context, ensure_campaign, lock_job, move, new_job, planned
+from calib.ledger.schema import campaign as campaigns
+from calib.ledger.schema import job as jobs
+from calib.ledger.schema import transition as transitions
+from calib.ledger.states import FINISHED
+
+CONTROLS = ("run", "pause", "cancel")
+
+# Rows of one statement: PostgreSQL takes 65,535 parameters (protocol, Int16 count).
+_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A dataset as a campaign takes it in.
+
+    Attributes
+    ----------
+    dataset
+        Its parsed name.
+    work_key
+        Names the work: dataset, context, and all that the result depends on.
+    memory, disk
+        What its first attempt is granted, bytes; None: not limited.
+    priority
+        Higher ones go first.
+    time_scale
+        Factor on its time limits.
+    overrides
+        What the manifest says of it alone.
+    """
+
+    dataset: DatasetId
+    work_key: str | None = None
+    memory: int | None = None
+    disk: int | None = None
+    priority: int = 0
+    time_scale: float = 1.0
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a rescue changes of a job; None stays as it is."""
+
+    memory: int | None = None
+    time_scale: float | None = None
+    priority: int | None = None
+    overrides: Mapping[str, Any] | None = None
+
+
+def set_plan(
+    connection: Connection, name: str, *, context: str, plan: str, priority: int = 0
+) -> int:
+    """Enter a campaign with its plan, or give one that exists a new plan; return its number.
+
+    Raises
+    ------
+    ConfigError
+        The name is empty, or the campaign is frozen on another context.
+    """
+    number = ensure_campaign(connection, name, context)
+    values = {"context": context, "plan": plan, "priority": priority}
+    connection.execute(update(campaigns).where(campaigns.c.id == number).values(values))
+    return number
+
+
+def enter_jobs(
+    connection: Connection,
+    campaign: str,
+    wanted: Iterable[NewJob],
+    *,
+    run: str,
+    context: str,
+    chunk_size: int,
+) -> int:
+    """Enter jobs as planned, in chunks; those that exist stay as they are.
+
+    Returns
+    -------
+    int
+        How many are new. They follow those that are there: chunks that are full stay so.
+
+    Raises
+    ------
+    ConfigError
+        The campaign or the run is frozen on another context.
+    """
+    number = check_context(connection, campaign, run, context)
+    there = select(jobs.c.dataset).where(jobs.c.campaign_id == number, jobs.c.run == run)
+    known = set(connection.scalars(there))
+    last = select(func.max(jobs.c.position)).where(jobs.c.campaign_id == number)
+    position = connection.scalar(last)
+    first = 0 if position is None else int(position) + 1
+    unique = {each.dataset.name: each for each in wanted if each.dataset.name not in known}
+    rows = (
+        new_job(number, each.dataset, run, context) | _placed(each, place, chunk_size)
+        for place, each in enumerate(unique.values(), first)
+    )
+    for some in _batches(rows):
+        ids = connection.scalars(insert(jobs).returning(jobs.c.id), some).all()
+        connection.execute(insert(transitions), [planned(each) for each in ids])
+    return len(unique)
+
+
+def set_control(connection: Connection, campaign: str, control: str) -> None:
+    """Say what is wanted of a campaign: ``run``, ``pause`` or ``cancel``.
+
+    Raises
+    ------
+    ConfigError
+        There is no such campaign, or no such wish.
+    """
+    if control not in CONTROLS:
+        message = "not a wish"
+        raise ConfigError(message, expected=", ".join(CONTROLS), found=control)
+    change = update(campaigns).where(campaigns.c.name == campaign).values(control=control)
+    if connection.execute(change).rowcount != 1:
+        message = "there is no such campaign"
+        raise ConfigError(message, found=campaign)
+
+
+def cancel_jobs(connection: Connection, numbers: Sequence[int], reason: str) -> int:
+    """Cancel jobs that wait or are at work; return how many were.
+
+    The attempt of one at work is closed: its owner learns so at its next word, and stops.
+    """
+    done = 0
+    for number in numbers:
+        if lock_job(connection, number).state in {"planned", "submitted", "processing", "blocked"}:
+            change_state(connection, number, "cancelled", reason)
+            done += 1
+    return done
+
+
+def rescue_jobs(
+    connection: Connection, numbers: Sequence[int], reason: str, changes: Changes
+) -> int:
+    """Submit jobs again that ended in an error, are blocked or were cancelled; return how many.
+
+    Their retries are counted anew. Jobs that are finished or at work stay as they are.
+    """
+    done = 0
+    for number in numbers:
+        job = lock_job(connection, number)
+        if job.state in FINISHED | {"planned", "submitted", "processing"}:
+            continue
+        move(connection, job, "submitted", reason, retries=None, **_changed(job, changes))
+        done += 1
+    return done
+
+
+def _placed(wanted: NewJob, place: int, chunk_size: int) -> dict[str, Any]:
+    return {
+        "chunk": place // chunk_size,
+        "position": place,
+        "priority": wanted.priority,
+        "memory": wanted.memory,
+        "disk": wanted.disk,
+        "time_scale": wanted.time_scale,
+        "overrides": _json(wanted.overrides),
+        "work_key": wanted.work_key,
+    }
+
+
+def _json(values: Mapping[str, Any]) -> str | None:
+    return json.dumps(dict(values), sort_keys=True) if values else None
+
+
+def _changed(job: Row[Any], changes: Changes) -> dict[str, Any]:
+    values = {
+        "memory": changes.memory,
+        "time_scale": changes.time_scale,
+        "priority": changes.priority,
+    }
+    found: dict[str, Any] = {key: value for key, value in values.items() if value is not None}
+    if changes.overrides is not None:
+        merged = json.loads(job.overrides or "{}") | dict(changes.overrides)
+        found["overrides"] = _json(merged)
+    return found
+
+
+def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    left = iter(rows)
+    while some := list(islice(left, _AT_ONCE)):
+        yield some
