@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from calib.cost_model import Example, Features, Law, Measured, Model
+from calib.cost_model import FORESEEN, Example, Features, Law, Measured, Model
 from calib.ledger.reports import Rows
 from calib.records import from_json, to_json
 
@@ -46,10 +46,12 @@ ORDER BY stage_run.id
 # dozen coefficients learns no more from it.
 LATEST = 20_000
 
-# An attempt that ended well, or one that is known to have had too little memory.
+# An attempt that ended well, or one that is known to have had too little memory; known, not
+# foreseen by a model, which would learn from itself.
 _TELLS = """
 (attempt.outcome = 'processed'
-  OR (attempt.error_class = 'OutOfMemory' AND attempt.memory IS NOT NULL))
+  OR (attempt.error_class = 'OutOfMemory' AND attempt.memory IS NOT NULL
+    AND COALESCE(attempt.message, '') NOT LIKE :foreseen))
 AND (CAST(:instrument AS VARCHAR) IS NULL OR job.instrument = CAST(:instrument AS VARCHAR))
 """
 
@@ -72,10 +74,18 @@ ORDER BY stage_run.id
 
 
 def record_features(connection: Connection, attempt: Attempt, features: Features) -> None:
-    """Write down what the inputs of an attempt look like; again is no error."""
+    """Write down what the inputs of an attempt look like, in place of an earlier try.
+
+    Raises
+    ------
+    Interrupted
+        The attempt is closed: taken over, cancelled or finished.
+    """
+    from calib.ledger.attempts import check_held
     from calib.ledger.schema import feature
     from calib.ledger.upsert import upsert
 
+    check_held(connection, attempt)
     row = dataclasses.asdict(features) | {"attempt_id": attempt.id}
     upsert(connection, feature, [row], ["attempt_id"])
 
@@ -139,7 +149,7 @@ def examples(rows: Rows, instrument: str | None = None, *, latest: int = LATEST)
     latest
         How many attempts at most.
     """
-    asked = {"instrument": instrument}
+    asked = {"instrument": instrument, "foreseen": f"%{FORESEEN}%"}
     query = _EXAMPLES.format(tells=_TELLS, fields=", ".join(FIELDS))
     found = rows(query, asked | {"latest": latest})
     if not found:
