@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from calib.cost_model import FORESEEN, Example, Features, Law, Measured, Model
 from calib.ledger.reports import Rows
-from calib.records import from_json, to_json
+from calib.records import first_fault, from_json, to_json
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from calib.ledger.attempts import Attempt
+
+log = logging.getLogger(__name__)
 
 FIELDS = tuple(each.name for each in dataclasses.fields(Features))
 
@@ -110,9 +113,24 @@ def save_model(connection: Connection, model: Model) -> None:
 
 
 def load_model(rows: Rows) -> Model | None:
-    """Return what was learned last about each target; None: nothing yet."""
-    laws = [from_json(Law, row["content"]) for row in rows(_LAWS, {})]
+    """Return what was learned last about each target; None: nothing yet.
+
+    A law that cannot be read, such as one of another version, is passed over with a warning:
+    the formula holds until the next training.
+    """
+    laws = [law for row in rows(_LAWS, {}) if (law := _law(row["content"])) is not None]
     return Model({law.target: law for law in laws}) if laws else None
+
+
+def _law(content: str) -> Law | None:
+    from pydantic import ValidationError
+
+    try:
+        return from_json(Law, content)
+    except ValidationError as error:
+        message = "a prediction model cannot be read (%s): run `hstflow campaign train` again"
+        log.warning(message, first_fault(error))
+        return None
 
 
 def last_features(rows: Rows, datasets: Iterable[str]) -> dict[str, Features]:

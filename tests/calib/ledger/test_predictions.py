@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cost_history import GB, RUNGS, frame, made_history
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from calib.campaigns.training import train
 from calib.cost_model import FORESEEN, Example, Measured, Model
@@ -25,7 +25,7 @@ from calib.ledger.predictions import (
     save_model,
 )
 from calib.ledger.schema import attempt as attempts
-from calib.ledger.schema import stage_run
+from calib.ledger.schema import prediction, stage_run
 from calib.records import Outcome
 
 Begin = Callable[..., Attempt]
@@ -185,3 +185,18 @@ def test_last_model_of_each_target(ledger: Ledger) -> None:
     found = ledger.ask(load_model)
     assert found is not None
     assert found.laws == {**first.laws, "memory": later.laws["memory"]}
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"target": "memory"}', "[1"])
+def test_law_that_cannot_be_read(
+    ledger: Ledger, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A law of another form is passed over with a warning; the others count."""
+    model = train(made_history(20), RUNGS).model
+    ledger.write(lambda c: save_model(c, model))
+    row = {"target": "memory", "trained_at": "2026", "examples": 1, "content": content}
+    ledger.write(lambda c: c.execute(insert(prediction).values(row)))
+    found = ledger.ask(load_model)
+    assert found is not None
+    assert set(found.laws) == {"calibrate"}
+    assert "hstflow campaign train" in caplog.text
