@@ -254,7 +254,7 @@ GROUP BY instrument, state ORDER BY instrument
 # The sign keeps the database from the index on campaign and state: few jobs changed lately.
 _ENDED_SINCE = """
 SELECT COUNT(*) AS number FROM job WHERE updated_at >= :since AND +campaign_id = :campaign_id
-  AND state NOT IN ('planned', 'submitted', 'processing')
+  AND state NOT IN ('planned', 'submitted', 'processing', 'cancelled') AND attempts > 0
 """
 
 
@@ -318,7 +318,7 @@ def count_by_instrument(rows: Rows, campaign_id: int) -> dict[str, dict[str, int
 
 
 def ended_lately(rows: Rows, campaign_id: int, span: timedelta) -> int:
-    """Return how many jobs came to an end, of any kind, within this time from now."""
+    """Return how many jobs somebody worked on came to their end within this time from now."""
     since = (datetime.now(UTC) - span).isoformat(timespec="microseconds")
     found = rows(_ENDED_SINCE, {"campaign_id": campaign_id, "since": since})
     return int(found[0]["number"])
