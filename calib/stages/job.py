@@ -14,6 +14,7 @@ from calib.ledger.calibrations import Certification
 from calib.records import Grant
 from calib.references.files import sha1_of
 from calib.references.profile import CrdsProfile
+from calib.stages.faults import Fault
 from calib.switches import Overrides
 
 PreviewPolicy = Literal["normal", "required", "none"]
@@ -54,6 +55,8 @@ class Options:
         Lay what is current out as CALDP's tar too: ``OUTPUT/outputs/ID/ID.tar.gz``.
     env
         Environment of the programs that calibrate, on top of ours.
+    faults
+        Failures on purpose. No key has them: a stage that passes has the same result.
     """
 
     engine: str = "auto"
@@ -69,6 +72,7 @@ class Options:
     own_run: bool = False
     tar: bool = False
     env: dict[str, str] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
 
     @property
     def reference_checksums(self) -> dict[str, str]:
