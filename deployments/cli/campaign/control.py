@@ -44,7 +44,7 @@ def pause(name: str, *, json: Flag = False) -> int:
     before = _overview(name)
     changes = before.campaign.control == "run" and bool(_left(before))
     if changes:
-        _set_control(name, "pause")
+        set_control(name, "pause")
     found = {"campaign": name, "changed": changes, "is_live": before.is_live, **_counts(before)}
     _tell(found, _said_of_pause(before, changed=changes), json=json)
     return 0
@@ -69,7 +69,7 @@ def cancel(name: str, *datasets: str, json: Flag = False) -> int:
     names = [parse_dataset(word).name for word in expand_names(datasets)]
     jobs = _cancellable(name, names)
     if not names and (jobs or _left(before)):
-        _set_control(name, "cancel")
+        set_control(name, "cancel")
     waiting = [job for job in jobs if job.state != "processing"]
     running = [job for job in jobs if job.state == "processing"]
     done = _cancel_jobs([*waiting, *running])
@@ -77,6 +77,15 @@ def cancel(name: str, *datasets: str, json: Flag = False) -> int:
     found |= {"waiting": len(waiting), "at_work": len(running)}
     _tell(found, _said_of_cancel(found), json=json)
     return 0
+
+
+def set_control(name: str, control: str) -> None:
+    """Write what is wanted of a campaign: ``run``, ``pause`` or ``cancel``."""
+    from calib.ledger import campaigns
+    from calib.ledger.ledger import open_ledger
+
+    with open_ledger(ledger_url(os.environ)) as ledger:
+        ledger.write(lambda connection: campaigns.set_control(connection, name, control))
 
 
 def _overview(name: str) -> Overview:
@@ -105,14 +114,6 @@ def refuse_strangers(campaign: str, names: Sequence[str]) -> None:
         more = f" and {len(names) - 10} more" if len(names) > 10 else ""  # noqa: PLR2004
         found = f"{', '.join(names[:10])}{more}"
         raise ConfigError(f"campaign {campaign} has no such dataset", found=found)
-
-
-def _set_control(name: str, control: str) -> None:
-    from calib.ledger.campaigns import set_control
-    from calib.ledger.ledger import open_ledger
-
-    with open_ledger(ledger_url(os.environ)) as ledger:
-        ledger.write(lambda connection: set_control(connection, name, control))
 
 
 def _cancel_jobs(jobs: Sequence[FoundJob]) -> int:

@@ -23,7 +23,9 @@ def test_all_bad_lines_are_named(tmp_path: Path) -> None:
     path = tmp_path / "night.txt"
     path.write_text("j8bt06o6q\nnonsense\n\nj8bt05nj\n")
 
-    with pytest.raises(ConfigError, match=r"(?s)line 2: .*'nonsense'.*line 4: .*'j8bt05nj'") as caught:
+    with pytest.raises(
+        ConfigError, match=r"(?s)line 2: .*'nonsense'.*line 4: .*'j8bt05nj'"
+    ) as caught:
         read_manifest(path)
     assert caught.value.path == str(path)
 
