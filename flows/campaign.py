@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
@@ -25,11 +25,54 @@ from calib.stages.recording import ledger_of
 from flows.dataset import DatasetFailed, process_job
 from flows.interrupts import interruptible
 from flows.runners import make_runner
+from flows.work import Work
 from tasks.settings import limit_reference_memory, load_settings
+
+if TYPE_CHECKING:
+    from calib.campaigns.manifest import Entry
+    from calib.stages.campaign_plan import CampaignPlan
 
 # Jobs submitted to the runner and not finished, per worker: enough to keep each busy, few
 # enough that a campaign of a hundred thousand is not held in memory.
 AHEAD = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How a session of a campaign ended.
+
+    Attributes
+    ----------
+    outcome
+        ``completed``, ``failed``, ``paused``, ``cancelled`` or ``interrupted``.
+    message
+        One line for people: ``20 of 200 datasets are not finished: ...``.
+    counts
+        Datasets of the campaign by state, from the ledger.
+    """
+
+    outcome: str
+    message: str
+    counts: dict[str, int]
+
+
+def submit_campaign(
+    plan: CampaignPlan, entries: Iterable[Entry], *, work: Work = Work()
+) -> Result:
+    """Enter a campaign in the ledger and run it until nothing is left, or it is stopped."""
+    raise NotImplementedError
+
+
+def resume_campaign(
+    name: str,
+    ledger: str,
+    *,
+    runner: str | None = None,
+    workers: int | None = None,
+    work: Work = Work(),
+) -> Result:
+    """Go on with a campaign that the ledger knows; runner and workers may be others."""
+    raise NotImplementedError
 
 
 @task(
