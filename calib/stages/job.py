@@ -55,6 +55,8 @@ class Options:
         Lay what is current out as CALDP's tar too: ``OUTPUT/outputs/ID/ID.tar.gz``.
     faults
         Failures on purpose. No key has them: a stage that passes has the same result.
+    env
+        Environment of the programs that calibrate, on top of ours.
     """
 
     engine: str = "auto"
@@ -70,6 +72,7 @@ class Options:
     own_run: bool = False
     tar: bool = False
     faults: tuple[Fault, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
 
     @property
     def reference_checksums(self) -> dict[str, str]:
@@ -108,6 +111,12 @@ class Job:
         URL of the ledger.
     grant
         What an attempt may use.
+    run_options
+        The options of the run, where the manifest of a campaign says something else of this
+        dataset; None: `options` are those of the run.
+    work_key
+        Names the work, whatever campaign it is for (:func:`calib.stages.planning.work_key`);
+        None where the ledger has it already.
     """
 
     dataset: str
@@ -122,6 +131,8 @@ class Job:
     ledger: str
     options: Options = field(default_factory=Options)
     grant: Grant = field(default_factory=Grant)
+    run_options: Options | None = None
+    work_key: str | None = None
 
     @property
     def id(self) -> DatasetId:
