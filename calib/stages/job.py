@@ -53,10 +53,10 @@ class Options:
         Publish in this run although another one has the same result.
     tar
         Lay what is current out as CALDP's tar too: ``OUTPUT/outputs/ID/ID.tar.gz``.
-    env
-        Environment of the programs that calibrate, on top of ours.
     faults
         Failures on purpose. No key has them: a stage that passes has the same result.
+    env
+        Environment of the programs that calibrate, on top of ours.
     """
 
     engine: str = "auto"
@@ -71,8 +71,8 @@ class Options:
     threads: int = 1
     own_run: bool = False
     tar: bool = False
-    env: dict[str, str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
 
     @property
     def reference_checksums(self) -> dict[str, str]:
