@@ -56,9 +56,7 @@ class Result:
     counts: dict[str, int]
 
 
-def submit_campaign(
-    plan: CampaignPlan, entries: Iterable[Entry], *, work: Work = Work()
-) -> Result:
+def submit_campaign(plan: CampaignPlan, entries: Iterable[Entry], *, work: Work = Work()) -> Result:
     """Enter a campaign in the ledger and run it until nothing is left, or it is stopped."""
     raise NotImplementedError
 
