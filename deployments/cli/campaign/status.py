@@ -65,8 +65,8 @@ def status(
     json
         Write JSON to stdout; without -n it has all datasets that were asked for.
     """
-    instruments = expand_names(instrument or ())
-    selection = JobSelection(name, state or (), instruments, error_class=class_)
+    instruments = tuple(expand_names(instrument or ()))
+    selection = JobSelection(name, tuple(state or ()), instruments, error_class=class_)
     wants_jobs = selection != JobSelection(name) or number is not None
     if name is None and not wants_jobs:
         return _all(json=json)
