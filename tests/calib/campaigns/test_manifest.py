@@ -48,7 +48,7 @@ def test_missing_manifest_is_refused(tmp_path: Path) -> None:
 
 def test_names_are_numbered() -> None:
     """A bad name in a list is found by its number."""
-    with pytest.raises(ConfigError, match="name 2: .*'x'"):
+    with pytest.raises(ConfigError, match=r"name 2: .*'x'"):
         read_names(["j8bt06o6q", "x"])
 
 
