@@ -110,16 +110,16 @@ def rescue(
     flags = flags or RescueFlags()
     with reading() as rows:
         name, names = _sorted_out(rows, arguments)
-        jobs = find_jobs(rows, _selection(name, names, flags))
-        chosen = _campaigns_of(rows, jobs, name)
-    changes = _changes(chosen, flags)
+        found = find_jobs(rows, _selection(name, names, flags))
+        chosen = _campaigns_of(rows, found, name)
+    jobs = [job for job in found if job.campaign in chosen]
+    changes = _changes([*chosen.values()], flags)
     if dry_run:
         return _tell_plan(jobs, flags)
     done = _submit(jobs, changes)
     if flags.run:
-        _tell(chosen, jobs, done, json=False) if not flags.json else None
         return _go_on(chosen, flags)
-    _tell(chosen, jobs, done, json=flags.json)
+    _tell([*chosen.values()], jobs, done, json=flags.json)
     return DONE
 
 
@@ -133,17 +133,20 @@ def _sorted_out(rows: Rows, arguments: Sequence[str]) -> tuple[str | None, list[
     """
     words = list(arguments)
     name = None
-    if (
-        words
-        and not words[0].startswith("@")
-        and (campaigns(rows, words[0]) or not is_dataset(words[0].partition(",")[0]))
-    ):
+    if words and not _is_of_datasets(rows, words[0]):
         name = planned_campaign(rows, words.pop(0)).name
     names = [parse_dataset(word).name for word in expand_names(words)]
     if name is not None and names:
         known = {job.dataset for job in find_jobs(rows, JobSelection(name, datasets=names))}
         refuse_strangers(name, [each for each in names if each not in known])
     return name, names
+
+
+def _is_of_datasets(rows: Rows, word: str) -> bool:
+    """Tell datasets from the name of a campaign, which may have the form of a dataset's."""
+    if word.startswith("@"):
+        return True
+    return is_dataset(word.partition(",")[0]) and not campaigns(rows, word)
 
 
 def _selection(name: str | None, names: Sequence[str], flags: RescueFlags) -> JobSelection:
@@ -169,9 +172,10 @@ def _selection(name: str | None, names: Sequence[str], flags: RescueFlags) -> Jo
     )
 
 
-def _campaigns_of(rows: Rows, jobs: Sequence[FoundJob], name: str | None) -> list[Campaign]:
+def _campaigns_of(rows: Rows, jobs: Sequence[FoundJob], name: str | None) -> dict[str, Campaign]:
+    """Return the campaigns by name; those that nobody submitted have nobody to go on with."""
     wanted = {job.campaign for job in jobs} | ({name} if name else set())
-    return [each for each in campaigns(rows) if each.name in wanted]
+    return {each.name: each for each in campaigns(rows) if each.name in wanted and each.plan}
 
 
 def _changes(chosen: Sequence[Campaign], flags: RescueFlags) -> Changes:
@@ -201,7 +205,7 @@ def _changes(chosen: Sequence[Campaign], flags: RescueFlags) -> Changes:
 def _check_rung(chosen: Sequence[Campaign], memory: int) -> None:
     for campaign in chosen:
         rungs = campaign.plan.get("rungs", ())
-        if campaign.plan and memory not in rungs:
+        if memory not in rungs:
             expected = ", ".join(f"{rung / 1e9:g}" for rung in rungs) + " GB"
             message = f"campaign {campaign.name} has no such rung"
             raise ConfigError(message, expected=expected, found=f"{memory / 1e9:g} GB")
@@ -224,13 +228,11 @@ def _submit(jobs: Sequence[FoundJob], changes: Changes) -> int:
     return done
 
 
-def _go_on(chosen: Sequence[Campaign], flags: RescueFlags) -> int:
+def _go_on(chosen: Mapping[str, Campaign], flags: RescueFlags) -> int:
     """Run a session of each campaign; the first exit code that is not 0 counts."""
-    codes = []
-    for campaign in chosen:
-        if campaign.plan:
-            runner = str(campaign.plan.get("runner", "local"))
-            codes.append(run_session(campaign.name, runner, SessionFlags(json=flags.json)))
+    session = SessionFlags(json=flags.json)
+    runners = {name: str(each.plan.get("runner", "local")) for name, each in chosen.items()}
+    codes = [run_session(name, runner, session) for name, runner in runners.items()]
     return next((code for code in codes if code), DONE)
 
 
@@ -261,7 +263,7 @@ def _tell(chosen: Sequence[Campaign], jobs: Sequence[FoundJob], done: int, *, js
 def _tell_how_to_go_on(chosen: Sequence[Campaign], numbers: Mapping[str, int]) -> None:
     for campaign in chosen:
         session = campaign.session
-        if not numbers.get(campaign.name) or not campaign.plan:
+        if not numbers.get(campaign.name):
             continue
         if session is not None and session.is_live and campaign.control == "run":
             who = escape(f"pid {session.pid} on {session.host}")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from rich.markup import escape
 
-from calib.errors import DONE, GENERIC, INTERRUPTED, ConfigError, Unavailable
+from calib.errors import DONE, GENERIC, ConfigError, Unavailable
 from calib.ledger.campaign_overview import Overview
 from calib.ledger.location import ledger_url
 from deployments.cli.campaign.control import set_control
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 # Seconds that a background session gets until it is at work: the private server alone may
 # take two minutes for its first database.
 START_LIMIT = 180.0
+
+# Seconds that a cancelled session gets to end: it gives its workers half of that.
+END_LIMIT = 60.0
 
 _LOOK = 0.2  # seconds between two looks at the ledger
 _TAIL = 5  # lines of a log that explain a failure
@@ -88,7 +91,7 @@ def run_session(name: str, runner: str, flags: SessionFlags) -> int:
     """
     ledger = ledger_url(os.environ)
     check_runner(runner)
-    before = overview_in(ledger, name)
+    before = _settled(ledger, name)
     set_control(name, "run")
     if before is not None and before.is_live:
         return _tell_live(before, flags)
@@ -131,13 +134,31 @@ def tell_end(name: str, result: Result, flags: SessionFlags) -> int:
         out.print(story_view(story))
         out.print(f"{state_text(result.outcome)}: {escape(result.message)}", soft_wrap=True)
         tell_steps([*next_steps(name, story.failures), *_to_go_on(name, result)])
-    if result.outcome == "interrupted":
-        return INTERRUPTED
     return exit_code(campaign.counts, campaign.finished, story.failures)
 
 
+def _settled(ledger: str, name: str) -> Overview | None:
+    """Return how a campaign stands, once a session that is being cancelled has ended.
+
+    Raises
+    ------
+    Unavailable
+        It does not end.
+    """
+    deadline = time.monotonic() + END_LIMIT
+    found = overview_in(ledger, name)
+    with err.status("waiting for the session that is being cancelled"):
+        while found is not None and found.state == "cancelling":
+            if time.monotonic() > deadline:
+                message = f"campaign {name} is still being cancelled"
+                raise Unavailable(message, expected="its session to end", code=GENERIC)
+            time.sleep(_LOOK)
+            found = overview_in(ledger, name)
+    return found
+
+
 def _to_go_on(name: str, result: Result) -> list[str]:
-    if result.outcome in {"paused", "cancelled", "interrupted"}:
+    if result.outcome in {"paused", "cancelled"}:
         return [f"hstflow campaign resume {name}   (goes on)"]
     return []
 
