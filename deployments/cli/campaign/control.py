@@ -28,7 +28,7 @@ _AT_ONCE = 500
 _REASON = "cancelled by the operator"
 
 
-def pause(name: str, *, json: Flag = False) -> int:
+def pause(name: str, /, *, json: Flag = False) -> int:
     """Start no more datasets of a campaign; what is at work comes to its end.
 
     It stays paused, also after a restart, until `hstflow campaign resume NAME`. Pausing what
@@ -50,7 +50,7 @@ def pause(name: str, *, json: Flag = False) -> int:
     return 0
 
 
-def cancel(name: str, *datasets: str, json: Flag = False) -> int:
+def cancel(name: str, /, *datasets: str, json: Flag = False) -> int:
     """Stop a campaign at once, or some of its datasets; programs at work are ended.
 
     Nothing is asked. What is finished stays; unfinished stages are kept for a rescue.

@@ -17,6 +17,7 @@ Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())]
 
 def resume(
     name: str,
+    /,
     *,
     runner: str | None = None,
     workers: Workers = None,

@@ -38,6 +38,7 @@ _JOBS = 20
 
 def status(
     name: str | None = None,
+    /,
     *,
     state: Annotated[list[State] | None, Parameter(negative=())] = None,
     class_: Annotated[str | None, Parameter(name="--class")] = None,

@@ -95,6 +95,7 @@ class SubmitFlags(WorkFlags):
 
 def submit(
     name: str,
+    /,
     *arguments: str,
     flags: Annotated[SubmitFlags | None, Parameter(name="*")] = None,
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative=())] = False,

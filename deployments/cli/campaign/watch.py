@@ -21,7 +21,7 @@ from deployments.cli.campaign.status import tell_steps
 from deployments.cli.console import Flag, err, out
 
 
-def watch(name: str, *, once: Flag = False) -> int:
+def watch(name: str, /, *, once: Flag = False) -> int:
     """Follow a campaign: what is at work, how fast, what failed, until it ends or rests.
 
     Ctrl-C ends the view, not the campaign. In a file or a pipe it writes a line a minute, and
