@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, update
 
 from calib.ledger.attempts import Attempt
+from calib.ledger.location import hide_credentials
 from calib.ledger.reports import Rows
 from calib.ledger.schema import attempt as attempts
+from calib.ledger.schema import stage_run as stage_runs
 from calib.records import utc_now
 
 _CLOSED = """
@@ -36,3 +38,10 @@ def closed_of(rows: Rows, held: Sequence[Attempt]) -> dict[int, tuple[str, str]]
         for row in rows(query, names)
         if row["outcome"] is not None or row["token"] != tokens[row["id"]]
     }
+
+
+def close_open_stages(connection: Connection, attempt: Attempt, error: str) -> None:
+    """Close what is open of an attempt as failed: the thread that would do so hangs."""
+    running = (stage_runs.c.attempt_id == attempt.id) & (stage_runs.c.state == "running")
+    values = {"state": "error", "ended_at": utc_now(), "error": hide_credentials(error)}
+    connection.execute(update(stage_runs).where(running).values(values))

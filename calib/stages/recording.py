@@ -16,7 +16,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from calib.errors import TransientError
+from calib.errors import HstflowError, Interrupted, TransientError
 from calib.ledger.ledger import Attempt, Ledger, open_ledger
 from calib.ledger.stage_runs import StageMetrics, close_stage, open_stage
 from calib.programs.allowance import current_allowance
@@ -77,7 +77,7 @@ class Book:
         Unavailable
             The ledger cannot be used now: what waits still waits.
         HstflowError
-            One of them is refused: none is written, and what waited is given up.
+            One of them is refused: the others are written without it.
         """
         self._left.append(write)
         self.flush()
@@ -89,9 +89,26 @@ class Book:
             return
         try:
             self._ledger.write(lambda c: [write(c) for write in writes])
-        except TransientError:
-            self._left = writes[:-1]
+        except HstflowError as error:
+            if isinstance(error, TransientError) and not isinstance(error, Interrupted):
+                self._left = writes[:-1]
+                raise
+            for write in writes[:-1]:
+                self._try(write)
             raise
+
+    def _try(self, write: Write) -> None:
+        """Write what can be written beside something that is refused."""
+        try:
+            self._ledger.write(write)
+        except HstflowError as error:
+            log.warning("not recorded: %s", error)
+
+    def close(self) -> None:
+        """Write what is left of an attempt that ended without a last word."""
+        writes, self._left = self._left, []
+        for write in writes:
+            self._try(write)
 
 
 _books: dict[int, Book] = {}
@@ -104,7 +121,7 @@ def keeping_book(job: Job, attempt: Attempt) -> Iterator[Book]:
     try:
         yield book
     finally:
-        del _books[attempt.id]
+        _books.pop(attempt.id).close()
 
 
 def book_of(job: Job, attempt: Attempt) -> Book:
@@ -176,7 +193,7 @@ def recorded(job: Job, attempt: Attempt, stage: str) -> Iterator[StageEnd]:
 
 
 @contextmanager
-def closing(job: Job, attempt: Attempt, stage: str) -> Iterator[None]:
+def recorded_last(job: Job, attempt: Attempt, stage: str) -> Iterator[None]:
     """Record the stage that closes the attempt, opened with the write that closes it."""
     run = _Run(book_of(job, attempt), attempt, stage)
     run.book.later(run.open)

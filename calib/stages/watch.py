@@ -19,7 +19,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NoReturn, TypeVar
 
 from calib.errors import Cancelled, HstflowError, Interrupted, OutOfMemory, TimedOut
@@ -136,6 +136,12 @@ def at_work(attempt: Attempt, stage: str, work: Callable[[], R]) -> R:
     """
     one = _threads.find(attempt)
     return work() if one is None else one.run(stage, work)
+
+
+def unstopped() -> AbstractContextManager[None]:
+    """Let the block end before the stage is stopped: a transaction is done or not begun."""
+    allowance = current_allowance()
+    return nullcontext() if allowance is None else allowance.held()
 
 
 def pause(seconds: float) -> None:

@@ -178,7 +178,7 @@ class Watched:
 def _named(error: Exception) -> HstflowError | None:
     """Return an error of ours for what the system lacks; None for another error."""
     if isinstance(error, MemoryError):
-        return OutOfMemory(f"memory ran out: {error or 'MemoryError'}", code=OUR_MEMORY)
+        return OutOfMemory(f"memory ran out: {error}", code=OUR_MEMORY)
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return OutOfMemory(f"the system has no memory: {error.strerror}", code=SYSTEM_MEMORY)
     if isinstance(error, OSError) and error.errno in _FULL:
