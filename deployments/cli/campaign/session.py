@@ -23,7 +23,6 @@ from deployments.cli.campaign.lookup import find_campaign, reading
 from deployments.cli.campaign.show import (
     exit_code,
     next_steps,
-    state_text,
     story_json,
     story_of,
     story_view,
@@ -132,7 +131,6 @@ def tell_end(name: str, result: Result, flags: SessionFlags) -> int:
         print_json({"outcome": result.outcome, "message": result.message, **story_json(story)})
     elif not flags.quiet:
         out.print(story_view(story))
-        out.print(f"{state_text(result.outcome)}: {escape(result.message)}", soft_wrap=True)
         tell_steps([*next_steps(name, story.failures), *_to_go_on(name, result)])
     return exit_code(campaign.counts, campaign.finished, story.failures)
 
