@@ -75,6 +75,6 @@ def ledger(campaign_template: Path) -> Iterator[Ledger]:
         closing(sqlite3.connect(campaign_template)) as source,
         closing(sqlite3.connect(path)) as to,
     ):
-        source.backup(target)
+        source.backup(to)
     with open_ledger(path) as opened:
         yield opened
