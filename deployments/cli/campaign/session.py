@@ -15,12 +15,14 @@ from urllib.parse import urlsplit
 from rich.markup import escape
 
 from calib.errors import DONE, GENERIC, ConfigError, Unavailable
-from calib.ledger.campaign_overview import Overview
+from calib.ledger.campaign_overview import Overview, jobs_in
+from calib.ledger.campaign_reports import LEFT
 from calib.ledger.location import ledger_url
 from deployments.cli.campaign.control import set_control
 from deployments.cli.campaign.following import overview_in, showing
 from deployments.cli.campaign.lookup import find_campaign, reading
 from deployments.cli.campaign.show import (
+    Story,
     exit_code,
     next_steps,
     story_json,
@@ -131,7 +133,7 @@ def tell_end(name: str, result: Result, flags: SessionFlags) -> int:
         print_json({"outcome": result.outcome, "message": result.message, **story_json(story)})
     elif not flags.quiet:
         out.print(story_view(story))
-        tell_steps([*next_steps(name, story.failures), *_to_go_on(name, result)])
+        tell_steps([*next_steps(name, story.failures), *_to_go_on(story)])
     return exit_code(campaign.counts, campaign.finished, story.failures)
 
 
@@ -155,9 +157,9 @@ def _settled(ledger: str, name: str) -> Overview | None:
     return found
 
 
-def _to_go_on(name: str, result: Result) -> list[str]:
-    if result.outcome in {"paused", "cancelled"}:
-        return [f"hstflow campaign resume {name}   (goes on)"]
+def _to_go_on(story: Story) -> list[str]:
+    if jobs_in(story.campaign, LEFT):
+        return [f"hstflow campaign resume {story.campaign.name}   (goes on)"]
     return []
 
 
