@@ -130,6 +130,19 @@ def rule_for(error_class: str, code: int) -> RetryRule | None:
     return next(named, None) or next(coded, None)
 
 
+def table() -> list[tuple[str, str, str, str]]:
+    """Return the table for people: errors, how often, the waits between, what changes."""
+    return [
+        (
+            ", ".join([*rule.classes, *map(str, rule.codes)]),
+            {None: "up to the largest rung", 1: "once"}.get(rule.most, f"{rule.most} times"),
+            ", ".join(f"{delay:g} s" for delay in rule.delays) if any(rule.delays) else "none",
+            rule.change,
+        )
+        for rule in RULES
+    ]
+
+
 def limit_all(most: int) -> dict[str, int]:
     """Return how often a job may be tried again by kind, where its manifest says so."""
     return {rule.kind: most for rule in RULES}

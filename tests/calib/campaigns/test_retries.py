@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calib import errors
-from calib.campaigns.retries import RULES, decide, limit_all, rule_for
+from calib.campaigns.retries import RULES, decide, limit_all, rule_for, table
 from calib.records import Grant
 
 GB = 10**9
@@ -132,3 +133,13 @@ def test_retries_end(error_class: str, rungs: set[int], memory: int | None) -> N
     kept = {"disk": 5, "rungs": first.rungs, "is_supervised": True}
     for each in grants:
         assert dataclasses.asdict(each).items() >= kept.items()
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "campaigns.md"
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="an installed copy has no documentation")
+def test_table_is_documented() -> None:
+    """The page about campaigns has the table as the program has it."""
+    lines = PAGE.read_text().splitlines()
+    assert [row for row in table() if f"| {' | '.join(row)} |" not in lines] == []
