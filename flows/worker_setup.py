@@ -12,6 +12,7 @@ import logging
 import signal
 from typing import TYPE_CHECKING
 
+from calib.stages.watch import make_disposable
 from tasks.settings import limit_reference_memory, load_settings
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def dask_setup(worker: Worker) -> None:
     """Prepare a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    make_disposable()  # its nanny starts another one
     import flows.dataset  # noqa: F401 - imported before the first dataset, for all of them
 
     limit_reference_memory(load_settings(), room_for_references(worker.memory_manager.memory_limit))
