@@ -75,7 +75,7 @@ def test_stage_over_its_time_is_stopped(job: Job) -> None:
     start = time.monotonic()
     with (
         watched(limited(job, "calibrate", 0.1)) as (attempt, _),
-        pytest.raises(TimedOut, match="calibrate went over its limit after 0 s, 0.001 times"),
+        pytest.raises(TimedOut, match=r"calibrate went over its limit after 0 s, 0\.001 times"),
     ):
         at_work(attempt, "calibrate", busy)
 
