@@ -1,0 +1,197 @@
+"""What a worker does with one dataset of a campaign, wherever it runs.
+
+The stages may be Prefect tasks of the chunk's flow run. What they need of it is made ready
+once for each worker thread and chunk; the settings of a whole process are not sent with
+every dataset, which is what Prefect's own `submit` does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import pickle
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from contextvars import copy_context
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, TypeVar
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.context import SettingsContext, SyncClientContext, hydrated_context
+from prefect.exceptions import PrefectException
+
+from calib.errors import ConfigError, HstflowError
+from calib.records import Outcome
+from calib.stages.job import Job
+from calib.stages.sequence import Stages, process_dataset
+
+log = logging.getLogger(__name__)
+R = TypeVar("R")
+
+# What Prefect raises of its own: its exceptions, and those of the connection to its server.
+PREFECT_ERRORS = (PrefectException, httpx.HTTPError, httpx.StreamError)
+
+
+@dataclass(frozen=True)
+class Work:
+    """The stages of a campaign, by import path, so that workers anywhere find the same.
+
+    Attributes
+    ----------
+    tasks, plain
+        ``module:NAME`` of a :class:`calib.stages.sequence.Stages`: as Prefect tasks, and as
+        plain functions.
+    """
+
+    tasks: str = "flows.dataset:TASKS"
+    plain: str = "calib.stages.sequence:PLAIN"
+
+
+@dataclass(frozen=True)
+class FlowFrame:
+    """The flow run that a dataset's tasks belong to, in a form that travels.
+
+    Attributes
+    ----------
+    key
+        Number of the flow run.
+    payload
+        The context of Prefect, without the flow itself, which every worker can import.
+    """
+
+    key: str
+    payload: bytes
+
+
+def run_job(job: Job, work: Work, frame: FlowFrame | None) -> Outcome:
+    """Take one dataset through its stages; what a worker is sent.
+
+    Parameters
+    ----------
+    job
+        The dataset and what it may use.
+    work
+        The stages.
+    frame
+        The flow run to which the stages belong as tasks; None: they are plain functions.
+
+    Returns
+    -------
+    Outcome
+        How the attempt ended; the ledger says the same.
+
+    Raises
+    ------
+    HstflowError
+        The attempt could not begin: see :func:`calib.stages.sequence.process_dataset`.
+    """
+    plain = load_stages(work.plain)
+    place = None if frame is None else place_of(frame)
+    if place is None:
+        return process_dataset(job, plain)
+    stages = _sturdy(load_stages(work.tasks), plain)
+    return place.run(lambda: process_dataset(job, stages))
+
+
+@cache
+def load_stages(path: str) -> Stages:
+    """Import stages.
+
+    Raises
+    ------
+    ConfigError
+        There is nothing of that name, or it is something else.
+    """
+    module, _, name = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        message = f"the stages cannot be imported: {error}"
+        raise ConfigError(message, expected="module:NAME", found=path) from error
+    if not isinstance(found, Stages):
+        raise ConfigError("not the six stages", expected="Stages", found=path)
+    return found
+
+
+class Place:
+    """The inside of a flow run, for one thread; it stays open from one dataset to the next.
+
+    A client of Prefect's server takes 25 ms to make, and each task would make its own.
+
+    Parameters
+    ----------
+    frame
+        The flow run.
+    """
+
+    def __init__(self, frame: FlowFrame) -> None:
+        from flows.frames import show_chunk
+
+        self.key = frame.key
+        self._told = pickle.loads(frame.payload)  # noqa: S301 - made by the campaign itself
+        self._told["flow_run_context"]["flow"] = show_chunk
+        self._settings = self._told.pop("settings_context", None)
+        self._stack, self._context = ExitStack(), copy_context()
+        self._client = self._context.run(self._open)
+
+    def run(self, call: Callable[[], R]) -> R:
+        """Call a function inside the flow run."""
+        return self._context.run(self._inside, call)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._context.run(self._stack.close)
+
+    def _open(self) -> SyncPrefectClient:
+        if self._settings:
+            self._stack.enter_context(SettingsContext(**self._settings))
+        return self._stack.enter_context(SyncClientContext()).client
+
+    def _inside(self, call: Callable[[], R]) -> R:
+        with hydrated_context(self._told, client=self._client):
+            return call()
+
+
+_kept = threading.local()
+
+
+def place_of(frame: FlowFrame) -> Place | None:
+    """Return the inside of a flow run for this thread; None where Prefect does not let us in."""
+    place: Place | None = getattr(_kept, "place", None)
+    if place is not None and place.key == frame.key:
+        return place
+    if place is not None:
+        place.close()
+        _kept.place = None
+    try:
+        _kept.place = place = Place(frame)
+    except PREFECT_ERRORS as error:
+        log.warning("the flow run cannot be entered, stages are run without it: %s", error)
+        return None
+    return place
+
+
+@cache
+def _sturdy(tasks: Stages, plain: Stages) -> Stages:
+    """Return stages that are tasks as long as Prefect works, and plain functions otherwise."""
+    names = [field.name for field in fields(Stages)]
+    return Stages(
+        **{name: _either(name, getattr(tasks, name), getattr(plain, name)) for name in names}
+    )
+
+
+def _either(stage: str, task: Callable[..., R], plain: Callable[..., R]) -> Callable[..., R]:
+    def call(*arguments: Any) -> R:
+        try:
+            return task(*arguments)
+        except HstflowError:
+            raise
+        except PREFECT_ERRORS as error:
+            # What a stage has finished is found again: doing it without Prefect is safe.
+            log.warning("%s: Prefect failed, the stage is run without it: %s", stage, error)
+            return plain(*arguments)
+
+    return call
