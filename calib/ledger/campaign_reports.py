@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from calib.ledger.owners import Owner, why_dead
@@ -16,6 +17,12 @@ from calib.ledger.states import FINISHED, STATES
 
 # States of a job that a campaign still has to bring to an end by itself.
 LEFT = ("planned", "submitted", "processing")
+
+# States in which a job rests that somebody may want to rescue, the worst first.
+UNFINISHED = ("error", "blocked", "cancelled")
+
+# Names of one query: SQLite takes 32,766 parameters (SQLITE_MAX_VARIABLE_NUMBER since 3.32).
+_NAMES_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,54 @@ class JobSelection:
     older_than: str | None = None
 
 
+@dataclass(frozen=True)
+class FoundJob:
+    """A job as an operator sees it in a list; `memory` is what it is granted next, bytes."""
+
+    id: int
+    campaign: str
+    dataset: str
+    instrument: str
+    run: str
+    state: str
+    attempts: int
+    error_class: str | None
+    code: int | None
+    reason: str | None
+    memory: int | None
+    time_scale: float
+    priority: int
+    updated_at: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Jobs that rest in one state with one error; `dataset` and `reason` are of the first."""
+
+    state: str
+    error_class: str | None
+    code: int | None
+    number: int
+    dataset: str
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """A job that is being processed; `stage` is None before the first stage has begun."""
+
+    dataset: str
+    instrument: str
+    attempt: int
+    memory: int | None
+    host: str
+    pid: int
+    started_at: str
+    heartbeat_at: str
+    stage: str | None
+    stage_started_at: str | None
+
+
 _CAMPAIGNS = """
 SELECT campaign.id AS id, campaign.name AS name, campaign.context AS context,
   campaign.priority AS priority, campaign.control AS control,
@@ -159,6 +214,49 @@ FROM job WHERE job.campaign_id = :campaign_id AND job.chunk = :chunk
 ORDER BY job.priority DESC, job.position
 """
 
+_FIND = """
+SELECT job.id AS id, campaign.name AS campaign, job.dataset AS dataset,
+  job.instrument AS instrument, job.run AS run, job.state AS state, job.attempts AS attempts,
+  job.error_class AS error_class, job.code AS code, job.reason AS reason, job.memory AS memory,
+  job.time_scale AS time_scale, job.priority AS priority, job.updated_at AS updated_at
+FROM job JOIN campaign ON campaign.id = job.campaign_id
+"""
+
+_FAILURES = """
+SELECT failed.state AS state, failed.error_class AS error_class, failed.code AS code,
+  failed.number AS number, job.dataset AS dataset, job.reason AS reason
+FROM (
+  SELECT state, error_class, code, COUNT(*) AS number, MIN(id) AS first
+  FROM job WHERE campaign_id = :campaign_id AND state IN ('error', 'blocked', 'cancelled')
+  GROUP BY state, error_class, code
+) AS failed JOIN job ON job.id = failed.first
+ORDER BY failed.number DESC, failed.first
+"""
+
+_AT_WORK = """
+SELECT job.dataset AS dataset, job.instrument AS instrument, attempt.number AS attempt,
+  attempt.memory AS memory, attempt.host AS host, attempt.pid AS pid,
+  attempt.started_at AS started_at, attempt.heartbeat_at AS heartbeat_at,
+  stage_run.stage AS stage, stage_run.started_at AS stage_started_at
+FROM job JOIN attempt ON attempt.job_id = job.id AND attempt.number = job.attempts
+  LEFT JOIN stage_run ON stage_run.id = (
+    SELECT MAX(latest.id) FROM stage_run AS latest WHERE latest.attempt_id = attempt.id
+  )
+WHERE job.campaign_id = :campaign_id AND job.state = 'processing'
+ORDER BY attempt.started_at, job.id
+"""
+
+_BY_INSTRUMENT = """
+SELECT instrument, state, COUNT(*) AS number FROM job WHERE campaign_id = :campaign_id
+GROUP BY instrument, state ORDER BY instrument
+"""
+
+# The sign keeps the database from the index on campaign and state: few jobs changed lately.
+_ENDED_SINCE = """
+SELECT COUNT(*) AS number FROM job WHERE updated_at >= :since AND +campaign_id = :campaign_id
+  AND state NOT IN ('planned', 'submitted', 'processing', 'cancelled') AND attempts > 0
+"""
+
 
 def campaigns(rows: Rows, name: str | None = None) -> list[Campaign]:
     """Return all campaigns, or the one of a name, the oldest first."""
@@ -182,6 +280,81 @@ def jobs_left(rows: Rows, campaign_id: int, chunk: int) -> list[LeftJob]:
     return [_left(row) for row in found]
 
 
+def find_jobs(rows: Rows, selection: JobSelection, limit: int | None = None) -> list[FoundJob]:
+    """Return the jobs that an operator means, in the order in which they were entered.
+
+    Parameters
+    ----------
+    selection
+        Which ones; an empty selection means all of them.
+    limit
+        How many at most; None: all.
+    """
+    names = selection.datasets
+    found: list[FoundJob] = []
+    for first in range(0, len(names) or 1, _NAMES_AT_ONCE):
+        part = replace(selection, datasets=names[first : first + _NAMES_AT_ONCE])
+        found += _find(rows, part, limit)
+    return sorted(found, key=lambda job: job.id)[:limit]
+
+
+def failures_of(rows: Rows, campaign_id: int) -> list[Failure]:
+    """Return what failed, is blocked or was cancelled, by error, the most frequent first."""
+    found = rows(_FAILURES, {"campaign_id": campaign_id})
+    return [Failure(**{**row, "number": int(row["number"])}) for row in found]
+
+
+def at_work(rows: Rows, campaign_id: int) -> list[AtWork]:
+    """Return the jobs that are being processed, the longest at work first."""
+    return [AtWork(**row) for row in rows(_AT_WORK, {"campaign_id": campaign_id})]
+
+
+def count_by_instrument(rows: Rows, campaign_id: int) -> dict[str, dict[str, int]]:
+    """Return how many jobs of each instrument are in each state, without zeros."""
+    counts: dict[str, dict[str, int]] = {}
+    for row in rows(_BY_INSTRUMENT, {"campaign_id": campaign_id}):
+        counts.setdefault(row["instrument"], {})[row["state"]] = int(row["number"])
+    return {name: _in_order(numbers) for name, numbers in counts.items()}
+
+
+def ended_lately(rows: Rows, campaign_id: int, span: timedelta) -> int:
+    """Return how many jobs somebody worked on came to their end within this time from now."""
+    since = (datetime.now(UTC) - span).isoformat(timespec="microseconds")
+    found = rows(_ENDED_SINCE, {"campaign_id": campaign_id, "since": since})
+    return int(found[0]["number"])
+
+
+def _find(rows: Rows, selection: JobSelection, limit: int | None) -> list[FoundJob]:
+    wanted: dict[str, Sequence[Any]] = {
+        "campaign.name =": _one(selection.campaign),
+        "job.state": selection.states,
+        "job.instrument": selection.instruments,
+        "job.dataset": selection.datasets,
+        "job.error_class =": _one(selection.error_class),
+        "job.code =": _one(selection.code),
+        "job.updated_at <": _one(selection.older_than),
+    }
+    query = _FIND
+    parameters: dict[str, Any] = {}
+    for number, (test, values) in enumerate((t, v) for t, v in wanted.items() if v):
+        named = {f"p{number}_{place}": value for place, value in enumerate(values)}
+        places = ", ".join(f":{name}" for name in named)
+        query += "AND " if parameters else "WHERE "
+        query += f"{test} {places}\n" if test[-1] in "=<" else f"{test} IN ({places})\n"
+        parameters |= named
+    query += "ORDER BY job.id" + ("" if limit is None else " LIMIT :number")
+    found = rows(query, parameters if limit is None else {**parameters, "number": limit})
+    return [FoundJob(**row) for row in found]
+
+
+def _one(value: Any) -> Sequence[Any]:
+    return () if value is None else (value,)
+
+
+def _in_order(numbers: Mapping[str, int]) -> dict[str, int]:
+    return {state: numbers[state] for state in STATES if state in numbers}
+
+
 def _campaign(rows: Rows, row: dict[str, Any]) -> Campaign:
     sessions = sessions_of(rows, row["id"])
     found = rows(_COUNTS, {"campaign_id": row["id"]})
@@ -189,7 +362,7 @@ def _campaign(rows: Rows, row: dict[str, Any]) -> Campaign:
     return Campaign(
         **{**row, "plan": json.loads(row["plan"] or "{}")},
         session=sessions[-1] if sessions else None,
-        counts={state: numbers[state] for state in STATES if state in numbers},
+        counts=_in_order(numbers),
     )
 
 

@@ -14,6 +14,7 @@ from calib.ledger.calibrations import Certification
 from calib.records import Grant
 from calib.references.files import sha1_of
 from calib.references.profile import CrdsProfile
+from calib.stages.faults import Fault
 from calib.switches import Overrides
 
 PreviewPolicy = Literal["normal", "required", "none"]
@@ -52,6 +53,10 @@ class Options:
         Publish in this run although another one has the same result.
     tar
         Lay what is current out as CALDP's tar too: ``OUTPUT/outputs/ID/ID.tar.gz``.
+    env
+        Environment of the programs that calibrate, on top of ours.
+    faults
+        Failures on purpose. No key has them: a stage that passes has the same result.
     """
 
     engine: str = "auto"
@@ -66,6 +71,8 @@ class Options:
     threads: int = 1
     own_run: bool = False
     tar: bool = False
+    env: dict[str, str] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
 
     @property
     def reference_checksums(self) -> dict[str, str]:
@@ -104,6 +111,12 @@ class Job:
         URL of the ledger.
     grant
         What an attempt may use.
+    run_options
+        The options of the run, where the manifest of a campaign says something else of this
+        dataset; None: `options` are those of the run.
+    work_key
+        Names the work, whatever campaign it is for (:func:`calib.stages.planning.work_key`);
+        None where the ledger has it already.
     """
 
     dataset: str
@@ -118,6 +131,8 @@ class Job:
     ledger: str
     options: Options = field(default_factory=Options)
     grant: Grant = field(default_factory=Grant)
+    run_options: Options | None = None
+    work_key: str | None = None
 
     @property
     def id(self) -> DatasetId:
