@@ -6,7 +6,7 @@ jobs takes no more memory than one of a hundred.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -197,22 +197,34 @@ def read_costs(
         Only the rows of this campaign.
     """
     query = _WINDOW.format(columns=", ".join(table.columns), view=table.view)
-    yield from _windows(rows, query, table.counted, campaign)
+    yield from read_windows(rows, query, table.counted, {"campaign": campaign})
 
 
 def read_submissions(rows: Rows, *, campaign: str | None = None) -> Iterator[Submission]:
     """Yield every job with its last attempt, in the order in which they were entered."""
-    for some in _windows(rows, _SUBMISSIONS, "job", campaign):
+    for some in read_windows(rows, _SUBMISSIONS, "job", {"campaign": campaign}):
         for row in some:
             yield Submission(**{**row, "has_begun": bool(row["has_begun"])})
 
 
-def _windows(
-    rows: Rows, query: str, table: str, campaign: str | None
+def read_windows(
+    rows: Rows, query: str, table: str, parameters: Mapping[str, Any]
 ) -> Iterator[list[dict[str, Any]]]:
-    """Ask a query for one window of row numbers after the other: each costs the same."""
+    """Ask a query for one window of row numbers after the other: each costs the same.
+
+    Parameters
+    ----------
+    rows
+        Asks the ledger.
+    query
+        Takes ``:after`` and ``:last``.
+    table
+        Whose row numbers they are.
+    parameters
+        What else it takes.
+    """
     last = int(rows(_LAST.format(table=table), {})[0]["last"])
     for after in range(0, last, _AT_ONCE):
-        window = {"after": after, "last": after + _AT_ONCE, "campaign": campaign}
+        window = {"after": after, "last": after + _AT_ONCE, **parameters}
         if found := rows(query, window):
             yield found
