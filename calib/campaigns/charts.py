@@ -86,7 +86,7 @@ def stage_chart(stages: Sequence[StageSummary]) -> str:
     timed = [each for each in stages if each.wall is not None]
     most = max((each.wall.high for each in timed if each.wall), default=1.0)
     along = _Scale(0, most, _NAME, WIDTH - 150)
-    parts = []
+    parts: list[str] = []
     for row, each in enumerate(timed):
         middle = TOP + _ROW * row + _ROW / 2
         parts += _stage_row(each, middle, along)

@@ -214,7 +214,8 @@ class _Clock:
         end = datetime.fromisoformat(last) if last else self._start
         span = (end - self._start).total_seconds() if end and self._start else 0.0
         self.step = max(span / BINS, 1.0)
-        self._number = int(span / self.step) + 1 if last else 0
+        # What ends at the very end belongs into the last bin.
+        self._number = min(int(span / self.step) + 1, BINS) if last else 0
         self._counts: Counter[tuple[int, bool]] = Counter()
 
     def count(self, ended_at: str | None, *, finished: bool) -> None:

@@ -122,8 +122,8 @@ def _print_failures(found: CampaignReport) -> None:
         for f in found.failures
     ]
     _print_table(columns, rows, right=("failed", "code"))
-    rows = [(f"{r.number:,}", r.error_class or "", _text(r.code)) for r in found.retried]
-    _print_table(("tried again", "class", "code"), rows, right=("tried again", "code"))
+    again = [(f"{r.number:,}", r.error_class or "", _text(r.code)) for r in found.retried]
+    _print_table(("tried again", "class", "code"), again, right=("tried again", "code"))
 
 
 def _print_ladder(found: CampaignReport) -> None:
