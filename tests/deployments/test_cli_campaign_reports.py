@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import campaign_story as story
 import pytest
+from databases import template
 
 from calib.errors import COMMAND
 from calib.ledger.ledger import Ledger, open_ledger
+from calib.ledger.location import as_url, sqlite_file
 from deployments.cli.main import run
+
+__all__ = ["template"]
 
 Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def ledger() -> Iterator[Ledger]:
+def ledger(template: Path) -> Iterator[Ledger]:
     """Return the ledger of a user with one campaign."""
+    shutil.copy(template, sqlite_file(as_url(os.environ["HSTFLOW_LEDGER"])) or "")
     with open_ledger(os.environ["HSTFLOW_LEDGER"]) as opened:
         story.tell(opened)
         yield opened

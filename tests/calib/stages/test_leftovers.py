@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import campaign_story as story
 import pytest
+from databases import template
 
 from calib.archive.messages import write_message
 from calib.ids import parse_dataset
@@ -16,12 +18,15 @@ from calib.ledger.ledger import Ledger, current_owner, open_ledger
 from calib.records import Outcome
 from calib.stages.leftovers import CleanPlan, Wish, plan_clean, remove
 
+__all__ = ["template"]
+
 NO_PROCESS = 2**22 + 1  # above Linux's largest process number
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
+def ledger(tmp_path: Path, template: Path) -> Iterator[Ledger]:
     """Return a ledger with the story of a campaign."""
+    shutil.copy(template, tmp_path / "ledger.db")
     with open_ledger(str(tmp_path / "ledger.db")) as opened:
         story.tell(opened, output=f"file:{tmp_path / 'out'}")
         yield opened
