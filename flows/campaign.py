@@ -22,7 +22,7 @@ from calib.compiled import warm_up
 from calib.errors import HstflowError
 from calib.ledger.campaign_reports import Campaign
 from calib.ledger.campaigns import set_control
-from calib.ledger.dispatch import runs_of
+from calib.ledger.dispatch import failures_by_class, runs_of
 from calib.ledger.ledger import Ledger, current_owner
 from calib.ledger.sessions import Session, beat_session, close_session, note_flow_run, open_session
 from calib.ledger.states import FINISHED
@@ -37,7 +37,7 @@ from flows.interrupts import interruptible
 from flows.parameters import CampaignOptions, ProcessOptions, build_request
 from flows.plans import campaign_of, plan_of
 from flows.runners import open_pool
-from flows.server import has_server, limit_downloads, wait_for_server
+from flows.server import has_server, limit_downloads, show_report, wait_for_server
 from flows.session import Loop
 from flows.work import PREFECT_ERRORS, Work
 from tasks.settings import limit_reference_memory, load_settings
@@ -241,7 +241,11 @@ class _Session:
     def _work(self) -> Result:
         self._note_flow_run()
         wanted = self._loop() if self._has_work() else "run"
-        return _result(campaign_of(self.ledger, self.plan.name), wanted)
+        found = campaign_of(self.ledger, self.plan.name)
+        if FlowRunContext.get() is not None:
+            failures = self.ledger.ask(lambda rows: failures_by_class(rows, found.id))
+            show_report(found.name, found.counts, failures)
+        return _result(found, wanted)
 
     def _has_work(self) -> bool:
         found = campaign_of(self.ledger, self.plan.name)

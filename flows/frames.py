@@ -22,7 +22,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext, serialize_context
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Completed, Failed
 
 from calib.records import Outcome
 from flows.work import PREFECT_ERRORS, FlowFrame
@@ -272,8 +272,3 @@ def end_flow_run(number: UUID, state: State[Any]) -> None:
             time.sleep(PAUSE)
         else:
             return
-
-
-def stopped_state(message: str) -> State[Any]:
-    """Return the state of a flow run that an operator has stopped."""
-    return Cancelled(message=message)
