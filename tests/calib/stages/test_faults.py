@@ -64,6 +64,12 @@ def test_several_faults_stand_in_one_text() -> None:
     )
 
 
+@pytest.fixture(autouse=True)
+def _kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never let a fault end the process of the tests, whatever another test said of it."""
+    monkeypatch.setattr("calib.stages.watch._threads.is_disposable", False)
+
+
 def processed(job: Job, *faults: str) -> Outcome:
     """Process a dataset with faults."""
     options = dataclasses.replace(job.options, faults=parse_faults(faults), previews="none")

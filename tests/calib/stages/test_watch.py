@@ -38,6 +38,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "PERIOD", 0.02)
     monkeypatch.setattr(watch, "LISTEN_SECONDS", 0.05)
     monkeypatch.setattr(watch, "GRACE", 0.6)
+    monkeypatch.setattr(watch._threads, "is_disposable", False)
 
 
 def granted(job: Job, **values: Any) -> Job:
