@@ -11,20 +11,22 @@ import importlib
 import logging
 import pickle
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
+from contextvars import copy_context
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, TypeVar
 
 import httpx
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.context import SettingsContext, hydrated_context
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.context import SettingsContext, SyncClientContext, hydrated_context
 from prefect.exceptions import PrefectException
 
-from calib.errors import ConfigError, HstflowError
+from calib.errors import ConfigError, HstflowError, WorkerLost
 from calib.records import Outcome
 from calib.stages.job import Job
+from calib.stages.recording import ledger_of
 from calib.stages.sequence import Stages, process_dataset
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ class Work:
     """
 
     tasks: str = "flows.dataset:TASKS"
-    plain: str = "calib.stages.sequence:PLAIN"
+    plain: str = "flows.dataset:PLAIN"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class FlowFrame:
     payload: bytes
 
 
-def run_job(job: Job, work: Work, frame: FlowFrame | None) -> Outcome:
+def run_job(job: Job, work: Work, frame: FlowFrame | None, before: int) -> Outcome:
     """Take one dataset through its stages; what a worker is sent.
 
     Parameters
@@ -76,6 +78,8 @@ def run_job(job: Job, work: Work, frame: FlowFrame | None) -> Outcome:
         The stages.
     frame
         The flow run to which the stages belong as tasks; None: they are plain functions.
+    before
+        How many attempts the job had when it was handed out.
 
     Returns
     -------
@@ -84,14 +88,29 @@ def run_job(job: Job, work: Work, frame: FlowFrame | None) -> Outcome:
 
     Raises
     ------
+    WorkerLost
+        Another worker began this and is gone; the campaign decides what follows.
     HstflowError
         The attempt could not begin: see :func:`calib.stages.sequence.process_dataset`.
     """
+    _refuse_again(job, before)
     plain = load_stages(work.plain)
-    if frame is None:
+    place = None if frame is None else place_of(frame)
+    if place is None:
         return process_dataset(job, plain)
-    with entered(frame):
-        return process_dataset(job, _sturdy(load_stages(work.tasks), plain))
+    stages = _sturdy(load_stages(work.tasks), plain)
+    return place.run(lambda: process_dataset(job, stages))
+
+
+def _refuse_again(job: Job, before: int) -> None:
+    """Refuse what Dask brings a second time, after the loss of the worker that had it.
+
+    It would be begun on the same rung again, and what is finished would be looked at as new.
+    """
+    rows = ledger_of(job.ledger).jobs_of(job.id, campaign=job.campaign)
+    if any(each.run == job.run and each.attempts != before for each in rows):
+        message = "the worker that began this is gone"
+        raise WorkerLost(message, dataset=job.dataset)
 
 
 @cache
@@ -114,44 +133,62 @@ def load_stages(path: str) -> Stages:
     return found
 
 
-@contextmanager
-def entered(frame: FlowFrame) -> Iterator[None]:
-    """Be inside the flow run of a frame; without it where Prefect does not let us in."""
-    with ExitStack() as stack:
-        try:
-            settings, context, client = _made_ready(frame)
-            if settings is not None:
-                stack.enter_context(settings.model_copy())
-            stack.enter_context(hydrated_context(context, client=client))
-        except PREFECT_ERRORS as error:
-            log.warning("the flow run cannot be entered: %s", error)
-        yield
+class Place:
+    """The inside of a flow run, for one thread; it stays open from one dataset to the next.
+
+    A client of Prefect's server takes 25 ms to make, and each task would make its own.
+
+    Parameters
+    ----------
+    frame
+        The flow run.
+    """
+
+    def __init__(self, frame: FlowFrame) -> None:
+        from flows.frames import show_chunk
+
+        self.key = frame.key
+        self._told = pickle.loads(frame.payload)  # noqa: S301 - made by the campaign itself
+        self._told["flow_run_context"]["flow"] = show_chunk
+        self._settings = self._told.pop("settings_context", None)
+        self._stack, self._context = ExitStack(), copy_context()
+        self._client = self._context.run(self._open)
+
+    def run(self, call: Callable[[], R]) -> R:
+        """Call a function inside the flow run."""
+        return self._context.run(self._inside, call)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._context.run(self._stack.close)
+
+    def _open(self) -> SyncPrefectClient:
+        if self._settings:
+            self._stack.enter_context(SettingsContext(**self._settings))
+        return self._stack.enter_context(SyncClientContext()).client
+
+    def _inside(self, call: Callable[[], R]) -> R:
+        with hydrated_context(self._told, client=self._client):
+            return call()
 
 
 _kept = threading.local()
 
-Ready = tuple[SettingsContext | None, dict[str, Any], SyncPrefectClient]
 
-
-def _made_ready(frame: FlowFrame) -> Ready:
-    """Return what the frame needs; made once for a thread, until another frame comes."""
-    if getattr(_kept, "key", None) != frame.key:
-        _kept.ready = _make_ready(pickle.loads(frame.payload))  # noqa: S301 - the campaign's own
-        _kept.key = frame.key
-    ready: Ready = _kept.ready
-    return ready
-
-
-def _make_ready(context: dict[str, Any]) -> Ready:
-    from flows.frames import show_chunk
-
-    context["flow_run_context"]["flow"] = show_chunk
-    told = context.pop("settings_context", None)
-    settings = SettingsContext(**told) if told else None
-    with ExitStack() as stack:
-        if settings is not None:
-            stack.enter_context(settings.model_copy())
-        return settings, context, get_client(sync_client=True)
+def place_of(frame: FlowFrame) -> Place | None:
+    """Return the inside of a flow run for this thread; None where Prefect does not let us in."""
+    place: Place | None = getattr(_kept, "place", None)
+    if place is not None and place.key == frame.key:
+        return place
+    if place is not None:
+        place.close()
+        _kept.place = None
+    try:
+        _kept.place = place = Place(frame)
+    except PREFECT_ERRORS as error:
+        log.warning("the flow run cannot be entered, stages are run without it: %s", error)
+        return None
+    return place
 
 
 @cache

@@ -13,6 +13,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from calib.stages.watch import make_disposable
 from tasks.settings import limit_reference_memory, load_settings
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def dask_setup(worker: Worker) -> None:
     import flows.dataset  # noqa: F401 - imported before the first dataset, for all of them
 
     memory = share_of(worker.memory_manager.memory_limit, os.environ)
+    make_disposable()  # the nanny starts another process
     limit_reference_memory(load_settings(), room_for_references(memory))
     gc.collect()
     gc.freeze()

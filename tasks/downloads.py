@@ -16,9 +16,13 @@ from calib.stages.job import Job
 log = logging.getLogger(__name__)
 LIMIT_NAME = "mast-download"
 
-# Seconds to wait for a turn: longer than the downloads of a full queue, and not for ever
-# where a slot was lost with its host.
-TURN = 3600.0
+# Seconds to wait for a turn. A slot whose lease is lost (a server that was started again) is
+# never given back: then the download goes on without a turn.
+TURN = 300.0
+
+# Seconds after which the slot of a worker that died is free again: the least that the server
+# takes.
+LEASE = 60.0
 
 
 @contextmanager
@@ -30,7 +34,8 @@ def download_turn(job: Job) -> Iterator[None]:
     with ExitStack() as turn:
         if job.source.startswith("astroquery:") and PREFECT_API_URL.value():
             try:
-                turn.enter_context(concurrency(LIMIT_NAME, occupy=1, timeout_seconds=TURN))
+                slot = concurrency(LIMIT_NAME, timeout_seconds=TURN, lease_duration=LEASE)
+                turn.enter_context(slot)
             except (PrefectException, httpx.HTTPError, TimeoutError) as error:
                 log.warning("downloading without a turn: %s", error)
         yield

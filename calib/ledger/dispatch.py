@@ -67,6 +67,17 @@ WHERE job.id = :id
 """
 
 
+_RUNS = """
+SELECT DISTINCT job.run AS run FROM job JOIN campaign ON campaign.id = job.campaign_id
+WHERE campaign.name = :name
+"""
+
+
+def runs_of(rows: Rows, campaign: str) -> list[str]:
+    """Return the runs that the jobs of a campaign are for."""
+    return [str(row["run"]) for row in rows(_RUNS, {"name": campaign})]
+
+
 def standing(rows: Rows, job_id: int) -> Standing:
     """Return where a job stands, and whether somebody who may live works on it."""
     row = rows(_STANDING, {"id": job_id})[0]
