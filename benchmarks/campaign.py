@@ -8,7 +8,8 @@ tasks, plain
     six Prefect tasks for each dataset, or plain functions, on a Dask cluster of two processes or
     in two threads. The clock begins when the first datasets are through (workers have started
     and imported everything), and stops at the end of the last one. Entering the campaign in the
-    ledger is counted too (in "client"), and so is all that the server does until it has caught up.
+    ledger is counted too (in "client"), and so is all that
+    the server does from then on until it has caught up.
 Dask alone
     ``Client.map`` of six calls of nothing: no states, no history, no server.
 Luigi

@@ -74,11 +74,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Moment:
-    """CPU seconds so far, time, and memory of the campaign's process."""
+    """CPU seconds so far, task runs that Prefect has, time, memory of the campaign's process."""
 
     client: float = 0.0
     workers: float = 0.0
+    server: float = 0.0
     ledger: float = 0.0
+    runs: int = 0
     time: float = 0.0
     rss: int = 0
 
@@ -88,6 +90,7 @@ class Watched:
     """A campaign's process, with the moments at which its clock began and stopped."""
 
     process: subprocess.Popen[str]
+    server: PrivateServer
     ledger: LedgerPlace
     folder: Path
     moments: dict[str, Moment] = field(default_factory=dict)
@@ -111,7 +114,9 @@ class Watched:
         times = tree_times(self.process.pid)
         client = times.pop(self.process.pid, 0.0)
         rss = psutil.Process(self.process.pid).memory_info().rss
-        return Moment(client, sum(times.values()), self.ledger.cpu(), time.monotonic(), rss)
+        runs, served = task_runs(self.folder), server_cpu(self.server)
+        workers, now = sum(times.values()), time.monotonic()
+        return Moment(client, workers, served, self.ledger.cpu(), runs, now, rss)
 
 
 def measure_campaign(
@@ -121,19 +126,19 @@ def measure_campaign(
     server = PrivateServer(folder / "prefect")
     try:
         server.wait()
-        before = server_cpu(server)
         watched, said, spent = run(folder, ledger, server, style, runner, number, workers)
         runs = drain(folder, TASKS * (number + FIRST) if style == "tasks" else 0)
-        served = server_cpu(server) - before
+        served = server_cpu(server)
     finally:
         server.stop()
     first, last = watched.moments["first"], watched.moments["last"]
+    served_sets = (runs - first.runs) / TASKS if style == "tasks" else number
     scale = 1e3 / number
     cpu = {
         "client": (last.client - first.client) * scale
         + said["enrolment"] * 1e3 / (number + FIRST),
         "workers": (last.workers - first.workers) * scale,
-        "server": served * 1e3 / (number + FIRST),
+        "server": (served - first.server) * 1e3 / max(1.0, served_sets),
         "ledger": (last.ledger - first.ledger) * scale,
     }
     counted = (last.client - first.client) + (last.workers - first.workers) + said["enrolment"]
@@ -178,9 +183,11 @@ def run(
     environment = {**environment_of(folder), "PREFECT_API_URL": server.url, MARKS: marks}
     before = os.times()
     process = start("campaign", sys.executable, asked, environment)
-    watched = Watched(process, ledger, folder)
+    watched = Watched(process, server, ledger, folder)
     watched.watch()
     said = answer(process)
+    if watched.moments.keys() != {"first", "last"}:
+        raise RuntimeError(f"the campaign did not get to its last dataset: {folder_log(folder)}")
     after = os.times()
     spent = (after.children_user + after.children_system) - (
         before.children_user + before.children_system
@@ -229,9 +236,16 @@ def answer(process: subprocess.Popen[str]) -> dict[str, float]:
     """Return what a child has found: its last line."""
     out, _ = process.communicate(timeout=LIMIT)
     if process.returncode:
-        raise RuntimeError(f"{process.args} ended with {process.returncode}")
+        raise RuntimeError(f"a process ended with {process.returncode}: {process.args}")
     found: dict[str, float] = json.loads(out.splitlines()[-1])
     return found
+
+
+def folder_log(folder: Path) -> str:
+    """Return the end of what a child has said, and of the log of one of its datasets."""
+    logs = [folder / "child.log", *sorted((folder / "work").glob("*/*/process.txt"))[:1]]
+    ends = [log.read_text(errors="replace").splitlines()[-3:] for log in logs if log.exists()]
+    return " / ".join(line for lines in ends for line in lines)
 
 
 def drain(folder: Path, wanted: int) -> int:
