@@ -146,14 +146,16 @@ def judge(rows: list[Row]) -> list[dict[str, Any]]:
         goal, cost = GOALS[row.kind], row.total / 1e3
         found.append(verdict(f"{where}: CPU s for each dataset", cost, goal, cost <= goal))
         all_in = row.processed == row.number and row.stages == row.number * 6
-        found.append(verdict(f"{where}: processed in the ledger", row.processed, row.number, all_in))
+        found.append(
+            verdict(f"{where}: processed in the ledger", row.processed, row.number, all_in)
+        )
         if row.grown is not None:
             grown = row.grown / 1e6
             found.append(verdict(f"{where}: growth in memory, MB", grown, FLAT, grown <= FLAT))
     return found
 
 
-def verdict(goal: str, found: float, limit: float, met: bool) -> dict[str, Any]:  # noqa: FBT001
+def verdict(goal: str, found: float, limit: float, met: bool) -> dict[str, Any]:
     """Return one line about a goal."""
     return {"goal": goal, "found": round(found, 4), "limit": limit, "met": met}
 

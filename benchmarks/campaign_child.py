@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import resource
 import sys
 import time
@@ -85,9 +84,7 @@ def run_luigi(asked: dict[str, Any]) -> dict[str, float]:
     chain = luigi_chain(luigi, Path(asked["folder"]))
     lasts = [chain(number=number, piece=PIECES - 1) for number in range(asked["number"])]
     before, start = luigi_cpu(), time.perf_counter()
-    done = luigi.build(
-        lasts, local_scheduler=True, workers=asked["workers"], log_level="CRITICAL"
-    )
+    done = luigi.build(lasts, local_scheduler=True, workers=asked["workers"], log_level="CRITICAL")
     if not done:
         raise RuntimeError("Luigi has failed")
     after = luigi_cpu()

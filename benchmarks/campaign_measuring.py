@@ -135,8 +135,7 @@ def measure_campaign(
     served_sets = (runs - first.runs) / TASKS if style == "tasks" else number
     scale = 1e3 / number
     cpu = {
-        "client": (last.client - first.client) * scale
-        + said["enrolment"] * 1e3 / (number + FIRST),
+        "client": (last.client - first.client) * scale + said["enrolment"] * 1e3 / (number + FIRST),
         "workers": (last.workers - first.workers) * scale,
         "server": (served - first.server) * 1e3 / max(1.0, served_sets),
         "ledger": (last.ledger - first.ledger) * scale,
