@@ -263,6 +263,8 @@ class Grant:
         How often it may be, by kind, where that is not what the retry table says.
     is_supervised
         Whether a failed attempt is followed by another one where the retry table says so.
+    delay_scale
+        Factor on the waits of the retry table.
     """
 
     memory: int | None = None
@@ -273,6 +275,7 @@ class Grant:
     retries: dict[str, int] = field(default_factory=dict)
     most: dict[str, int] = field(default_factory=dict)
     is_supervised: bool = False
+    delay_scale: float = 1.0
 
 
 @dataclass(frozen=True)

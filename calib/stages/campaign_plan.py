@@ -49,6 +49,8 @@ class CampaignPlan:
         Downloads from MAST at the same time, over all campaigns and hosts.
     priority
         Higher ones go first where campaigns share workers.
+    delay_scale
+        Factor on the waits of the retry table before a failed job is tried again; 0: at once.
     """
 
     request: Request
@@ -60,6 +62,7 @@ class CampaignPlan:
     chunks: Literal["here", "deployment"] = "here"
     downloads: int = 4
     priority: int = 0
+    delay_scale: float = 1.0
 
     @property
     def name(self) -> str:

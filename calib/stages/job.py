@@ -52,6 +52,8 @@ class Options:
         Publish in this run although another one has the same result.
     tar
         Lay what is current out as CALDP's tar too: ``OUTPUT/outputs/ID/ID.tar.gz``.
+    env
+        Environment of the programs that calibrate, on top of ours.
     """
 
     engine: str = "auto"
@@ -66,6 +68,7 @@ class Options:
     threads: int = 1
     own_run: bool = False
     tar: bool = False
+    env: dict[str, str] = field(default_factory=dict)
 
     @property
     def reference_checksums(self) -> dict[str, str]:
@@ -104,6 +107,12 @@ class Job:
         URL of the ledger.
     grant
         What an attempt may use.
+    run_options
+        The options of the run, where the manifest of a campaign says something else of this
+        dataset; None: `options` are those of the run.
+    work_key
+        Names the work, whatever campaign it is for (:func:`calib.stages.planning.work_key`);
+        None where the ledger has it already.
     """
 
     dataset: str
@@ -118,6 +127,8 @@ class Job:
     ledger: str
     options: Options = field(default_factory=Options)
     grant: Grant = field(default_factory=Grant)
+    run_options: Options | None = None
+    work_key: str | None = None
 
     @property
     def id(self) -> DatasetId:

@@ -1,0 +1,143 @@
+"""What the process of a campaign writes about jobs: handed out to workers, lost with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from calib.ledger.attempts import change_state
+from calib.ledger.jobs import lock_job
+from calib.ledger.owners import Owner, why_dead
+from calib.ledger.reports import Rows
+from calib.ledger.schema import attempt as attempts
+from calib.ledger.schema import job as jobs
+from calib.ledger.schema import transition as transitions
+from calib.records import Retry, utc_now
+
+# Rows of one statement: PostgreSQL takes 65,535 parameters (protocol, Int16 count).
+_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a job stands.
+
+    Attributes
+    ----------
+    state, attempts
+        As in the ledger.
+    at_work
+        Whether an attempt is open whose owner may live.
+    """
+
+    state: str
+    attempts: int
+    at_work: bool
+
+
+@dataclass(frozen=True)
+class Loss:
+    """That nobody works on a job any more, and what becomes of it.
+
+    Attributes
+    ----------
+    reason
+        For people.
+    error_class, code
+        What the job ends with where it is not tried again.
+    retry
+        The attempt that follows; None: the job ends as an error.
+    """
+
+    reason: str
+    error_class: str
+    code: int
+    retry: Retry | None
+
+
+_STANDING = """
+SELECT job.state AS state, job.attempts AS attempts, attempt.host AS host, attempt.pid AS pid,
+  attempt.process_started AS started, attempt.token AS token, attempt.heartbeat_at AS heartbeat
+FROM job LEFT JOIN attempt ON attempt.job_id = job.id AND attempt.outcome IS NULL
+WHERE job.id = :id
+"""
+
+
+def standing(rows: Rows, job_id: int) -> Standing:
+    """Return where a job stands, and whether somebody who may live works on it."""
+    row = rows(_STANDING, {"id": job_id})[0]
+    open_attempt = row["token"] is not None
+    return Standing(row["state"], int(row["attempts"]), open_attempt and _may_live(row))
+
+
+def hand_out(connection: Connection, numbers: Sequence[int], reason: str) -> int:
+    """Bring planned jobs into ``submitted``, all in one statement; return how many were."""
+    done = 0
+    for some in _batches(numbers):
+        now = utc_now()
+        planned = (jobs.c.id.in_(some)) & (jobs.c.state == "planned")
+        values = {"state": "submitted", "reason": reason, "updated_at": now}
+        change = update(jobs).where(planned).values(values).returning(jobs.c.id)
+        moved = connection.scalars(change).all()
+        told = {"from_state": "planned", "to_state": "submitted", "at": now, "reason": reason}
+        if moved:
+            connection.execute(insert(transitions), [told | {"job_id": each} for each in moved])
+        done += len(moved)
+    return done
+
+
+def end_lost(connection: Connection, job_id: int, loss: Loss) -> str:
+    """Take a job from a worker that is gone, and return the state in which it is then.
+
+    A job that is at an end already stays so: its worker was lost after the last word.
+    """
+    job = lock_job(connection, job_id)
+    if job.state not in {"submitted", "processing"}:
+        return str(job.state)
+    last = _last_attempt(connection, job_id)
+    if loss.retry is None:
+        change_state(
+            connection, job_id, "error", loss.reason, error_class=loss.error_class, code=loss.code
+        )
+        return "error"
+    if job.state == "processing":
+        change_state(connection, job_id, "submitted", f"{loss.reason}: {loss.retry.reason}")
+    _blame(connection, last, loss)
+    _grant(connection, job_id, loss.retry)
+    return "submitted"
+
+
+def _last_attempt(connection: Connection, job_id: int) -> int | None:
+    query = select(attempts.c.id).where(attempts.c.job_id == job_id)
+    return connection.scalar(query.order_by(attempts.c.number.desc()).limit(1))
+
+
+def _blame(connection: Connection, attempt_id: int | None, loss: Loss) -> None:
+    """Say in the attempt what it was lost to, also where it was freed by somebody else."""
+    values = {"error_class": loss.error_class, "code": loss.code}
+    freed = (attempts.c.id == attempt_id) & (attempts.c.outcome == "interrupted")
+    connection.execute(update(attempts).where(freed).values(values))
+
+
+def _grant(connection: Connection, job_id: int, retry: Retry) -> None:
+    values: dict[str, Any] = {
+        "memory": retry.grant.memory,
+        "disk": retry.grant.disk,
+        "time_scale": retry.grant.time_scale,
+        "retries": json.dumps(retry.grant.retries, sort_keys=True),
+    }
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+
+
+def _may_live(row: dict[str, Any]) -> bool:
+    owner = Owner(row["host"], row["pid"], row["started"], row["token"])
+    return why_dead(owner, row["heartbeat"]) is None
+
+
+def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    for first in range(0, len(numbers), _AT_ONCE):
+        yield numbers[first : first + _AT_ONCE]

@@ -1,0 +1,203 @@
+"""Which jobs may run at the same time: by memory and disk, of this host or of workers.
+
+A job waits in the campaign's own process until its rung fits: what is handed to Dask stays
+little, and a rung that exists nowhere is found out instead of waited for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from calib.records import Grant
+
+GB = 10**9
+MEMORY_RESOURCE, DISK_RESOURCE = "MEM_GB", "DISK_GB"
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a job is granted, bytes; None: nothing was said, and nothing is kept for it."""
+
+    memory: int | None = None
+    disk: int | None = None
+
+    @classmethod
+    def of(cls, grant: Grant) -> Need:
+        """Return what a grant needs."""
+        return cls(grant.memory, grant.disk)
+
+
+class Placement(Protocol):
+    """Says what fits, and keeps account of what runs."""
+
+    def refusal(self, need: Need) -> str | None:
+        """Say why a need will never fit; None: it will."""
+
+    def fits(self, need: Need) -> bool:
+        """Tell whether one more with this need may start now."""
+
+    def take(self, need: Need) -> None:
+        """Note that one more runs."""
+
+    def give_back(self, need: Need) -> None:
+        """Note that one has ended."""
+
+
+@dataclass
+class HostPlacement:
+    """One host: the sum of all grants stays within its memory and its free disk.
+
+    Attributes
+    ----------
+    memory, disk
+        Bytes to give away; None: not limited.
+    at_once
+        Jobs at the same time, those that wait for a free worker included.
+    """
+
+    memory: int | None
+    disk: int | None
+    at_once: int
+    running: int = 0
+    used: Counter[str] = field(default_factory=Counter)
+
+    def refusal(self, need: Need) -> str | None:
+        """Say why a need will never fit; None: it will."""
+        if _above(need.memory, self.memory):
+            return _too_large("memory", need.memory, self.memory, "this host")
+        if _above(need.disk, self.disk):
+            return _too_large("disk", need.disk, self.disk, "the work folder")
+        return None
+
+    def fits(self, need: Need) -> bool:
+        """Tell whether one more with this need may start now."""
+        if self.running >= self.at_once:
+            return False
+        memory = self.used["memory"] + (need.memory or 0)
+        disk = self.used["disk"] + (need.disk or 0)
+        return not (_above(memory, self.memory) or _above(disk, self.disk))
+
+    def take(self, need: Need) -> None:
+        """Note that one more runs."""
+        self._change(need, 1)
+
+    def give_back(self, need: Need) -> None:
+        """Note that one has ended."""
+        self._change(need, -1)
+
+    def _change(self, need: Need, sign: int) -> None:
+        self.running += sign
+        self.used["memory"] += sign * (need.memory or 0)
+        self.used["disk"] += sign * (need.disk or 0)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a Dask worker offers: threads, and resources where it names any (bytes)."""
+
+    threads: int
+    memory: int | None = None
+    disk: int | None = None
+
+    def holds(self, need: Need) -> int:
+        """Return how many jobs of a need it runs at the same time."""
+        wanted = ((need.memory, self.memory), (need.disk, self.disk))
+        shares = [have // want for want, have in wanted if want and have is not None]
+        return min([self.threads, *shares])
+
+
+@dataclass
+class ClusterPlacement:
+    """Workers of a cluster: each need has as many in flight as workers hold, and some ahead.
+
+    Attributes
+    ----------
+    offers
+        What the workers offer now; empty while there are none.
+    ahead
+        Jobs in flight for each that can run.
+    """
+
+    offers: Sequence[Offer]
+    ahead: int
+    running: Counter[Need] = field(default_factory=Counter)
+
+    def refusal(self, need: Need) -> str | None:
+        """Say why a need will never fit; None: it will, or there is no worker to ask."""
+        if not self.offers or self._hold(need):
+            return None
+        most = max((offer.memory or 0 for offer in self.offers), default=0)
+        if _above(need.memory, most):
+            return _too_large("memory", need.memory, most, "the workers")
+        room = max((offer.disk or 0 for offer in self.offers), default=0)
+        return _too_large("disk", need.disk, room, "the workers")
+
+    def fits(self, need: Need) -> bool:
+        """Tell whether one more with this need may be handed to the cluster now."""
+        threads = sum(offer.threads for offer in self.offers)
+        in_all = self.running.total() < self.ahead * threads
+        return in_all and self.running[need] < self.ahead * self._hold(need)
+
+    def take(self, need: Need) -> None:
+        """Note that one more runs."""
+        self.running[need] += 1
+
+    def give_back(self, need: Need) -> None:
+        """Note that one has ended."""
+        self.running[need] -= 1
+        if not self.running[need]:
+            del self.running[need]
+
+    def resources(self, need: Need) -> dict[str, float]:
+        """Return the Dask resources that a job takes: only those that workers offer."""
+        wanted = {}
+        if need.memory and any(offer.memory is not None for offer in self.offers):
+            wanted[MEMORY_RESOURCE] = need.memory / GB
+        if need.disk and any(offer.disk is not None for offer in self.offers):
+            wanted[DISK_RESOURCE] = need.disk / GB
+        return wanted
+
+    def _hold(self, need: Need) -> int:
+        # Where some workers name a resource, Dask gives a job that asks for it to these alone.
+        named = self.resources(need)
+        fit = [
+            offer
+            for offer in self.offers
+            if (MEMORY_RESOURCE not in named or offer.memory is not None)
+            and (DISK_RESOURCE not in named or offer.disk is not None)
+        ]
+        return sum(offer.holds(need) for offer in fit)
+
+
+def offers_of(workers: Mapping[str, Mapping[str, object]]) -> list[Offer]:
+    """Read what the workers of a scheduler offer (``scheduler_info()["workers"]``)."""
+    return [_offer(worker) for worker in workers.values()]
+
+
+def _offer(worker: Mapping[str, object]) -> Offer:
+    named = worker.get("resources") or {}
+    found = named if isinstance(named, Mapping) else {}
+    threads = worker.get("nthreads", 1)
+    return Offer(
+        threads if isinstance(threads, int) else 1,
+        _bytes(found.get(MEMORY_RESOURCE)),
+        _bytes(found.get(DISK_RESOURCE)),
+    )
+
+
+def _bytes(gigabytes: object) -> int | None:
+    return int(gigabytes * GB) if isinstance(gigabytes, int | float) else None
+
+
+def _above(wanted: int | None, there: int | None) -> bool:
+    return wanted is not None and there is not None and wanted > there
+
+
+def _too_large(what: str, wanted: int | None, there: int | None, where: str) -> str:
+    return (
+        f"the job needs {(wanted or 0) / GB:.3g} GB of {what}; "
+        f"the most that {where} can give is {(there or 0) / GB:.3g} GB"
+    )
