@@ -14,6 +14,7 @@ from calib.ledger.calibrations import Certification
 from calib.records import Grant
 from calib.references.files import sha1_of
 from calib.references.profile import CrdsProfile
+from calib.stages.faults import Fault
 from calib.switches import Overrides
 
 PreviewPolicy = Literal["normal", "required", "none"]
@@ -52,6 +53,8 @@ class Options:
         Publish in this run although another one has the same result.
     tar
         Lay what is current out as CALDP's tar too: ``OUTPUT/outputs/ID/ID.tar.gz``.
+    faults
+        Failures on purpose. No key has them: a stage that passes has the same result.
     env
         Environment of the programs that calibrate, on top of ours.
     """
@@ -68,6 +71,7 @@ class Options:
     threads: int = 1
     own_run: bool = False
     tar: bool = False
+    faults: tuple[Fault, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
 
     @property

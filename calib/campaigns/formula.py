@@ -1,0 +1,127 @@
+"""What a dataset costs where nothing was measured yet: a written formula of sizes.
+
+The coefficients of ACS are those of the native engine (``benchmarks/calibrate.py`` and the table
+in docs/numbers.md), rounded up; those of other programs have their reason beside them. They aim
+at the right rung and at the right order of seconds: history corrects them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calib.campaigns.features import MB
+from calib.cost_model import Features
+
+STAGES = ("fetch", "bestrefs", "calibrate", "preview", "archive", "state-message")
+TARGETS = ("memory", "disk", *STAGES)
+
+# A worker with all imports holds 230 MB, 290 MB once compiled code is loaded (measured).
+BASE = 300.0 * MB
+
+# Bytes of memory for each byte of a raw exposure: a full frame of the WFC takes 249 MB for 34 MB,
+# a 2K subarray 60 for 8.5, an exposure of the HRC 23 for 2.2 (peaks above the imports).
+OF_EXPOSURE = 7.5
+# Combining needs more for each byte of all exposures: 644 MB for two frames of 34 MB.
+OF_COMBINATION = 6.0
+# Programs for what the native engine does not do. CTE correction works on whole images in double
+# precision; drizzling holds science, weight and context images beside each input (their sources).
+# Not measured: generous by what calcloud gave all of ACS, 4 GB.
+OF_PCTECORR = 40.0
+OF_DRIZCORR = 12.0
+# calcos turns events of 2 + 2 + 4 + 2 bytes into columns of 32 and 64 bits.
+OF_EVENTS = 12.0
+# A visit is drizzled onto common images: calcloud gave all visits its rung of 8 GB.
+VISIT = 1_500.0 * MB
+# A skycell is 21418 x 21418 pixels: science, weight and context of 32 bits each.
+SKYCELL = 3 * 4 * 21418.0**2
+
+# Products of 32 + 32 + 16 bits for each raw pixel of 16, the raw files, previews.
+OF_PRODUCTS = 7.0
+OF_DRIZZLED = 12.0
+LEAST_DISK = 20.0 * MB
+
+COS = 1
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Seconds of a stage: at least so many, and more for each MB of inputs."""
+
+    seconds: float
+    of_mb: float
+
+
+# Measured on two virtual cores with files on a local disk, rounded up; fetch as by a download of
+# 5 MB/s.
+SECONDS = {
+    "fetch": Seconds(1.0, 0.2),
+    "bestrefs": Seconds(1.0, 0.01),
+    "calibrate": Seconds(0.5, 0.05),
+    "preview": Seconds(0.5, 0.02),
+    "archive": Seconds(0.5, 0.05),
+    "state-message": Seconds(0.1, 0.0),
+}
+# Of a program: minutes for the CTE correction of a full frame, one for drizzling it.
+PCTECORR_OF_MB = 10.0
+DRIZCORR_OF_MB = 2.0
+EVENTS_OF_MB = 2.0
+# calcloud's default clock for what it has no model for is 20 minutes.
+HAP_SECONDS = 1200.0
+
+
+def formula_of(target: str, features: Features, kind: str) -> float:
+    """Return what a dataset costs without history: bytes or seconds, always positive.
+
+    Parameters
+    ----------
+    target
+        One of :data:`TARGETS`.
+    features
+        What it looks like.
+    kind
+        Its class: ``acs``, ``wfc3``, ``cos``, ``stis``, ``svm`` or ``mvm``.
+    """
+    if target == "memory":
+        return _memory(features, kind)
+    if target == "disk":
+        return _disk(features, kind)
+    return _seconds(target, features, kind)
+
+
+def _memory(features: Features, kind: str) -> float:
+    total = features.total_mb * MB
+    frame = total / max(1, features.n_files)
+    if kind == "mvm":
+        return BASE + SKYCELL + OF_EXPOSURE * frame
+    if kind == "svm":
+        return BASE + VISIT + OF_EXPOSURE * frame + OF_COMBINATION * total
+    if features.instr == COS:
+        return BASE + OF_EVENTS * frame
+    of_frame = OF_EXPOSURE + OF_PCTECORR * features.pctecorr + OF_DRIZCORR * features.drizcorr
+    combined = total if _combines(features) else 0.0
+    return BASE + of_frame * frame + OF_COMBINATION * combined
+
+
+def _disk(features: Features, kind: str) -> float:
+    total = features.total_mb * MB
+    if kind == "mvm":
+        return LEAST_DISK + 2 * SKYCELL + OF_PRODUCTS * total
+    drizzles = kind == "svm" or features.drizcorr
+    of_total = OF_PRODUCTS * (2 if _combines(features) else 1)
+    return LEAST_DISK + (of_total + (OF_DRIZZLED if drizzles else 0.0)) * total
+
+
+def _seconds(stage: str, features: Features, kind: str) -> float:
+    law = SECONDS[stage]
+    of_mb = law.of_mb
+    if stage != "calibrate":
+        return law.seconds + of_mb * features.total_mb
+    if kind in {"svm", "mvm"}:
+        return HAP_SECONDS + DRIZCORR_OF_MB * features.total_mb
+    of_mb += PCTECORR_OF_MB * features.pctecorr + DRIZCORR_OF_MB * features.drizcorr
+    of_mb += EVENTS_OF_MB * (features.instr == COS)
+    return law.seconds + of_mb * features.total_mb
+
+
+def _combines(features: Features) -> bool:
+    return bool(features.n_files > 1 and (features.dtype or features.crsplit > 1))
