@@ -1,7 +1,8 @@
-"""A campaign process to be killed: `submit PLAN.json NAMES...` or `resume NAME LEDGER`."""
+"""A campaign process to be killed: `submit PLAN MANIFEST [STAGES]` or `resume NAME LEDGER`."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,16 +13,22 @@ set_defaults()
 
 def main(action: str, *arguments: str) -> None:
     """Do what is asked and say how it ended."""
+    from ladder_stages import LIMIT, limited
+
     from calib.campaigns.manifest import read_entries
     from calib.records import from_json
     from calib.stages.campaign_plan import CampaignPlan
+    from flows import session
     from flows.campaign import resume_campaign, submit_campaign
+    from flows.work import Work
 
+    if LIMIT in os.environ:
+        session.job_of = limited(session.job_of)
     if action == "submit":
-        plan, manifest = (Path(each) for each in arguments)
-        result = submit_campaign(
-            from_json(CampaignPlan, plan.read_text()), list(read_entries(manifest))
-        )
+        plan, manifest, *stages = arguments
+        work = Work(tasks=stages[0], plain=stages[0]) if stages else Work()
+        asked = from_json(CampaignPlan, Path(plan).read_text())
+        result = submit_campaign(asked, read_entries(Path(manifest)), work=work)
     else:
         result = resume_campaign(*arguments)
     print("RESULT", result.outcome, result.message, flush=True)

@@ -1,0 +1,66 @@
+"""Stages that need as much memory as a test says, hang, or kill the worker that takes them.
+
+A campaign is given them by their name; the workers find the needs in their environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from calib.stages import calibrate as calibrating
+from calib.stages.job import Job
+from calib.stages.sequence import PLAIN as STAGES
+
+__all__ = ["LIMIT", "NEEDS", "STAGES"]
+
+# Bytes by dataset, or "poison", or "hang".
+NEEDS = "HSTFLOW_TEST_NEEDS"
+
+# Seconds that a stage may take: what is predicted is a minute at least.
+LIMIT = "HSTFLOW_TEST_LIMIT"
+
+# Seconds for which memory is held: longer than the watchdog looks away.
+_HELD = 1.5
+
+_calibrate = calibrating.calibrate
+
+
+def _needy(job: Job, *given: Any) -> Any:
+    """Calibrate, with a need."""
+    need = json.loads(os.environ.get(NEEDS, "{}")).get(job.dataset, 0)
+    if need == "poison":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if need == "hang":
+        _sleep(3600)
+    ballast = b"\1" * int(need)
+    _sleep(_HELD if ballast else 0)
+    finished = _calibrate(job, *given)
+    del ballast
+    return finished
+
+
+def limited(job_of: Callable[..., Job]) -> Callable[..., Job]:
+    """Return a maker of jobs whose calibration has the limit that the environment says."""
+
+    def make(*given: Any) -> Job:
+        job = job_of(*given)
+        limits = {**job.grant.limits, "calibrate": float(os.environ[LIMIT])}
+        return replace(job, grant=replace(job.grant, limits=limits))
+
+    return make
+
+
+def _sleep(seconds: float) -> None:
+    """Sleep in small naps: an exception that is raised in this thread comes in between."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.02)
+
+
+calibrating.calibrate = _needy
