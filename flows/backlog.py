@@ -69,7 +69,8 @@ class Backlog:
     """
 
     def __init__(self, ledger: Ledger, campaign_id: int, only: int | None = None) -> None:
-        self._ledger, self._campaign_id, self._only = ledger, campaign_id, only
+        self.campaign_id = campaign_id
+        self._ledger, self._only = ledger, only
         self._here: deque[Ticket] = deque()
         self._held: dict[int, int] = {}  # jobs in flight, and their chunks
         self._due: dict[int, tuple[float, int]] = {}  # delayed jobs: when, and their chunks
@@ -112,7 +113,7 @@ class Backlog:
 
     def chunks(self) -> dict[int, int]:
         """Return how many jobs each chunk has left, the most urgent first."""
-        left = self._ledger.ask(lambda rows: chunks_left(rows, self._campaign_id))
+        left = self._ledger.ask(lambda rows: chunks_left(rows, self.campaign_id))
         return left if self._only is None else {k: n for k, n in left.items() if k == self._only}
 
     def _look(self, now: float) -> None:
@@ -128,7 +129,7 @@ class Backlog:
 
     def _read(self, chunk: int) -> bool:
         """Take in the jobs of a chunk that nobody works on, and hand them out."""
-        found = self._ledger.ask(lambda rows: jobs_left(rows, self._campaign_id, chunk))
+        found = self._ledger.ask(lambda rows: jobs_left(rows, self.campaign_id, chunk))
         known = self._held.keys() | self._due.keys()
         mine = [each for each in found if each.state != "processing" and each.id not in known]
         planned = [each.id for each in mine if each.state == "planned"]

@@ -72,7 +72,7 @@ class PrivateServer:
         """
         deadline = time.monotonic() + START_LIMIT
         while time.monotonic() < deadline and self._process.poll() is None:
-            if _answers(self.url):
+            if answers(self.url):
                 return
             time.sleep(0.1)
         self.stop()
@@ -127,7 +127,8 @@ def _free_port() -> int:
     return port
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Tell whether a Prefect server answers at the URL of its API."""
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310 - loopback
             return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's OK

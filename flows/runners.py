@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import shutil
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
+import dask
+import psutil
 from distributed.system import MEMORY_LIMIT
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect_dask.task_runners import DaskTaskRunner
 
 from calib.compiled import cache_folder
 from calib.errors import ConfigError
+from calib.ledger.location import sqlite_file
+from calib.stages.campaign_plan import CampaignPlan
+from flows.cluster_files import ClusterFile, is_cluster_file, read_cluster_file
+from flows.fanout import DaskPool, Pool, ThreadPool
+from flows.placement import HostPlacement
+from flows.worker_setup import SHARE_VARIABLE
 
-Runner = TaskRunner[Any]
+# Jobs handed to a pool and not ended, per worker: enough to keep each busy, few enough that
+# little is lost with a worker, and that pausing is soon.
+AHEAD = 2
 
 # Workers that an interrupt ends leave their semaphores to multiprocessing's tracker, which
 # frees them and warns on the terminal: nothing that a user could do anything about.
@@ -23,42 +38,96 @@ NO_TRACKER_WARNING = "ignore:resource_tracker:UserWarning"
 # threaded sums would make results depend on the machine.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
+# The first worker that dies with a job is reported, and the job climbs a rung; Dask would
+# try it on three more. The profiler samples every worker a hundred times a second.
+DASK = {
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.worker.profile.enabled": False,
+}
 
-def make_runner(name: str, workers: int, scratch: Path) -> Runner:
-    """Return a task runner.
+KINDS = "local, threads, tcp://HOST:PORT, or a cluster file (.toml, .yaml)"
+
+
+@contextmanager
+def open_pool(plan: CampaignPlan) -> Iterator[Pool]:
+    """Give a pool of workers for as long as a campaign runs.
+
+    Raises
+    ------
+    ConfigError
+        The runner of the plan is unknown, or its workers cannot reach the ledger.
+    OSError
+        There is no scheduler at the address.
+    """
+    work = Path(plan.request.work)
+    work.mkdir(parents=True, exist_ok=True)
+    if plan.runner == "threads":
+        with _threads(plan) as pool:
+            yield pool
+        return
+    scratch = work / "dask" / f"{socket.gethostname()}-{os.getpid()}"
+    with dask.config.set(DASK), make_runner(plan.runner, plan.workers, scratch) as runner:
+        here = _host(plan, AHEAD) if plan.runner == "local" else None
+        try:
+            yield DaskPool(runner.client, here, AHEAD, lambda found: _check(plan, found))
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _threads(plan: CampaignPlan) -> Iterator[Pool]:
+    executor = ThreadPoolExecutor(plan.workers, thread_name_prefix="dataset")
+    try:
+        yield ThreadPool(executor, _host(plan, 1))
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _host(plan: CampaignPlan, ahead: int) -> HostPlacement:
+    """Return what this host can give: its memory, and what is free below the work folder."""
+    memory = max(MEMORY_LIMIT, min(plan.rungs, default=0))  # the smallest rung is tried anywhere
+    disk = shutil.disk_usage(plan.request.work).free
+    return HostPlacement(memory, disk, ahead * plan.workers)
+
+
+def make_runner(name: str, workers: int, scratch: Path) -> DaskTaskRunner:
+    """Return the task runner whose cluster a campaign uses.
 
     Parameters
     ----------
     name
-        ``local`` (a Dask cluster of processes on this host), ``threads``, or the address of
-        a Dask scheduler (``tcp://host:8786``).
+        ``local`` (a Dask cluster of processes on this host), the address of a Dask scheduler
+        (``tcp://host:8786``), or the path of a cluster file.
     workers
-        Processes or threads; ignored for an address.
+        Processes of ``local``; ignored otherwise.
     scratch
         Folder for Dask's own files.
 
     Raises
     ------
     ConfigError
-        The name is none of these.
+        The name is none of these, or the cluster file cannot be used.
     """
-    if name == "threads":
-        return ThreadPoolTaskRunner(max_workers=workers)
     if name.startswith(("tcp://", "tls://")):
         return DaskTaskRunner(address=name)
+    if is_cluster_file(name):
+        return _from_file(read_cluster_file(Path(name)))
     if name != "local":
-        raise ConfigError("not a runner", expected="local, threads or tcp://HOST:PORT", found=name)
+        raise ConfigError("not a runner", expected=KINDS, found=name)
     for variable in ONE_THREAD:
         os.environ.setdefault(variable, "1")
     _share_compiled_code()
     os.environ.setdefault("PYTHONWARNINGS", NO_TRACKER_WARNING)
+    os.environ[SHARE_VARIABLE] = str(workers)
+    os.environ.setdefault("DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED", "False")
     return DaskTaskRunner(
         cluster_kwargs={
             "n_workers": workers,
             "threads_per_worker": 1,
             "processes": True,
-            # Dask's own share goes by cores: two workers on 64 cores would get a 64th each.
-            "memory_limit": MEMORY_LIMIT // workers,
+            # Only a last backstop: what a job may use is watched over by its own process, and
+            # the sum of what is granted stays within the host.
+            "memory_limit": MEMORY_LIMIT,
             "dashboard_address": None,
             "local_directory": str(scratch),
             "preload": ["flows.worker_setup"],
@@ -67,7 +136,40 @@ def make_runner(name: str, workers: int, scratch: Path) -> Runner:
     )
 
 
+def _from_file(found: ClusterFile) -> DaskTaskRunner:
+    return DaskTaskRunner(
+        cluster_class=found.cluster_class,
+        cluster_kwargs=found.kwargs,
+        adapt_kwargs=found.adapt or None,
+    )
+
+
 def _share_compiled_code() -> None:
     """Let the workers load what this process compiled, also from a folder of last resort."""
     if folder := cache_folder():
         os.environ.setdefault("HSTFLOW_CACHE", str(folder.parent))
+
+
+def _check(plan: CampaignPlan, workers: list[str]) -> None:
+    """Refuse workers on other hosts where the ledger is a file of this one."""
+    if sqlite_file(plan.request.ledger) is None:
+        return
+    elsewhere = [address for address in workers if not _is_here(urlsplit(address).hostname)]
+    if elsewhere:
+        raise ConfigError(
+            "a SQLite ledger cannot be used by workers on other hosts",
+            expected="a PostgreSQL ledger (HSTFLOW_LEDGER), or workers on this host",
+            found=", ".join(elsewhere[:3]),
+        )
+
+
+def _is_here(host: str | None) -> bool:
+    """Tell whether an address is one of this host's own."""
+    if host is None:  # inproc://
+        return True
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return True
+    except ValueError:
+        return host in {"localhost", socket.gethostname()}
+    return host in {each.address for some in psutil.net_if_addrs().values() for each in some}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from calib.campaigns.retries import decide
-from calib.errors import GENERIC, HstflowError, Unavailable, WorkerLost
+from calib.errors import GENERIC, HstflowError, OutOfMemory, Unavailable, WorkerLost
 from calib.ledger.campaign_reports import jobs_left
 from calib.ledger.campaigns import cancel_jobs
 from calib.ledger.dispatch import Loss, Standing, end_lost, standing
@@ -204,8 +204,11 @@ class Loop:
         if reason is None:
             self._waiting.append(ticket)
             return
-        code = WorkerLost.code
-        self._lose(ticket, Loss(reason, "OutOfMemory", code, None))
+        try:
+            self._lose(ticket, Loss(reason, OutOfMemory.__name__, OutOfMemory.code, None))
+        except _LedgerAway:
+            self.backlog.done(ticket)  # it is found again
+            raise
 
     def _start(self, ticket: Ticket) -> None:
         job = job_of(self.plan, ticket.left)
@@ -310,6 +313,8 @@ class Loop:
         """Start nothing more; cancelled jobs are ended in the ledger, and so by their workers."""
         if self.control == "cancel":
             self._cancel_all()
+        for ticket in self._waiting:
+            self.backlog.done(ticket)
         self._waiting.clear()
         self.backlog.drop()
         for ticket, future in list(self._running.values()):

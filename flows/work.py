@@ -46,7 +46,7 @@ class Work:
     """
 
     tasks: str = "flows.dataset:TASKS"
-    plain: str = "flows.dataset:PLAIN"
+    plain: str = "calib.stages.sequence:PLAIN"
 
 
 @dataclass(frozen=True)
@@ -143,9 +143,9 @@ def _made_ready(frame: FlowFrame) -> Ready:
 
 
 def _make_ready(context: dict[str, Any]) -> Ready:
-    from flows.chunk import run_chunk
+    from flows.frames import show_chunk
 
-    context["flow_run_context"]["flow"] = run_chunk
+    context["flow_run_context"]["flow"] = show_chunk
     told = context.pop("settings_context", None)
     settings = SettingsContext(**told) if told else None
     with ExitStack() as stack:

@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal
 from typing import TYPE_CHECKING
 
 from tasks.settings import limit_reference_memory, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from distributed import Worker
 
 # A Dask worker that holds more than this share of its memory takes no more tasks (distributed,
 # configuration worker.memory.pause): references that stay would stop it for good.
 PAUSE = 0.8
+
+# How many workers share the memory of the host: set by the campaign for its own.
+SHARE_VARIABLE = "HSTFLOW_WORKERS_HERE"
 
 # What a worker needs beside references, bytes: 0.78 GB was the peak of a pair of full WFC frames.
 NEEDED = 1 << 30
@@ -31,9 +37,15 @@ def dask_setup(worker: Worker) -> None:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     import flows.dataset  # noqa: F401 - imported before the first dataset, for all of them
 
-    limit_reference_memory(load_settings(), room_for_references(worker.memory_manager.memory_limit))
+    memory = share_of(worker.memory_manager.memory_limit, os.environ)
+    limit_reference_memory(load_settings(), room_for_references(memory))
     gc.collect()
     gc.freeze()
+
+
+def share_of(limit: int | None, environ: Mapping[str, str]) -> int | None:
+    """Return what a worker may use, bytes, where several share the limit; None: no limit."""
+    return None if limit is None else limit // max(1, int(environ.get(SHARE_VARIABLE, "1")))
 
 
 def room_for_references(limit: int | None) -> int | None:

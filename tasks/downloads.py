@@ -1,0 +1,36 @@
+"""A limit on downloads from MAST, over all campaigns and hosts: Prefect's `mast-download`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx
+from prefect.concurrency.sync import concurrency
+from prefect.exceptions import PrefectException
+from prefect.settings import PREFECT_API_URL
+
+from calib.stages.job import Job
+
+log = logging.getLogger(__name__)
+LIMIT_NAME = "mast-download"
+
+# Seconds to wait for a turn: longer than the downloads of a full queue, and not for ever
+# where a slot was lost with its host.
+TURN = 3600.0
+
+
+@contextmanager
+def download_turn(job: Job) -> Iterator[None]:
+    """Wait for a turn to download, where the inputs come from MAST.
+
+    A server that is away, or that knows no such limit, stops no download.
+    """
+    with ExitStack() as turn:
+        if job.source.startswith("astroquery:") and PREFECT_API_URL.value():
+            try:
+                turn.enter_context(concurrency(LIMIT_NAME, occupy=1, timeout_seconds=TURN))
+            except (PrefectException, httpx.HTTPError, TimeoutError) as error:
+                log.warning("downloading without a turn: %s", error)
+        yield
