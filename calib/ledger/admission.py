@@ -115,9 +115,10 @@ def refuse_other_context(what: str, frozen: str | None, asked: str) -> None:
         raise ConfigError(message, expected=frozen, found=asked)
 
 
-def at_work(owner: Owner, since: str, dataset: str) -> Unavailable:
-    """Return the error for a dataset that a live owner is processing."""
-    message = f"being processed by {owner} since {since}"
+def at_work(owner: Owner, since: str, dataset: str, *, campaign: str | None = None) -> Unavailable:
+    """Return the error for a dataset that a live owner is processing, here or elsewhere."""
+    where = "" if campaign is None else f"in campaign {campaign} "
+    message = f"being processed {where}by {owner} since {since}"
     return Unavailable(message, dataset=dataset, code=GENERIC)
 
 

@@ -5,21 +5,72 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Update, bindparam, insert, literal_column, select, update
 
-from calib.errors import INTERRUPTED, ConfigError, Interrupted
+from calib.errors import INTERRUPTED, Cancelled, ConfigError, Interrupted
 from calib.ids import DatasetId
 from calib.ledger.admission import at_work
-from calib.ledger.jobs import find_or_plan, lock_job, move
+from calib.ledger.jobs import find_or_plan, lock_job, move, update_job
 from calib.ledger.location import hide_credentials
 from calib.ledger.owners import Owner, why_dead
 from calib.ledger.schema import attempt as attempts
+from calib.ledger.schema import campaign as campaigns
 from calib.ledger.schema import job as jobs
 from calib.ledger.schema import stage_run as stage_runs
-from calib.ledger.states import OUTCOMES
+from calib.ledger.states import OUTCOMES, check_transition
 from calib.records import Outcome, Retry, utc_now
+
+# Made once, as in :mod:`calib.ledger.jobs`.
+_NEW = insert(attempts).returning(attempts.c.id)
+_ATTEMPT = select(attempts).where(attempts.c.id == bindparam("of_attempt"))
+_LOCKED = _ATTEMPT.with_for_update()
+# The attempt that is at work: exactly one while the job is processing.
+_OPEN = select(attempts).where(
+    attempts.c.job_id == bindparam("of_job"), attempts.c.outcome.is_(None)
+)
+_ALL_OPEN = select(attempts).where(attempts.c.outcome.is_(None)).order_by(attempts.c.job_id)
+_BEAT = (
+    update(attempts)
+    .where(
+        attempts.c.id == bindparam("of_attempt"),
+        attempts.c.token == bindparam("of_owner"),
+        attempts.c.outcome.is_(None),
+    )
+    .values(heartbeat_at=bindparam("heartbeat_at"))
+)
+# The state stands in the text: only then is PostgreSQL sure that the partial index will do.
+_SAME_WORK = select(jobs).where(
+    jobs.c.work_key == bindparam("of_key"),
+    jobs.c.state == literal_column("'processing'"),
+    jobs.c.id != bindparam("of_job"),
+)
+_CAMPAIGN = select(campaigns.c.name).where(campaigns.c.id == bindparam("of_campaign"))
+
+
+@dataclass(frozen=True)
+class Start:
+    """Which job is to be begun.
+
+    Attributes
+    ----------
+    campaign, dataset, run, context
+        What names it, and the context that it is for.
+    work_key
+        Names the work, whatever campaign it is for; None: as the ledger has it.
+    is_supervised
+        It belongs to a campaign that is at work: what was cancelled or ended meanwhile is not
+        begun again.
+    """
+
+    campaign: str
+    dataset: DatasetId
+    run: str
+    context: str
+    work_key: str | None = None
+    is_supervised: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,8 +129,35 @@ def submit(
         reason = "asked for" if job.state == "planned" else f"asked for again after {job.state}"
         move(connection, job, "submitted", reason)
     if job.context != context:  # an earlier try, on another context, published nothing
-        connection.execute(update(jobs).where(jobs.c.id == job.id).values(context=context))
+        update_job(connection, job.id, {"context": context})
     return int(job.id)
+
+
+def start(
+    connection: Connection, wanted: Start, owner: Owner, *, stale_after: timedelta
+) -> Attempt:
+    """Submit a job and begin an attempt of it.
+
+    Raises
+    ------
+    ConfigError
+        The campaign or the run is frozen on another context.
+    Unavailable
+        A live owner is processing it, or the same work in another campaign.
+    Interrupted
+        It is supervised, and ended meanwhile; Cancelled where an operator did that.
+    """
+    known = (wanted.campaign, wanted.dataset, wanted.run, wanted.context)
+    job = find_or_plan(connection, *known)
+    if wanted.is_supervised:
+        _refuse_ended(job)
+    values = {"context": wanted.context, "work_key": wanted.work_key or job.work_key}
+    if values != {"context": job.context, "work_key": job.work_key}:
+        update_job(connection, job.id, values)
+    if job.state not in {"submitted", "processing"}:
+        reason = "asked for" if job.state == "planned" else f"asked for again after {job.state}"
+        move(connection, job, "submitted", reason)
+    return begin(connection, job.id, owner, stale_after=stale_after)
 
 
 def begin(connection: Connection, job_id: int, owner: Owner, *, stale_after: timedelta) -> Attempt:
@@ -88,7 +166,7 @@ def begin(connection: Connection, job_id: int, owner: Owner, *, stale_after: tim
     Raises
     ------
     Unavailable
-        A live owner is processing it.
+        A live owner is processing it, or the same work in another campaign.
     ConfigError
         It is in another state than ``submitted``, or there is no such job.
     """
@@ -96,9 +174,11 @@ def begin(connection: Connection, job_id: int, owner: Owner, *, stale_after: tim
     if job.state == "processing":
         _free_from_dead(connection, job, stale_after)
         job = lock_job(connection, job_id)
+    check_transition(job.state, "processing", dataset=job.dataset)
+    if job.work_key is not None:
+        _free_same_work(connection, job, stale_after)
     number = job.attempts + 1
-    insertion = insert(attempts).returning(attempts.c.id)
-    attempt_id = connection.scalars(insertion, _new_attempt(job, number, owner)).one()
+    attempt_id = connection.scalars(_NEW, _new_attempt(job, number, owner)).one()
     reason = f"attempt {number} by {owner}"
     move(connection, job, "processing", reason, attempt_id=attempt_id, attempts=number)
     return Attempt(attempt_id, job_id, job.dataset, number, owner.token)
@@ -112,9 +192,9 @@ def beat(connection: Connection, attempt: Attempt) -> None:
     Interrupted
         The attempt is closed: taken over, cancelled or finished.
     """
-    check_held(connection, attempt)
-    values = {"heartbeat_at": utc_now()}
-    connection.execute(update(attempts).where(attempts.c.id == attempt.id).values(values))
+    values = {"of_attempt": attempt.id, "of_owner": attempt.token, "heartbeat_at": utc_now()}
+    if connection.execute(_BEAT, values).rowcount != 1:
+        check_held(connection, attempt)
 
 
 def finish(connection: Connection, attempt: Attempt, outcome: Outcome) -> None:
@@ -134,10 +214,10 @@ def finish(connection: Connection, attempt: Attempt, outcome: Outcome) -> None:
     """
     _check_outcome(attempt, outcome)
     job = lock_job(connection, attempt.job_id)
-    row = _row_of(connection, attempt)
+    row = connection.execute(_LOCKED, {"of_attempt": attempt.id}).one()
     if row.token == attempt.token and row.outcome == outcome.state:
         return
-    check_held(connection, attempt)
+    _check_open(row, attempt)
     published = outcome.state == "skipped" and outcome.uri is not None
     fields: dict[str, Any] = {"error_class": outcome.error_class, "code": outcome.code}
     ended = {"outcome": outcome.state, "warnings": json.dumps(outcome.warnings)}
@@ -187,7 +267,7 @@ def change_state(
         message = "only an attempt brings a job into processing"
         raise ConfigError(message, found=f"job {job_id}")
     job = lock_job(connection, job_id)
-    row = connection.execute(_open_attempt(job_id)).one_or_none()
+    row = connection.execute(_OPEN, {"of_job": job_id}).one_or_none()
     fields = {"error_class": error_class, "code": code}
     move(connection, job, state, reason, attempt_id=row.id if row else None, **fields)
     if row is not None:
@@ -198,29 +278,36 @@ def change_state(
 
 def free_all_dead(connection: Connection, *, stale_after: timedelta) -> list[Attempt]:
     """Bring the jobs of all dead owners back into ``submitted``, and return their attempts."""
-    query = select(attempts.c.job_id).where(attempts.c.outcome.is_(None)).order_by("job_id")
     freed = []
-    for job_id in connection.scalars(query).all():
+    for job_id in with_dead_owners(connection, stale_after=stale_after):
         job = lock_job(connection, job_id)
-        row = connection.execute(_open_attempt(job_id)).one_or_none()
+        row = connection.execute(_OPEN, {"of_job": job_id}).one_or_none()
         if row is not None and (death := _death_of(row, stale_after)):
             _free(connection, job, row, death)
             freed.append(Attempt(row.id, job_id, job.dataset, row.number, row.token))
     return freed
 
 
+def with_dead_owners(connection: Connection, *, stale_after: timedelta) -> list[int]:
+    """Return the numbers of the jobs whose owners are taken for dead; nothing is locked."""
+    rows = connection.execute(_ALL_OPEN).all()
+    return [row.job_id for row in rows if _death_of(row, stale_after)]
+
+
 def check_held(connection: Connection, attempt: Attempt) -> None:
     """Refuse to go on with an attempt that is not this owner's any more.
 
-    The job's row is locked, so that nobody takes over before the transaction ends.
+    The attempt's row is locked, so that nobody takes over before the transaction ends.
 
     Raises
     ------
     Interrupted
         The attempt is closed: taken over, cancelled or finished.
     """
-    lock_job(connection, attempt.job_id)
-    row = _row_of(connection, attempt)
+    _check_open(connection.execute(_LOCKED, {"of_attempt": attempt.id}).one(), attempt)
+
+
+def _check_open(row: Row[Any], attempt: Attempt) -> None:
     if row.outcome is not None or row.token != attempt.token:
         message = f"attempt {attempt.number} is closed: {row.message or row.outcome}"
         raise Interrupted(message, dataset=attempt.dataset)
@@ -228,11 +315,34 @@ def check_held(connection: Connection, attempt: Attempt) -> None:
 
 def _free_from_dead(connection: Connection, job: Row[Any], stale_after: timedelta) -> None:
     """Take a job from a dead owner, or refuse because the owner may live."""
-    row = connection.execute(_open_attempt(job.id)).one()
+    row = connection.execute(_OPEN, {"of_job": job.id}).one()
     death = _death_of(row, stale_after)
     if death is None:
         raise at_work(_owner_of(row), row.started_at, job.dataset)
     _free(connection, job, row, death)
+
+
+def _free_same_work(connection: Connection, job: Row[Any], stale_after: timedelta) -> None:
+    """Take the same work from a dead owner in another campaign, or refuse: it may live."""
+    wanted = {"of_key": job.work_key, "of_job": job.id}
+    for number in connection.scalars(_SAME_WORK, wanted).all():
+        other = lock_job(connection, number)
+        row = connection.execute(_OPEN, {"of_job": number}).one_or_none()
+        if row is None:  # it ended while we waited for its lock
+            continue
+        death = _death_of(row, stale_after)
+        if death is None:
+            campaign = connection.scalar(_CAMPAIGN, {"of_campaign": other.campaign_id})
+            raise at_work(_owner_of(row), row.started_at, job.dataset, campaign=campaign)
+        _free(connection, other, row, death)
+
+
+def _refuse_ended(job: Row[Any]) -> None:
+    if job.state in {"planned", "submitted", "processing"}:
+        return
+    kind = Cancelled if job.state == "cancelled" else Interrupted
+    message = f"the job is {job.state} meanwhile: {job.reason}"
+    raise kind(message, dataset=job.dataset)
 
 
 def _free(connection: Connection, job: Row[Any], row: Row[Any], death: str) -> None:
@@ -245,8 +355,15 @@ def _free(connection: Connection, job: Row[Any], row: Row[Any], death: str) -> N
 
 def _close(connection: Connection, attempt_id: int, **fields: Any) -> None:
     fields["message"] = hide_credentials(fields["message"])
-    ended = update(attempts).where(attempts.c.id == attempt_id)
-    connection.execute(ended.values(ended_at=utc_now(), **fields))
+    values = {"ended_at": utc_now(), **fields}
+    connection.execute(_closing(tuple(values)), {"of_attempt": attempt_id, **values})
+
+
+@cache
+def _closing(names: tuple[str, ...]) -> Update:
+    """Return the statement that writes these columns of an attempt."""
+    change = update(attempts).where(attempts.c.id == bindparam("of_attempt"))
+    return change.values({name: bindparam(name) for name in names})
 
 
 def _interrupt_stages(connection: Connection, attempt_id: int, reason: str) -> None:
@@ -272,15 +389,6 @@ def _new_attempt(job: Row[Any], number: int, owner: Owner) -> dict[str, Any]:
         "started_at": now,
         "heartbeat_at": now,
     }
-
-
-def _open_attempt(job_id: int) -> Select[Any]:
-    """Select the attempt that is at work: exactly one while the job is processing."""
-    return select(attempts).where(attempts.c.job_id == job_id, attempts.c.outcome.is_(None))
-
-
-def _row_of(connection: Connection, attempt: Attempt) -> Row[Any]:
-    return connection.execute(select(attempts).where(attempts.c.id == attempt.id)).one()
 
 
 def _owner_of(row: Row[Any]) -> Owner:

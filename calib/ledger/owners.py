@@ -7,6 +7,7 @@ import secrets
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import psutil
 
@@ -45,8 +46,7 @@ class Owner:
 def current_owner() -> Owner:
     """Return this process as an owner, with a token of its own at every call."""
     pid = os.getpid()
-    started = psutil.Process(pid).create_time()
-    return Owner(socket.gethostname(), pid, started, secrets.token_hex(16))
+    return Owner(socket.gethostname(), pid, _started(pid), secrets.token_hex(16))
 
 
 def why_dead(owner: Owner, heartbeat: str, *, stale_after: timedelta = STALE_AFTER) -> str | None:
@@ -74,6 +74,12 @@ def why_dead(owner: Owner, heartbeat: str, *, stale_after: timedelta = STALE_AFT
     if silence > stale_after:
         return f"{owner} has been silent since {heartbeat}"
     return None
+
+
+@cache
+def _started(pid: int) -> float:
+    """Return when this process started; by its number, since a fork is another process."""
+    return float(psutil.Process(pid).create_time())
 
 
 def _is_running(owner: Owner) -> bool:

@@ -76,6 +76,7 @@ def calibrate_key(job: Job, engine: Engine, inputs: RawInputs, references: Refer
         engine.name,
         engine.numbers_version,
         dataclasses.asdict(job.options.overrides),
+        *([job.options.env] if job.options.env else []),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from calib.errors import GENERIC, HstflowError, ReferenceUnavailable
-from calib.ledger.ledger import Attempt, current_owner
+from calib.ledger.ledger import Attempt, Start, current_owner
 from calib.records import Archived, Outcome, Previews, Products, RawInputs, References
 from calib.stages import archive as archiving
 from calib.stages import bestrefs as choosing
@@ -129,17 +129,19 @@ def process_dataset(job: Job, stages: Stages = PLAIN) -> Outcome:
     Raises
     ------
     HstflowError
-        The job could not even be registered: the ledger cannot be opened, or another live
-        process is at work on this dataset.
+        The job could not even be registered: the ledger cannot be opened, another live
+        process is at work on this dataset, or its campaign has ended the job meanwhile.
     KeyboardInterrupt, SystemExit
         A person or the system stopped us; the job is recorded as interrupted first.
     """
-    ledger = ledger_of(job.ledger)
-    ledger.ensure_campaign(job.campaign)
-    number = ledger.submit(job.campaign, job.id, job.run, context=job.context)
-    attempt = ledger.begin_attempt(number, current_owner())
+    attempt = ledger_of(job.ledger).start(_start(job), current_owner())
     with job_log(job.folder, job.dataset, attempt.number), beating(job, attempt):
         return _guarded(job, attempt, stages)
+
+
+def _start(job: Job) -> Start:
+    is_supervised = job.grant.is_supervised
+    return Start(job.campaign, job.id, job.run, job.context, job.work_key, is_supervised)
 
 
 def _guarded(job: Job, attempt: Attempt, stages: Stages) -> Outcome:

@@ -23,7 +23,9 @@ def test_all_bad_lines_are_named(tmp_path: Path) -> None:
     path = tmp_path / "night.txt"
     path.write_text("j8bt06o6q\nnonsense\n\nj8bt05nj\n")
 
-    with pytest.raises(ConfigError, match=r"(?s)line 2: .*'nonsense'.*line 4: .*'j8bt05nj'") as caught:
+    with pytest.raises(
+        ConfigError, match=r"(?s)line 2: .*'nonsense'.*line 4: .*'j8bt05nj'"
+    ) as caught:
         read_manifest(path)
     assert caught.value.path == str(path)
 
@@ -46,7 +48,7 @@ def test_missing_manifest_is_refused(tmp_path: Path) -> None:
 
 def test_names_are_numbered() -> None:
     """A bad name in a list is found by its number."""
-    with pytest.raises(ConfigError, match="name 2: .*'x'"):
+    with pytest.raises(ConfigError, match=r"name 2: .*'x'"):
         read_names(["j8bt06o6q", "x"])
 
 
