@@ -30,6 +30,8 @@ class StageMetrics:
         Peak resident memory, bytes; None where it was not measured.
     bytes_in, bytes_out
         Bytes read and written; None where not measured.
+    disk
+        Bytes that the stage left in the work folder; None where it leaves none.
     """
 
     wall: float
@@ -37,6 +39,7 @@ class StageMetrics:
     peak_rss: int | None = None
     bytes_in: int | None = None
     bytes_out: int | None = None
+    disk: int | None = None
 
 
 def open_stage(connection: Connection, attempt: Attempt, stage: str) -> int:

@@ -13,6 +13,8 @@ import psutil
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PROC = Path("/proc")
 HAS_PROC = sys.platform == "linux" and (_PROC / "self/statm").exists()
+# Linux with CONFIG_PROC_CHILDREN: a list of children costs no search of all processes.
+_LISTS_CHILDREN = (_PROC / f"self/task/{os.getpid()}/children").exists()
 
 
 def resident(pid: int | None = None) -> int:
@@ -34,12 +36,9 @@ def resident(pid: int | None = None) -> int:
 
 def descendants(pid: int) -> list[int]:
     """Return the children of a process, their children and so on; empty if it is gone."""
-    try:
-        return [
-            number for child in _children_by_proc(pid) for number in (child, *descendants(child))
-        ]
-    except FileNotFoundError:  # gone, or a system that does not list children there
+    if not _LISTS_CHILDREN:
         return _descendants_by_psutil(pid)
+    return [number for child in _children(pid) for number in (child, *descendants(child))]
 
 
 def tree_resident(pid: int) -> int:
@@ -82,13 +81,13 @@ def _resident_by_proc(pid: int) -> int:
         return 0
 
 
-def _children_by_proc(pid: int) -> list[int]:
-    """Read the children of all threads of a process (Linux with CONFIG_PROC_CHILDREN)."""
+def _children(pid: int) -> list[int]:
+    """Read the children of all threads of a process; threads may end while they are read."""
     found: list[int] = []
-    for thread in (_PROC / str(pid) / "task").iterdir():
-        with suppress(ProcessLookupError):  # a thread that ends while it is read
-            children = (thread / "children").read_text()
-            found.extend(map(int, children.split()))
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for thread in list((_PROC / str(pid) / "task").iterdir()):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found.extend(map(int, (thread / "children").read_text().split()))
     return found
 
 

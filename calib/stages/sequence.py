@@ -8,8 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from calib.errors import GENERIC, HstflowError, ReferenceUnavailable
+from calib.campaigns.features import features_of_files
+from calib.errors import HstflowError, Interrupted
 from calib.ledger.ledger import Attempt, Start, current_owner
+from calib.ledger.predictions import record_features
+from calib.ledger.registry import record_inputs, record_references
 from calib.records import Archived, Outcome, Previews, Products, RawInputs, References
 from calib.stages import archive as archiving
 from calib.stages import bestrefs as choosing
@@ -18,10 +21,14 @@ from calib.stages import fetch as fetching
 from calib.stages import preview as picturing
 from calib.stages import state_message as closing
 from calib.stages.archive import Made, published_before
+from calib.stages.faulting import faulty
 from calib.stages.job import Job
 from calib.stages.joblog import job_log
+from calib.stages.needs import check_disk, check_memory
+from calib.stages.outcomes import failed, interrupted
 from calib.stages.policy import with_retries
-from calib.stages.recording import beating, ledger_of, recorded
+from calib.stages.recording import keeping_book, ledger_of, recorded, recorded_last
+from calib.stages.watch import at_work, pause, unstopped, watching
 from calib.stages.workfolder import Finished
 
 log = logging.getLogger(__name__)
@@ -43,27 +50,36 @@ class Stages:
 def run_fetch(job: Job, attempt: Attempt) -> Finished[RawInputs]:
     """Fetch the inputs; recorded in the ledger."""
     with recorded(job, attempt, "fetch") as end:
-        finished = fetching.fetch(job)
+        check_disk(job)
+        finished = guarded(job, attempt, "fetch", lambda: fetching.fetch(job))
         end.note(reused=finished.reused)
-        ledger_of(job.ledger).record_inputs(attempt, finished.record)
+        end.enter(lambda c: record_inputs(c, attempt, finished.record))
         return finished
 
 
 def run_bestrefs(job: Job, attempt: Attempt, inputs: RawInputs) -> Finished[References]:
     """Choose the references; recorded in the ledger."""
     with recorded(job, attempt, "bestrefs") as end:
-        finished = choosing.bestrefs(job, inputs)
+        finished = guarded(job, attempt, "bestrefs", lambda: choosing.bestrefs(job, inputs))
         end.note(reused=finished.reused)
-        ledger_of(job.ledger).record_references(attempt, finished.record)
+        end.enter(lambda c: record_references(c, attempt, finished.record))
         return finished
 
 
 def run_calibrate(
     job: Job, attempt: Attempt, inputs: RawInputs, references: References
 ) -> Finished[Products]:
-    """Calibrate; recorded in the ledger."""
+    """Calibrate; recorded in the ledger, with what the inputs look like."""
     with recorded(job, attempt, "calibrate") as end:
-        finished = calibrating.calibrate(job, inputs, references)
+        features = features_of_files(inputs, job.id)
+        end.enter(lambda c: record_features(c, attempt, features))
+
+        def work() -> Finished[Products]:
+            return calibrating.calibrate(
+                job, inputs, references, before=lambda: check_memory(job, features)
+            )
+
+        finished = guarded(job, attempt, "calibrate", work)
         end.note(reused=finished.reused)
         return finished
 
@@ -73,7 +89,9 @@ def run_preview(
 ) -> Finished[Previews]:
     """Draw the previews; recorded in the ledger."""
     with recorded(job, attempt, "preview") as end:
-        finished = picturing.preview(job, inputs, products)
+        finished = guarded(
+            job, attempt, "preview", lambda: picturing.preview(job, inputs, products)
+        )
         end.note(reused=finished.reused)
         return finished
 
@@ -81,23 +99,35 @@ def run_preview(
 def run_archive(job: Job, attempt: Attempt, made: Made) -> Archived:
     """Publish; the products are recorded in the ledger."""
     with recorded(job, attempt, "archive"):
-        mark = archiving.job_fingerprint(job, made.inputs, made.references)
-        run = archiving.choose_run(job, mark)
+        return guarded(job, attempt, "archive", lambda: _publish(job, attempt, made))
+
+
+def _publish(job: Job, attempt: Attempt, made: Made) -> Archived:
+    """Publish; what is written in the ledger is not stopped half-way."""
+    mark = archiving.job_fingerprint(job, made.inputs, made.references)
+    run = archiving.choose_run(job, mark)
+    with unstopped():
         archiving.register_run(job, run)
-        archived = archiving.archive(job, made, run, mark)
+    archived = archiving.archive(job, made, run, mark)
+    with unstopped():
         archiving.register_products(job, attempt, archived)
-        archiving.lay_out_tar(job)
-        return archived
+    archiving.lay_out_tar(job)
+    return archived
 
 
 def run_state_message(job: Job, attempt: Attempt, outcome: Outcome) -> Outcome:
     """Close the job; recorded in the ledger."""
-    with recorded(job, attempt, "state-message"):
+    with recorded_last(job, attempt, "state-message"):
         return closing.state_message(job, attempt, outcome)
 
 
+def guarded(job: Job, attempt: Attempt, stage: str, work: Callable[[], R]) -> R:
+    """Do a stage under watch, with the faults that were asked for."""
+    return at_work(attempt, stage, lambda: faulty(job, stage, work))
+
+
 def _plain(stage: str, function: Callable[..., R]) -> Callable[..., R]:
-    return lambda *arguments: with_retries(stage, lambda: function(*arguments))
+    return lambda *arguments: with_retries(stage, lambda: function(*arguments), sleep=pause)
 
 
 PLAIN = Stages(
@@ -135,8 +165,17 @@ def process_dataset(job: Job, stages: Stages = PLAIN) -> Outcome:
         A person or the system stopped us; the job is recorded as interrupted first.
     """
     attempt = ledger_of(job.ledger).start(_start(job), current_owner())
-    with job_log(job.folder, job.dataset, attempt.number), beating(job, attempt):
-        return _guarded(job, attempt, stages)
+    with (
+        job_log(job.folder, job.dataset, attempt.number),
+        keeping_book(job, attempt),
+        watching(job, attempt, _closes(job, attempt)),
+    ):
+        return _boundary(job, attempt, stages)
+
+
+def _closes(job: Job, attempt: Attempt) -> Callable[[HstflowError, str], None]:
+    """Return what closes the attempt where its own thread hangs."""
+    return lambda why, stage: closing.close_from_outside(job, attempt, failed(job, why, stage))
 
 
 def _start(job: Job) -> Start:
@@ -144,7 +183,7 @@ def _start(job: Job) -> Start:
     return Start(job.campaign, job.id, job.run, job.context, job.work_key, is_supervised)
 
 
-def _guarded(job: Job, attempt: Attempt, stages: Stages) -> Outcome:
+def _boundary(job: Job, attempt: Attempt, stages: Stages) -> Outcome:
     """Turn whatever happens into an outcome, and close the job with it."""
     start = time.perf_counter()
     progress = _Progress()
@@ -152,15 +191,29 @@ def _guarded(job: Job, attempt: Attempt, stages: Stages) -> Outcome:
     try:
         outcome = _all_stages(job, attempt, stages, progress)
     except HstflowError as error:
-        outcome = _failed(job, error, error.code, progress.stage)
+        _say(progress.stage, error)
+        outcome = failed(job, error, progress.stage)
     except (KeyboardInterrupt, SystemExit) as stop:
-        closing.state_message(job, attempt, _interrupted(job, stop, progress.stage))
+        closing.state_message(job, attempt, interrupted(job, stop, progress.stage))
         raise
     except Exception as error:  # the flow boundary: a bug is an outcome too
         log.exception("unexpected error")
-        outcome = _failed(job, error, GENERIC, progress.stage)
+        outcome = failed(job, error, progress.stage)
     outcome = replace(outcome, seconds=time.perf_counter() - start)
-    return stages.state_message(job, attempt, outcome)
+    return _close(job, attempt, stages, outcome)
+
+
+def _say(stage: str, error: HstflowError) -> None:
+    log.error("%s failed: %s: %s", stage, type(error).__name__, error)
+
+
+def _close(job: Job, attempt: Attempt, stages: Stages, outcome: Outcome) -> Outcome:
+    """Close the attempt, unless it is not ours any more: then whoever has it says how it ends."""
+    try:
+        return stages.state_message(job, attempt, outcome)
+    except Interrupted as gone:
+        log.warning("this end is not recorded: %s", gone)
+        return failed(job, gone, outcome.stage) if outcome.state == "processed" else outcome
 
 
 class _Progress:
@@ -219,32 +272,4 @@ def unrecorded(job: Job, error: HstflowError) -> Outcome:
 
     The ledger does not have it: another process is at work there, or the ledger is away.
     """
-    return replace(_failed(job, error, error.code, "submission"), stage=None)
-
-
-def _failed(job: Job, error: Exception, code: int, stage: str) -> Outcome:
-    log.error("%s failed: %s: %s", stage, type(error).__name__, error)
-    return Outcome(
-        dataset=job.dataset,
-        state="blocked" if isinstance(error, ReferenceUnavailable) else "error",
-        reason=str(error),
-        code=code,
-        error_class=type(error).__name__,
-        stage=stage,
-        run=job.run,
-        context=job.context,
-    )
-
-
-def _interrupted(job: Job, stop: BaseException, stage: str) -> Outcome:
-    code = stop.code if isinstance(stop, SystemExit) and isinstance(stop.code, int) else 130
-    return Outcome(
-        dataset=job.dataset,
-        state="error",
-        reason=f"interrupted during {stage}; the next attempt goes on there",
-        code=code,
-        error_class="Interrupted",
-        stage=stage,
-        run=job.run,
-        context=job.context,
-    )
+    return failed(job, error, None)
