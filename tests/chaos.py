@@ -223,7 +223,7 @@ class Cluster:
     def stop(self) -> None:
         """End all workers."""
         for pid in self.workers.values():
-            sendsend_signal(pid, signal.SIGTERM)
+            send_signal(pid, signal.SIGTERM)
         wait_for(lambda: not any(map(psutil.pid_exists, self.workers.values())), "workers to end")
 
     def _start_worker(self, place: int) -> None:

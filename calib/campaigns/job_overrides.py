@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from calib.campaigns.rungs import parse_size
 from calib.errors import ConfigError
 from calib.switches import Overrides, parse_overrides
 
@@ -24,10 +25,8 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _REFUSED_PREFIXES = ("HSTFLOW", "PREFECT", "AWS")
 _SECRET_WORDS = ("PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "APIKEY", "API_KEY")
 
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?([A-Za-z]*)", re.ASCII)
-_UNITS = {"": 10**9, "b": 1}
-_UNITS |= {f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}
-_UNITS |= {f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)}
+# What BIGINT holds.
+_MOST_BYTES = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -78,23 +77,18 @@ _NOTHING = JobOverrides()
 
 
 def of_record(record: Mapping[str, Any]) -> JobOverrides:
-    """Return what :meth:`JobOverrides.record` has written.
-
-    Parameters
-    ----------
-    record
-        Also as a person writes it in YAML or JSON: ``rung: 8`` are gigabytes there, so a rung
-        of the ledger is a number of bytes and comes through `bytes_of`.
+    """Return what :meth:`JobOverrides.record` has written: a rung is a number of bytes there.
 
     Raises
     ------
     ConfigError
         As :func:`parse_words`.
     """
-    rung = record.get("rung")
-    words = [f"rung={rung}B"] if isinstance(rung, int) else []
-    words += _words({key: value for key, value in record.items() if key != "rung"})
-    return parse_words(words)
+    if not record:
+        return _NOTHING
+    words = [f"rung={record['rung']}B"] if "rung" in record else []
+    rest = {key: value for key, value in record.items() if key != "rung"}
+    return parse_words([*words, *_words(rest)])
 
 
 def parse_mapping(wanted: Mapping[str, Any]) -> JobOverrides:
@@ -134,24 +128,6 @@ def parse_words(words: Iterable[str]) -> JobOverrides:
     return JobOverrides(**found, env=env, switches=parse_overrides(settings))
 
 
-def bytes_of(text: str) -> int:
-    """Read a size of memory: gigabytes, or with a unit (``512MB``, ``2GiB``).
-
-    Raises
-    ------
-    ConfigError
-        It is not a size above 0.
-    """
-    match = _SIZE.fullmatch(text.strip())
-    unit = _UNITS.get(match[2].lower()) if match else None
-    size = round(float(match[1]) * unit) if match and unit else 0
-    if not 0 < size < 2**63:
-        raise ConfigError(
-            "not a size of memory", expected="gigabytes, or a unit: 8, 512MB", found=repr(text)
-        )
-    return size
-
-
 def _once(found: dict[str, Any], name: str, value: str, read: Callable[[str, str], Any]) -> None:
     if name in found:
         raise ConfigError("a key is given twice", found=name)
@@ -159,7 +135,10 @@ def _once(found: dict[str, Any], name: str, value: str, read: Callable[[str, str
 
 
 def _rung(_name: str, text: str) -> int:
-    return bytes_of(text)
+    size = parse_size(text)
+    if size > _MOST_BYTES:
+        raise ConfigError("not a size of memory", expected="8, 8GB or 512MiB", found=repr(text))
+    return size
 
 
 def _factor(name: str, text: str) -> float:

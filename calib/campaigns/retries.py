@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from calib.campaigns.rungs import next_rung
 from calib.errors import (
     CHILD_MEMORY,
     CONTAINER_MEMORY,
@@ -135,7 +136,7 @@ def limit_all(most: int) -> dict[str, int]:
 
 
 def _climb(grant: Grant) -> tuple[Grant, str] | None:
-    memory = min((rung for rung in grant.rungs if rung > (grant.memory or 0)), default=None)
+    memory = next_rung(grant.memory or 0, grant.rungs)
     if memory is None:
         return None
     return replace(grant, memory=memory), f"next rung, {memory / _GB:g} GB"

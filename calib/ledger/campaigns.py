@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, literal, select, update
 
 from calib.errors import ConfigError
 from calib.ids import DatasetId
@@ -25,7 +25,7 @@ CONTROLS = ("run", "pause", "cancel")
 _AT_ONCE = 2_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NewJob:
     """A dataset as a campaign takes it in.
 
@@ -104,18 +104,17 @@ def enter_jobs(
     number = check_context(connection, campaign, run, context)
     there = select(jobs.c.dataset).where(jobs.c.campaign_id == number, jobs.c.run == run)
     known = set(connection.scalars(there))
-    last = select(func.max(jobs.c.position)).where(jobs.c.campaign_id == number)
-    position = connection.scalar(last)
-    first = 0 if position is None else int(position) + 1
-    unique = {each.dataset.name: each for each in wanted if each.dataset.name not in known}
+    last = connection.scalar(select(func.max(jobs.c.position)).where(jobs.c.campaign_id == number))
+    first = 0 if last is None else int(last) + 1
     rows = (
         new_job(number, each.dataset, run, context) | _placed(each, place, chunk_size)
-        for place, each in enumerate(unique.values(), first)
+        for place, each in enumerate(_unknown(wanted, known), first)
     )
+    before = len(known)
     for some in _batches(rows):
-        ids = connection.scalars(insert(jobs).returning(jobs.c.id), some).all()
-        connection.execute(insert(transitions), [planned(each) for each in ids])
-    return len(unique)
+        connection.execute(insert(jobs), some)
+    _tell_planned(connection, number, first)
+    return len(known) - before
 
 
 def set_control(connection: Connection, campaign: str, control: str) -> None:
@@ -163,6 +162,23 @@ def rescue_jobs(
         move(connection, job, "submitted", reason, retries=None, **_changed(job, changes))
         done += 1
     return done
+
+
+def _unknown(wanted: Iterable[NewJob], known: set[str]) -> Iterator[NewJob]:
+    """Yield each job once that is not known yet, and note that it is."""
+    for each in wanted:
+        if each.dataset.name not in known:
+            known.add(each.dataset.name)
+            yield each
+
+
+def _tell_planned(connection: Connection, campaign_id: int, first: int) -> None:
+    """Begin the history of all jobs from a position on, in one statement."""
+    said = planned(0)
+    columns = ["job_id", "at", "to_state"]
+    new = (jobs.c.campaign_id == campaign_id) & (jobs.c.position >= first)
+    rows = select(jobs.c.id, literal(said["at"]), literal(said["to_state"])).where(new)
+    connection.execute(insert(transitions).from_select(columns, rows.order_by(jobs.c.id)))
 
 
 def _placed(wanted: NewJob, place: int, chunk_size: int) -> dict[str, Any]:

@@ -1,71 +1,76 @@
-"""What a dataset needs is held against what it is granted, before any work is done."""
+"""What datasets are expected to need, from what the ledger knows of them."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-from calib.archive.disk import free_bytes
-from calib.campaigns.model import predict
-from calib.campaigns.retries import decide
-from calib.cost_model import Features, Model
-from calib.errors import ARCHIVE, OUR_MEMORY, OutOfMemory, Unavailable
-from calib.ledger.predictions import load_model
-from calib.stages.job import Job
+from calib.campaigns.model import Prediction, predict
+from calib.cost_model import Model
+from calib.ids import DatasetId
+from calib.ledger.predictions import last_costs, last_features, load_model
+from calib.ledger.reports import Rows
 from calib.stages.recording import ledger_of
 
-# Models by ledger, read once in a process: a campaign keeps to what was known at its start.
-_models: dict[str, Model | None] = {}
+# A model that is trained while a campaign runs counts from the next minute on.
+_FRESH_SECONDS = 60.0
+
+_ANY_FEATURE = "SELECT feature.id AS id FROM feature LIMIT 1"
 
 
-def check_disk(job: Job) -> None:
-    """Refuse to fetch what the work folder has no room for.
+@dataclass
+class Needs:
+    """Predicts from the state of a ledger at one moment.
 
-    Raises
-    ------
-    Unavailable
-        Fewer bytes are free than the job is granted; other jobs may give some back.
+    Attributes
+    ----------
+    model
+        What was learned; None: nothing.
+    has_history
+        Whether any dataset was looked at before.
+    by_name
+        What was predicted from names alone, by what they tell.
     """
-    needed = job.grant.disk
-    if needed is None:
-        return
-    free = free_bytes(Path(job.work))
-    if free < needed:
-        raise Unavailable(
-            "the work folder has no room",
-            dataset=job.dataset,
-            path=job.work,
-            expected=f"{needed / 1e9:.2f} GB free",
-            found=f"{free / 1e9:.2f} GB",
-            code=ARCHIVE,
-        )
+
+    model: Model | None
+    has_history: bool
+    by_name: dict[tuple[str, str, bool], Prediction] = field(default_factory=dict)
+
+    def of(self, rows: Rows, datasets: Sequence[DatasetId]) -> Iterable[Prediction]:
+        """Yield the prediction of each dataset, in order."""
+        names = [each.name for each in datasets] if self.has_history else []
+        looks, costs = last_features(rows, names), last_costs(rows, names)
+        for each in datasets:
+            if each.name in looks or each.name in costs:
+                yield predict(looks.get(each.name), self.model, each, costs.get(each.name))
+            else:
+                yield self.of_name(each)
+
+    def of_name(self, dataset: DatasetId) -> Prediction:
+        """Predict from the name alone, which tells no more than these three things."""
+        key = (dataset.kind, dataset.instrument, dataset.is_association)
+        if key not in self.by_name:
+            self.by_name[key] = predict(None, self.model, dataset)
+        return self.by_name[key]
 
 
-def check_memory(job: Job, features: Features) -> None:
-    """Give a job back at once that is predicted to need more than it is granted.
-
-    The headers tell more than the name, which is all that the campaign knew. Only where a
-    larger rung is left: a prediction alone does not end a job.
-
-    Raises
-    ------
-    OutOfMemory
-        It is predicted to need more.
-    """
-    granted = job.grant.memory
-    if granted is None or not job.grant.is_supervised:
-        return
-    expected = predict(features, _model(job.ledger), job.id)
-    if expected.memory <= granted or decide(OutOfMemory.__name__, OUR_MEMORY, job.grant) is None:
-        return
-    raise OutOfMemory(
-        "predicted to need more memory than it is granted",
-        dataset=job.dataset,
-        expected=f"at most {granted / 1e9:.2f} GB",
-        found=f"{expected.memory / 1e9:.2f} GB ({expected.note})",
-    )
+def read_needs(rows: Rows) -> Needs:
+    """Read what the ledger has learned."""
+    return Needs(load_model(rows), bool(rows(_ANY_FEATURE, {})))
 
 
-def _model(ledger: str) -> Model | None:
-    if ledger not in _models:
-        _models[ledger] = ledger_of(ledger).ask(load_model)
-    return _models[ledger]
+_known: dict[str, tuple[float, Needs]] = {}
+
+
+def need_of(ledger: str, dataset: DatasetId) -> Prediction:
+    """Return the prediction of one dataset; what was learned is read once a minute."""
+    now = time.monotonic()
+    read_at, needs = _known.get(ledger, (0.0, None))
+    opened = ledger_of(ledger)
+    if needs is None or now - read_at > _FRESH_SECONDS:
+        needs = opened.ask(read_needs)
+        _known[ledger] = (now, needs)
+    if not needs.has_history:
+        return needs.of_name(dataset)
+    return next(iter(opened.ask(lambda rows: list(needs.of(rows, [dataset])))))

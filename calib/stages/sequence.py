@@ -24,7 +24,7 @@ from calib.stages.archive import Made, published_before
 from calib.stages.faulting import faulty
 from calib.stages.job import Job
 from calib.stages.joblog import job_log
-from calib.stages.needs import check_disk, check_memory
+from calib.stages.room import check_disk, check_memory
 from calib.stages.outcomes import failed, interrupted
 from calib.stages.policy import with_retries
 from calib.stages.recording import keeping_book, ledger_of, recorded, recorded_last

@@ -41,6 +41,9 @@ BROKEN = 5
 NAME, BUCKET = "night", "archive"
 WORKER_MEMORY = 2 * 10**9
 
+# A lost worker is taken for a lack of memory: each loss is one rung, and all fit every worker.
+RUNGS = tuple(WORKER_MEMORY * step // 10 for step in range(5, 11))
+
 # How many workers are killed, and when: at these numbers of finished datasets.
 KILLS = 6
 SERVER_STOPS_AT, CAMPAIGN_DIES_AT = 10, 24
@@ -97,7 +100,7 @@ class Chaos:
     def start(self, machine: Machine, cluster: Cluster) -> None:
         """Start the campaign process for the first time."""
         plan = CampaignPlan(
-            self.request, runner=cluster.address, workers=3, stages="tasks", rungs=(WORKER_MEMORY,)
+            self.request, runner=cluster.address, stages="tasks", rungs=RUNGS, delay_scale=0.01
         )
         files = self.folder / "plan.json", self.folder / "names.txt"
         files[0].write_text(to_json(plan))
