@@ -62,6 +62,29 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Example:
+    """What one attempt tells about costs.
+
+    Attributes
+    ----------
+    dataset, kind
+        Its name, and its class: ``acs``, ``wfc3``, ``cos``, ``stis``, ``svm`` or ``mvm``.
+    features
+        What its inputs looked like.
+    costs
+        What it did cost by target; empty for one that ran out of memory.
+    at_least
+        The memory that was not enough, bytes; None for one that ended well.
+    """
+
+    dataset: str
+    kind: str
+    features: Features
+    costs: dict[str, float] = field(default_factory=dict)
+    at_least: int | None = None
+
+
+@dataclass(frozen=True)
 class Errors:
     """How far predictions are from what was measured, on examples that they had not seen.
 

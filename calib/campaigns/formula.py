@@ -15,19 +15,23 @@ from calib.cost_model import Features
 STAGES = ("fetch", "bestrefs", "calibrate", "preview", "archive", "state-message")
 TARGETS = ("memory", "disk", *STAGES)
 
-# A worker with all imports holds 230 MB, 290 MB once compiled code is loaded (measured).
+# A worker with all imports holds 230 MB, with compiled code loaded 290 (measured).
 BASE = 300.0 * MB
 
-# Bytes of memory for each byte of a raw exposure: a full frame of the WFC takes 249 MB for 34 MB,
-# a 2K subarray 60 for 8.5, an exposure of the HRC 23 for 2.2 (peaks above the imports).
+# Bytes of memory for each byte of a raw exposure, above the imports: a full frame of the WFC takes
+# 249 MB for 34 MB, a 2K subarray 60 for 8.5, an exposure of the HRC 23 for 2.2.
 OF_EXPOSURE = 7.5
-# Combining needs more for each byte of all exposures: 644 MB for two frames of 34 MB.
+# Decoded references that a process keeps: 760 MB for full frames, 18 for the SBC; never more than
+# the limit of calib.instruments.reference_memory.
+OF_REFERENCES = 22.0
+MOST_REFERENCES = float(1 << 30)
+# To combine, all exposures are held: 644 MB instead of 249 for two frames of 34 MB.
 OF_COMBINATION = 6.0
-# Programs for what the native engine does not do. CTE correction works on whole images in double
-# precision; drizzling holds science, weight and context images beside each input (their sources).
-# Not measured: generous by what calcloud gave all of ACS, 4 GB.
-OF_PCTECORR = 40.0
-OF_DRIZCORR = 12.0
+# Programs of others, which run after or instead of the native engine, not on top of it: their CTE
+# correction of a full frame takes 405 MB for ACS and 709 for WFC3 (calacs 10.5.0, calwf3 3.7.3,
+# measured). Drizzling is not measured: science, weight and context images beside each input.
+OF_PCTECORR = 22.0
+OF_DRIZCORR = 16.0
 # calcos turns events of 2 + 2 + 4 + 2 bytes into columns of 32 and 64 bits.
 OF_EVENTS = 12.0
 # A visit is drizzled onto common images: calcloud gave all visits its rung of 8 GB.
@@ -40,7 +44,7 @@ OF_PRODUCTS = 7.0
 OF_DRIZZLED = 12.0
 LEAST_DISK = 20.0 * MB
 
-COS = 1
+ACS, COS = 0, 1
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,14 @@ SECONDS = {
     "archive": Seconds(0.5, 0.05),
     "state-message": Seconds(0.1, 0.0),
 }
-# Of a program: minutes for the CTE correction of a full frame, one for drizzling it.
+# The CTE correction of a full frame takes minutes (measured: 70 s with a table of 40 levels, real
+# ones have hundreds). Events are slow by their number; a guess.
 PCTECORR_OF_MB = 10.0
-DRIZCORR_OF_MB = 2.0
 EVENTS_OF_MB = 2.0
-# calcloud's default clock for what it has no model for is 20 minutes.
+# calcloud's default clock for what it has no model for is 20 minutes; a minute for each frame to
+# be drizzled.
 HAP_SECONDS = 1200.0
+HAP_OF_MB = 2.0
 
 
 def formula_of(target: str, features: Features, kind: str) -> float:
@@ -97,9 +103,11 @@ def _memory(features: Features, kind: str) -> float:
         return BASE + VISIT + OF_EXPOSURE * frame + OF_COMBINATION * total
     if features.instr == COS:
         return BASE + OF_EVENTS * frame
-    of_frame = OF_EXPOSURE + OF_PCTECORR * features.pctecorr + OF_DRIZCORR * features.drizcorr
-    combined = total if _combines(features) else 0.0
-    return BASE + of_frame * frame + OF_COMBINATION * combined
+    combining = OF_COMBINATION * total if _combines(features) else 0.0
+    references = min(MOST_REFERENCES, OF_REFERENCES * frame) if features.instr == ACS else 0.0
+    calibrating = OF_EXPOSURE * frame + references + combining
+    correcting = features.pctecorr * (OF_PCTECORR * frame + combining)
+    return BASE + max(calibrating, correcting, features.drizcorr * OF_DRIZCORR * frame)
 
 
 def _disk(features: Features, kind: str) -> float:
@@ -117,9 +125,8 @@ def _seconds(stage: str, features: Features, kind: str) -> float:
     if stage != "calibrate":
         return law.seconds + of_mb * features.total_mb
     if kind in {"svm", "mvm"}:
-        return HAP_SECONDS + DRIZCORR_OF_MB * features.total_mb
-    of_mb += PCTECORR_OF_MB * features.pctecorr + DRIZCORR_OF_MB * features.drizcorr
-    of_mb += EVENTS_OF_MB * (features.instr == COS)
+        return HAP_SECONDS + HAP_OF_MB * features.total_mb
+    of_mb += PCTECORR_OF_MB * features.pctecorr + EVENTS_OF_MB * (features.instr == COS)
     return law.seconds + of_mb * features.total_mb
 
 

@@ -29,6 +29,9 @@ KNOWN_FACTOR = 16.0
 UNKNOWN_FACTOR = 2.0
 # A safety factor above this would only say that the model is worthless.
 MARGIN_FACTOR = 4.0
+# Seconds are another matter: an engine may be a thousand times slower than the formula's, and a
+# limit that is too low kills what works. The cap of limits is bound enough.
+WALL_FACTOR = 1e5
 
 # The same dataset again: other references and another host move its peak by some percent.
 MEASURED_FACTOR = 1.25
@@ -147,13 +150,11 @@ def expected(
         return formula
     values = terms_of(target, features, kind)
     log = sum(factor * values.get(name, 0.0) for name, factor in law.terms.items())
-    most = math.log(KNOWN_FACTOR)
-    least = -most
-    if not is_known(law, kind):
-        least, most = 0.0, math.log(UNKNOWN_FACTOR)
+    known = is_known(law, kind)
+    least, most = bounds(target, known=known)
     log = min(most, max(least, log))
-    if margin:
-        log += min(math.log(MARGIN_FACTOR), max(0.0, law.margin))
+    if margin and known:
+        log += bounded_margin(target, law.margin)
     return formula * math.exp(log)
 
 
@@ -182,9 +183,29 @@ def is_known(law: Law, kind: str) -> bool:
     return law.classes.get(kind, 0) >= FEW
 
 
+def bounds(target: str, *, known: bool) -> tuple[float, float]:
+    """Return the least and the most of ln(expected / formula), without the safety factor.
+
+    Parameters
+    ----------
+    target
+        ``memory``, ``disk`` or a stage.
+    known
+        Whether there are examples enough of the class.
+    """
+    if not known:
+        return 0.0, math.log(UNKNOWN_FACTOR)
+    return -math.log(KNOWN_FACTOR), math.log(WALL_FACTOR if target in STAGES else KNOWN_FACTOR)
+
+
+def bounded_margin(target: str, margin: float) -> float:
+    """Return ln of a safety factor: at least of 1, for memory and disk at most of 4."""
+    return min(math.log(WALL_FACTOR if target in STAGES else MARGIN_FACTOR), max(0.0, margin))
+
+
 # Where `size` is zero: about what a full frame of the WFC costs.
 _SCALE = {
-    "memory": 600e6,
+    "memory": 1300e6,
     "disk": 250e6,
     "fetch": 8.0,
     "bestrefs": 1.5,

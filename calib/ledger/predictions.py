@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from calib.cost_model import Features, Law, Measured, Model
+from calib.cost_model import Example, Features, Law, Measured, Model
 from calib.ledger.reports import Rows
 from calib.records import from_json, to_json
 
@@ -39,6 +39,34 @@ SELECT job.dataset AS dataset, stage_run.attempt_id AS attempt, stage_run.stage 
 FROM stage_run JOIN attempt ON attempt.id = stage_run.attempt_id
   JOIN job ON job.id = attempt.job_id
 WHERE job.dataset IN ({names}) AND stage_run.state = 'done' AND attempt.outcome = 'processed'
+ORDER BY stage_run.id
+"""
+
+# What is older than so many attempts says little about the engines of today, and a model of a
+# dozen coefficients learns no more from it.
+LATEST = 20_000
+
+# An attempt that ended well, or one that is known to have had too little memory.
+_TELLS = """
+(attempt.outcome = 'processed'
+  OR (attempt.error_class = 'OutOfMemory' AND attempt.memory IS NOT NULL))
+AND (CAST(:instrument AS VARCHAR) IS NULL OR job.instrument = CAST(:instrument AS VARCHAR))
+"""
+
+_EXAMPLES = """
+SELECT feature.id AS id, feature.attempt_id AS attempt, job.dataset AS dataset, job.kind AS kind,
+  job.instrument AS instrument, attempt.outcome AS outcome, attempt.memory AS granted, {fields}
+FROM feature JOIN attempt ON attempt.id = feature.attempt_id JOIN job ON job.id = attempt.job_id
+WHERE {tells} ORDER BY feature.id DESC LIMIT :latest
+"""
+
+_COSTS = """
+SELECT stage_run.attempt_id AS attempt, stage_run.stage AS stage, stage_run.wall AS wall,
+  stage_run.peak_rss AS memory, stage_run.disk AS disk
+FROM feature JOIN stage_run ON stage_run.attempt_id = feature.attempt_id
+  JOIN attempt ON attempt.id = feature.attempt_id JOIN job ON job.id = attempt.job_id
+WHERE {tells} AND feature.id >= :oldest AND attempt.outcome = 'processed'
+  AND stage_run.state = 'done'
 ORDER BY stage_run.id
 """
 
@@ -99,6 +127,50 @@ def last_costs(rows: Rows, datasets: Iterable[str]) -> dict[str, Measured]:
         for (dataset, _), stages in attempts.items()
         if any(stage["stage"] == "calibrate" for stage in stages)
     }
+
+
+def examples(rows: Rows, instrument: str | None = None, *, latest: int = LATEST) -> list[Example]:
+    """Return what attempts tell about costs, the latest first.
+
+    Parameters
+    ----------
+    instrument
+        Only attempts on datasets of this instrument.
+    latest
+        How many attempts at most.
+    """
+    asked = {"instrument": instrument}
+    query = _EXAMPLES.format(tells=_TELLS, fields=", ".join(FIELDS))
+    found = rows(query, asked | {"latest": latest})
+    if not found:
+        return []
+    costs: dict[int, list[dict[str, Any]]] = {}
+    for row in rows(_COSTS.format(tells=_TELLS), asked | {"oldest": found[-1]["id"]}):
+        costs.setdefault(row["attempt"], []).append(row)
+    return [_example(row, costs.get(row["attempt"], [])) for row in found]
+
+
+def _example(row: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> Example:
+    return Example(
+        dataset=row["dataset"],
+        kind=row["instrument"] if row["kind"] == "ipst" else row["kind"],
+        features=Features(**{name: row[name] for name in FIELDS}),
+        costs=_costs(stages),
+        at_least=None if row["outcome"] == "processed" else row["granted"],
+    )
+
+
+def _costs(stages: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return costs by target; memory and disk only where the attempt calibrated itself."""
+    measured = _measured(stages)
+    found = dict(measured.walls)
+    if "calibrate" in found:
+        found |= {
+            target: float(value)
+            for target, value in (("memory", measured.memory), ("disk", measured.disk))
+            if value
+        }
+    return found
 
 
 def _measured(stages: Sequence[Mapping[str, Any]]) -> Measured:
