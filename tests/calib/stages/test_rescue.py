@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from calib.campaigns.manifest import entries_of
 from calib.ledger.campaign_reports import campaigns, chunks_left, jobs_left
 from calib.ledger.campaigns import Changes, rescue_jobs
@@ -14,11 +16,19 @@ from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import enrol, job_of
 from calib.stages.faults import parse_faults
 from calib.stages.job import Job, Options
+from calib.stages.policy import POLICIES, RetryPolicy
 from calib.stages.planning import Request, plan_jobs
 from calib.stages.recording import ledger_of
 from calib.stages.sequence import process_dataset
 
+# The disk is full in the first try, and a preview that fails is an error.
 FAILS = Options(previews="required", faults=parse_faults(["preview=disk-full"]))
+
+
+@pytest.fixture(autouse=True)
+def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no stage try again by itself: it would pass."""
+    monkeypatch.setitem(POLICIES, "preview", RetryPolicy(delays=()))
 
 
 def left_of(plan: CampaignPlan) -> list[Job]:
@@ -45,7 +55,8 @@ def test_rescue_after_a_failed_preview_runs_the_preview_alone(
 ) -> None:
     """Fetch, bestrefs and calibrate are used again; the dataset is published."""
     asked = dataclasses.replace(request_of, campaign="night", options=FAILS)
-    plan = enrol(CampaignPlan(asked), entries_of(observatory.datasets[:1])).plan
+    wanted = entries_of([f"{observatory.datasets[0]} retries=0"])
+    plan = enrol(CampaignPlan(asked), wanted).plan
     (job,) = left_of(plan)
 
     failed = process_dataset(job)
