@@ -29,6 +29,7 @@ _CRASHED = {-number for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS
     128 + number for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)
 }
 _CGROUPS = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
 
 
 def why_out_of_memory(
@@ -73,7 +74,7 @@ def count_kills() -> int:
 def _counters() -> list[Path]:
     """Return the files that may tell: of version 2, and of version 1."""
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = _OWN.read_text().splitlines()
     except OSError:
         return []
     found = []

@@ -35,8 +35,10 @@ log = logging.getLogger(__name__)
 # A program that was asked to stop (SIGTERM) may tidy up for so long, seconds.
 GRACE = 5.0
 
-# How often a running program is looked at, seconds: its memory, its output, its time.
+# How often a running program is looked at, seconds: its memory, its output, its time; first
+# after a short time, that of a short program.
 _PERIOD = 0.2
+_FIRST = 0.01
 
 # ru_maxrss is in kilobytes on Linux (getrusage(2)) and in bytes on macOS.
 _RSS_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
@@ -58,7 +60,7 @@ class ProgramRun:
     wall, cpu
         Seconds; CPU of the program and the children it waited for.
     peak_rss
-        Bytes of memory of its process tree: the largest process exactly, the tree as sampled.
+        Bytes of memory of its process tree, as sampled; 0 where it was too short for that.
     log
         File with its output.
     """
@@ -78,7 +80,17 @@ class _Running:
     relay: Relay
     started: float
     timeout: float | None
+    own_peak: int
     peak: int = 0
+
+    def peak_with(self, usage: resource.struct_rusage) -> int:
+        """Return the peak, with what the system counted where that is not our own.
+
+        A process that becomes another program keeps the peak of before (getrusage(2) does not
+        say so): that of this process, from which it was split off.
+        """
+        counted = usage.ru_maxrss * _RSS_UNIT
+        return max(self.peak, counted if counted > self.own_peak else 0)
 
     def is_late(self) -> bool:
         return self.timeout is not None and time.monotonic() - self.started > self.timeout
@@ -177,7 +189,8 @@ def _start(
             ),
         )
     relay = Relay(log_file, size, Path(arguments[0]).name)
-    return _Running(process, relay, time.monotonic(), timeout=None)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
+    return _Running(process, relay, time.monotonic(), timeout=None, own_peak=own)
 
 
 def _popen(
@@ -212,7 +225,9 @@ def _entered(allowance: Allowance | None, pid: int) -> AbstractContextManager[No
 def _watch(running: _Running, allowance: Allowance | None) -> None:
     """Look at the program now and then until it ends, or has to."""
     with _waiting(running.process.pid) as ended:
-        while not ended(_PERIOD):
+        period = _FIRST
+        while not ended(period):
+            period = min(_PERIOD, 2 * period)
             running.peak = max(running.peak, tree_resident(running.process.pid))
             running.relay.pass_on()
             if running.is_late() or (allowance is not None and allowance.breach):
@@ -272,7 +287,7 @@ def _judged(
     kills: int,
 ) -> ProgramRun:
     """Return how a program ran, or raise what its end means."""
-    peak = max(running.peak, usage.ru_maxrss * _RSS_UNIT)
+    peak = running.peak_with(usage)
     _note_end(peak)
     wall = time.monotonic() - running.started
     run = ProgramRun(arguments, wall, usage.ru_utime + usage.ru_stime, peak, running.relay.path)
