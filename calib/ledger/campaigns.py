@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, literal, select, update
 
-from calib.errors import ConfigError
+from calib.errors import TERMINATED, Cancelled, ConfigError
 from calib.ids import DatasetId
 from calib.ledger.attempts import change_state
 from calib.ledger.jobs import check_context, ensure_campaign, lock_job, move, new_job, planned
@@ -20,6 +20,8 @@ from calib.ledger.schema import transition as transitions
 from calib.ledger.states import FINISHED
 
 CONTROLS = ("run", "pause", "cancel")
+
+_CANCELLED = Cancelled.__name__
 
 # Rows of one statement: PostgreSQL takes 65,535 parameters (protocol, Int16 count).
 _AT_ONCE = 2_000
@@ -142,7 +144,9 @@ def cancel_jobs(connection: Connection, numbers: Sequence[int], reason: str) -> 
     done = 0
     for number in numbers:
         if lock_job(connection, number).state in {"planned", "submitted", "processing", "blocked"}:
-            change_state(connection, number, "cancelled", reason)
+            change_state(
+                connection, number, "cancelled", reason, error_class=_CANCELLED, code=TERMINATED
+            )
             done += 1
     return done
 

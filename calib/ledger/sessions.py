@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from calib.errors import GENERIC, Interrupted, Unavailable
+from calib.errors import GENERIC, ConfigError, Interrupted, Unavailable
 from calib.ledger.location import hide_credentials
 from calib.ledger.owners import STALE_AFTER, Owner, why_dead
 from calib.ledger.schema import campaign as campaigns
@@ -47,6 +47,8 @@ def open_session(
     ------
     Unavailable
         A live process is at work on it; the message says who, and since when.
+    ConfigError
+        There is no such campaign.
     """
     number = _lock_campaign(connection, campaign)
     for row in connection.execute(_open_ones(number)).all():
@@ -104,7 +106,11 @@ def close_session(connection: Connection, session: Session, outcome: str, messag
 
 def _lock_campaign(connection: Connection, name: str) -> int:
     query = select(campaigns.c.id).where(campaigns.c.name == name).with_for_update()
-    return int(connection.scalars(query).one())
+    number = connection.scalar(query)
+    if number is None:
+        message = "there is no such campaign"
+        raise ConfigError(message, found=name)
+    return int(number)
 
 
 def _open_ones(campaign_id: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,10 @@ from calib.stages.needs import need_of, read_needs
 from calib.stages.planning import fixed_key, plan_jobs, work_key
 from calib.stages.recording import ledger_of
 from calib.switches import Overrides
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+# Implicit campaigns, which take any context: `process`, `archive reproduce`, a rebuilt ledger.
+_RESERVED = ("adhoc", "reproduce", "rebuilt")
 
 _KNOWN = """
 SELECT campaign.context AS context,
@@ -174,6 +179,7 @@ def _grant(plan: CampaignPlan, left: LeftJob, own: JobOverrides) -> Grant:
 
 def _freeze(plan: CampaignPlan, entries: Sequence[Entry]) -> tuple[CampaignPlan, Job]:
     """Return the plan with all that is open resolved, and the job of the first dataset."""
+    _check_name(plan.name)
     if not entries:
         raise ConfigError("no dataset was named", expected="one or more names, or a manifest")
     request = plan.request
@@ -192,6 +198,16 @@ def _freeze(plan: CampaignPlan, entries: Sequence[Entry]) -> tuple[CampaignPlan,
         options=first.options,
     )
     return replace(plan, request=request), first
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that no flow run or file can have, or that the ledger uses by itself."""
+    if not _NAME.fullmatch(name) or name in _RESERVED:
+        raise ConfigError(
+            "not a name for a campaign",
+            expected=f"letters, digits, and . _ - within, up to 100, not {' or '.join(_RESERVED)}",
+            found=repr(name),
+        )
 
 
 def _refuse_other_run(campaign: str, known: str | None, asked: str) -> None:
