@@ -11,15 +11,16 @@ import importlib
 import logging
 import pickle
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
+from contextvars import copy_context
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, TypeVar
 
 import httpx
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.context import SettingsContext, hydrated_context
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.context import SettingsContext, SyncClientContext, hydrated_context
 from prefect.exceptions import PrefectException
 
 from calib.errors import ConfigError, HstflowError
@@ -88,10 +89,11 @@ def run_job(job: Job, work: Work, frame: FlowFrame | None) -> Outcome:
         The attempt could not begin: see :func:`calib.stages.sequence.process_dataset`.
     """
     plain = load_stages(work.plain)
-    if frame is None:
+    place = None if frame is None else place_of(frame)
+    if place is None:
         return process_dataset(job, plain)
-    with entered(frame):
-        return process_dataset(job, _sturdy(load_stages(work.tasks), plain))
+    stages = _sturdy(load_stages(work.tasks), plain)
+    return place.run(lambda: process_dataset(job, stages))
 
 
 @cache
@@ -114,44 +116,62 @@ def load_stages(path: str) -> Stages:
     return found
 
 
-@contextmanager
-def entered(frame: FlowFrame) -> Iterator[None]:
-    """Be inside the flow run of a frame; without it where Prefect does not let us in."""
-    with ExitStack() as stack:
-        try:
-            settings, context, client = _made_ready(frame)
-            if settings is not None:
-                stack.enter_context(settings.model_copy())
-            stack.enter_context(hydrated_context(context, client=client))
-        except PREFECT_ERRORS as error:
-            log.warning("the flow run cannot be entered: %s", error)
-        yield
+class Place:
+    """The inside of a flow run, for one thread; it stays open from one dataset to the next.
+
+    A client of Prefect's server takes 25 ms to make, and each task would make its own.
+
+    Parameters
+    ----------
+    frame
+        The flow run.
+    """
+
+    def __init__(self, frame: FlowFrame) -> None:
+        from flows.frames import show_chunk
+
+        self.key = frame.key
+        self._told = pickle.loads(frame.payload)  # noqa: S301 - made by the campaign itself
+        self._told["flow_run_context"]["flow"] = show_chunk
+        self._settings = self._told.pop("settings_context", None)
+        self._stack, self._context = ExitStack(), copy_context()
+        self._client = self._context.run(self._open)
+
+    def run(self, call: Callable[[], R]) -> R:
+        """Call a function inside the flow run."""
+        return self._context.run(self._inside, call)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._context.run(self._stack.close)
+
+    def _open(self) -> SyncPrefectClient:
+        if self._settings:
+            self._stack.enter_context(SettingsContext(**self._settings))
+        return self._stack.enter_context(SyncClientContext()).client
+
+    def _inside(self, call: Callable[[], R]) -> R:
+        with hydrated_context(self._told, client=self._client):
+            return call()
 
 
 _kept = threading.local()
 
-Ready = tuple[SettingsContext | None, dict[str, Any], SyncPrefectClient]
 
-
-def _made_ready(frame: FlowFrame) -> Ready:
-    """Return what the frame needs; made once for a thread, until another frame comes."""
-    if getattr(_kept, "key", None) != frame.key:
-        _kept.ready = _make_ready(pickle.loads(frame.payload))  # noqa: S301 - the campaign's own
-        _kept.key = frame.key
-    ready: Ready = _kept.ready
-    return ready
-
-
-def _make_ready(context: dict[str, Any]) -> Ready:
-    from flows.frames import show_chunk
-
-    context["flow_run_context"]["flow"] = show_chunk
-    told = context.pop("settings_context", None)
-    settings = SettingsContext(**told) if told else None
-    with ExitStack() as stack:
-        if settings is not None:
-            stack.enter_context(settings.model_copy())
-        return settings, context, get_client(sync_client=True)
+def place_of(frame: FlowFrame) -> Place | None:
+    """Return the inside of a flow run for this thread; None where Prefect does not let us in."""
+    place: Place | None = getattr(_kept, "place", None)
+    if place is not None and place.key == frame.key:
+        return place
+    if place is not None:
+        place.close()
+        _kept.place = None
+    try:
+        _kept.place = place = Place(frame)
+    except PREFECT_ERRORS as error:
+        log.warning("the flow run cannot be entered, stages are run without it: %s", error)
+        return None
+    return place
 
 
 @cache

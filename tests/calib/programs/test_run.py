@@ -201,7 +201,7 @@ def test_peak_is_that_of_the_tree(place: Path, allowance: Allowance) -> None:
     """A child's memory counts, and the job is told."""
     code = (
         "import subprocess, sys\n"
-        "child = 'x = bytearray(b\"1\" * (120 << 20)); import time; time.sleep(0.6)'\n"
+        "child = 'x = b\"1\" * (120 << 20); import time; time.sleep(0.6)'\n"
         "subprocess.run([sys.executable, '-I', '-S', '-c', child])\n"
     )
     done = run(place, code)
