@@ -17,8 +17,12 @@ log = logging.getLogger(__name__)
 LIMIT_NAME = "mast-download"
 
 # Seconds to wait for a turn: longer than the downloads of a full queue, and not for ever
-# where a slot was lost with its host.
-TURN = 3600.0
+# where slots were lost with a server that kept their leases in memory.
+TURN = 600.0
+
+# Seconds for which a turn holds without a word: that of a killed worker is given back then.
+# The least that the server takes (prefect 3.8, concurrency_limits_v2).
+LEASE = 60.0
 
 
 @contextmanager
@@ -30,7 +34,7 @@ def download_turn(job: Job) -> Iterator[None]:
     with ExitStack() as turn:
         if job.source.startswith("astroquery:") and PREFECT_API_URL.value():
             try:
-                turn.enter_context(concurrency(LIMIT_NAME, occupy=1, timeout_seconds=TURN))
+                turn.enter_context(concurrency(LIMIT_NAME, timeout_seconds=TURN, lease_duration=LEASE))
             except (PrefectException, httpx.HTTPError, TimeoutError) as error:
                 log.warning("downloading without a turn: %s", error)
         yield

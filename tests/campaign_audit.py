@@ -148,7 +148,8 @@ def _is_same(expected: Path, found: Path) -> bool:
 
 def scratch_left(work: Path, finished: Sequence[str]) -> list[str]:
     """Return what is left in a work folder of finished datasets and of killed processes."""
-    left = [path for path in work.rglob("*") if path.name.startswith(".") and path.is_dir()]
+    hidden = [path for path in work.rglob(".*") if path.is_dir()]
+    left = [path for path in hidden if path.name != ".staging" or any(path.iterdir())]
     left += [path for name in finished for path in work.glob(f"*/{name}")]
     left += [path for path in work.rglob("*") if path.suffix == ".part"]
     left += list(work.glob("dask/*"))

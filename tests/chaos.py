@@ -183,6 +183,7 @@ class Cluster:
         self._file = machine.folder / "scheduler.json"
         self._names = 0
         self._nursery: subprocess.Popen[bytes] | None = None
+        self._processes: list[subprocess.Popen[bytes]] = []
         self.workers: dict[int, int] = {}
         self.kills = self.losses = 0
 
@@ -195,8 +196,10 @@ class Cluster:
         """Start the scheduler and what makes workers; :meth:`wait` waits for the workers."""
         options = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show")
         module = ("-m", "distributed.cli.dask_scheduler")
-        self._machine.start("scheduler", *module, *options, "--scheduler-file", str(self._file))
+        file = ("--scheduler-file", str(self._file))
+        scheduler = self._machine.start("scheduler", *module, *options, *file)
         self._nursery = self._machine.start("nursery", str(NURSERY), talks=True)
+        self._processes = [self._nursery, scheduler]
 
     def wait(self) -> None:
         """Wait for the scheduler, and start all workers."""
@@ -221,10 +224,13 @@ class Cluster:
                 self._start_worker(place)
 
     def stop(self) -> None:
-        """End all workers."""
+        """End the workers, what makes them, and the scheduler."""
         for pid in self.workers.values():
             send_signal(pid, signal.SIGTERM)
         wait_for(lambda: not any(map(psutil.pid_exists, self.workers.values())), "workers to end")
+        for process in self._processes:
+            process.terminate()
+            process.wait(START_LIMIT)
 
     def _start_worker(self, place: int) -> None:
         self._names += 1

@@ -49,6 +49,9 @@ KILLS = 6
 SERVER_STOPS_AT, CAMPAIGN_DIES_AT = 10, 24
 SERVER_DOWN = 3.0  # seconds
 
+# A worker that is killed while it downloads keeps its turn for a minute.
+DOWNLOADS = KILLS + 4
+
 # What the archive does to the first downloads of a dataset; each passes by itself.
 FAULTS = ("503:1", "truncate:20000", "html", "slow:1", "500", "no-length", "pace:0.2")
 
@@ -100,7 +103,12 @@ class Chaos:
     def start(self, machine: Machine, cluster: Cluster) -> None:
         """Start the campaign process for the first time."""
         plan = CampaignPlan(
-            self.request, runner=cluster.address, stages="tasks", rungs=RUNGS, delay_scale=0.01
+            self.request,
+            runner=cluster.address,
+            stages="tasks",
+            rungs=RUNGS,
+            downloads=DOWNLOADS,
+            delay_scale=0.01,
         )
         files = self.folder / "plan.json", self.folder / "names.txt"
         files[0].write_text(to_json(plan))
@@ -134,8 +142,13 @@ class Chaos:
                 self.process = machine.start(
                     "resumed", str(SCRIPT), "resume", NAME, self.ledger
                 )
+                wait_for(lambda: self._sessions() > 1, "the campaign to be resumed")
+                self.intruder = machine.start(
+                    "intruder", str(SCRIPT), "resume", NAME, self.ledger
+                )
         wait_for(lambda: self.process.poll() is not None, "the campaign to end")
         print(f"{time.monotonic() - began:5.1f} s: the campaign has ended")
+        self.intruder.wait(60)
 
     def _wait_until_finished(self, number: int, cluster: Cluster) -> None:
         def is_so() -> bool:
@@ -143,6 +156,9 @@ class Chaos:
             return self.process.poll() is not None or self.finished() >= number
 
         wait_for(is_so, f"{number} datasets to end")
+
+    def _sessions(self) -> int:
+        return len(ask(self.ledger, "SELECT id FROM campaign_session"))
 
     def finished(self) -> int:
         """Return how many datasets have ended."""
@@ -213,6 +229,7 @@ def test_disturbed_campaign_loses_and_doubles_nothing(
         left = fetch_all(tmp_path / "copy")
 
     assert "RESULT" in machine.said("resumed"), machine.said("campaign") + machine.said("resumed")
+    assert "campaign night is run by pid" in machine.said("intruder")
     assert cluster.kills == KILLS
     assert bucket.faults
     assert wrong_ends(chaos.ledger, NAME, chaos.expected) == []
