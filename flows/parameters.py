@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from calib.errors import ConfigError
 from calib.references.profile import load_profile
+from calib.stages.faults import parse_faults
 from calib.stages.job import Options
 from calib.stages.planning import Request
 from calib.switches import parse_overrides
@@ -46,6 +47,9 @@ class ProcessOptions(BaseModel):
         default=False, description="publish in this run although another one has the same result"
     )
     tar: bool | None = Field(None, description="lay products out as CALDP's tar too")
+    simulate: list[str] = Field(
+        default_factory=list, description="failures on purpose: STAGE=KIND[:TIMES][@DATASET]"
+    )
 
 
 class IngestOptions(BaseModel):
@@ -128,6 +132,7 @@ def _options(options: ProcessOptions, settings: Settings) -> Options:
         threads=options.threads,
         own_run=options.own_run,
         tar=settings.tar if options.tar is None else options.tar,
+        faults=parse_faults(options.simulate or [settings.simulate]),
     )
 
 

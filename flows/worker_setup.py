@@ -13,6 +13,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from calib.stages.watch import make_disposable
 from tasks.settings import limit_reference_memory, load_settings
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def dask_setup(worker: Worker) -> None:
     """Prepare a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    make_disposable()  # its nanny starts another one
     import flows.dataset  # noqa: F401 - imported before the first dataset, for all of them
 
     memory = share_of(worker.memory_manager.memory_limit, os.environ)

@@ -120,12 +120,13 @@ def kill_time(seconds: float, time_scale: float, dataset: DatasetId) -> float:
     seconds
         As predicted.
     time_scale
-        Factor that a manifest, an operator or a retry has set.
+        Factor that a manifest, an operator or a retry has set; one below 1 shortens what
+        a stage is given at least, too.
     dataset
         48 hours is the most; 72 for visits and skycells.
     """
     cap = CAP if dataset.kind == "ipst" else HAP_CAP
-    return min(cap, max(LEAST_LIMIT, seconds * time_scale))
+    return min(cap, max(LEAST_LIMIT * min(1.0, time_scale), seconds * time_scale))
 
 
 def expected(

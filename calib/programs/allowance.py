@@ -57,6 +57,10 @@ class Allowance:
         self.signal_programs(signal.SIGTERM)
         return True
 
+    def wait(self, seconds: float) -> None:
+        """Wait, but not longer than until the work is ended."""
+        self.ended.wait(seconds)
+
     def forgive(self) -> None:
         """Forget why the work was ended: it was done in that moment."""
         with self._lock:

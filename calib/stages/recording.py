@@ -80,10 +80,20 @@ class Book:
             One of them is refused: the others are written without it.
         """
         self._left.append(write)
-        self.flush()
+        try:
+            self.flush()
+        except TransientError:
+            self._left = self._left[:-1]  # whoever called tries that again
+            raise
 
     def flush(self) -> None:
-        """Write all that waits, in one transaction; as :meth:`now`."""
+        """Write all that waits, in one transaction.
+
+        Raises
+        ------
+        HstflowError
+            As :meth:`now`.
+        """
         writes, self._left = self._left, []
         if not writes:
             return
@@ -91,7 +101,7 @@ class Book:
             self._ledger.write(lambda c: [write(c) for write in writes])
         except HstflowError as error:
             if isinstance(error, TransientError) and not isinstance(error, Interrupted):
-                self._left = writes[:-1]
+                self._left = writes
                 raise
             for write in writes[:-1]:
                 self._try(write)
@@ -179,8 +189,24 @@ def recorded(job: Job, attempt: Attempt, stage: str) -> Iterator[StageEnd]:
     """Record a stage run: opened before, closed after, also when it fails."""
     run = _Run(book_of(job, attempt), attempt, stage)
     run.book.now(run.open)
-    meter, end = Meter(job.folder / stage, current_allowance()), StageEnd()
-    with stage_name(stage):
+    with _measured(job, run) as end:
+        yield end
+
+
+@contextmanager
+def recorded_last(job: Job, attempt: Attempt, stage: str) -> Iterator[None]:
+    """Record the stage that closes the attempt, opened with the write that closes it."""
+    run = _Run(book_of(job, attempt), attempt, stage)
+    run.book.later(run.open)
+    with _measured(job, run):
+        yield
+    run.book.flush()
+
+
+@contextmanager
+def _measured(job: Job, run: _Run) -> Iterator[StageEnd]:
+    meter, end = Meter(job.folder / run.stage, current_allowance()), StageEnd()
+    with stage_name(run.stage):
         log.info("started")
         try:
             yield end
@@ -190,23 +216,6 @@ def recorded(job: Job, attempt: Attempt, stage: str) -> Iterator[StageEnd]:
         metrics = meter.read()
         run.end(end.state, metrics, None, end.writes)
         log.info("finished in %.2f s", metrics.wall)
-
-
-@contextmanager
-def recorded_last(job: Job, attempt: Attempt, stage: str) -> Iterator[None]:
-    """Record the stage that closes the attempt, opened with the write that closes it."""
-    run = _Run(book_of(job, attempt), attempt, stage)
-    run.book.later(run.open)
-    meter = Meter(job.folder / stage, current_allowance())
-    with stage_name(stage):
-        log.info("started")
-        try:
-            yield
-        except BaseException as error:
-            run.end("error", meter.read(), _one_line(error), [])
-            raise
-        log.info("finished")
-        run.book.now(partial(run.close, state="done", metrics=meter.read(), error=None))
 
 
 def _one_line(error: BaseException) -> str:

@@ -24,10 +24,10 @@ from calib.stages.archive import Made, published_before
 from calib.stages.faulting import faulty
 from calib.stages.job import Job
 from calib.stages.joblog import job_log
-from calib.stages.room import check_disk, check_memory
 from calib.stages.outcomes import failed, interrupted
 from calib.stages.policy import with_retries
 from calib.stages.recording import keeping_book, ledger_of, recorded, recorded_last
+from calib.stages.room import check_disk, check_memory
 from calib.stages.watch import at_work, pause, unstopped, watching
 from calib.stages.workfolder import Finished
 

@@ -150,7 +150,7 @@ def pause(seconds: float) -> None:
     if allowance is None:
         time.sleep(seconds)
     else:
-        allowance.ended.wait(seconds)
+        allowance.wait(seconds)
 
 
 def make_disposable() -> None:

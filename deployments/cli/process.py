@@ -64,6 +64,9 @@ class WorkFlags:
         Write CALDP's OUTPUT/outputs/ID/ID.tar.gz too, of what is current; or --no-tar.
     threads
         Threads; without it one per CPU that this process may use. The products do not depend on it.
+    simulate
+        A failure on purpose, to try out what follows: STAGE=KIND[:TIMES][@DATASET]. Kinds:
+        memory, hang, network, disk-full, crash (in workers), corrupt-output; may be repeated.
     json
         Write JSON to stdout.
     verbose
@@ -85,6 +88,7 @@ class WorkFlags:
     keep_scratch: Flag = False
     tar: bool | None = None
     threads: Threads = None
+    simulate: Several = None
     json: Flag = False
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False
@@ -319,6 +323,7 @@ def _options(flags: WorkFlags) -> Any:
         keep_scratch=flags.keep_scratch,
         threads=threads_or_all(flags.threads),
         own_run=flags.own_run,
+        simulate=flags.simulate or [],
         tar=flags.tar,
     )
 

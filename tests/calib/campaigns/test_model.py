@@ -133,12 +133,14 @@ def test_limit_of_a_class_without_history_stays() -> None:
         (7200, 1000, "j8bt05njq", 48 * HOUR),
         (7200, 1000, "acs_8ph_01", 72 * HOUR),
         (7200, 1000, "skycell-p2381x06y09", 72 * HOUR),
-        (7200, 0.0001, "j8bt05njq", 60),
+        (10, 1, "j8bt05njq", 60),
+        (10, 0.5, "j8bt05njq", 30),
+        (7200, 0.0001, "j8bt05njq", 0.72),
     ],
 )
 def test_kill_time(seconds: float, scale: float, name: str, limit: float) -> None:
     """The scale multiplies before the cap of 48 hours, 72 for visits and skycells."""
-    assert kill_time(seconds, scale, parse_dataset(name)) == limit
+    assert kill_time(seconds, scale, parse_dataset(name)) == pytest.approx(limit)
 
 
 def test_measured_before_counts_more_than_a_model() -> None:

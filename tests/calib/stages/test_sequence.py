@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from failing_stages import failing
 
 from calib.archive.outputs import FileOutput
 from calib.archive.pointer import current_run
@@ -18,19 +18,9 @@ from calib.ledger.reports import stages_of
 from calib.stages.job import Job
 from calib.stages.policy import STAGES
 from calib.stages.recording import ledger_of
-from calib.stages.sequence import PLAIN, Stages, process_dataset
+from calib.stages.sequence import process_dataset
 
 WORKING = STAGES[:-1]  # state-message closes what the others leave
-
-
-def failing(stage: str, error: BaseException) -> Stages:
-    """Return the plain stages, one of which raises."""
-
-    def fail(*_given: Any) -> Any:
-        raise error
-
-    changes: dict[str, Callable[..., Any]] = {stage: fail}
-    return dataclasses.replace(PLAIN, **changes)
 
 
 def output_of(job: Job) -> Path:
