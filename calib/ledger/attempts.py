@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Update, bindparam, insert, literal_column, select, update
 
-from calib.errors import INTERRUPTED, Cancelled, ConfigError, Interrupted
+from calib.errors import INTERRUPTED, ConfigError, Interrupted
 from calib.ids import DatasetId
 from calib.ledger.admission import at_work
 from calib.ledger.jobs import find_or_plan, lock_job, move, update_job
@@ -28,7 +28,7 @@ _NEW = insert(attempts).returning(attempts.c.id)
 _ATTEMPT = select(attempts).where(attempts.c.id == bindparam("of_attempt"))
 _LOCKED = _ATTEMPT.with_for_update()
 # The attempt that is at work: exactly one while the job is processing.
-_OPEN = select(attempts).where(
+OPEN_ATTEMPT = select(attempts).where(
     attempts.c.job_id == bindparam("of_job"), attempts.c.outcome.is_(None)
 )
 _ALL_OPEN = select(attempts).where(attempts.c.outcome.is_(None)).order_by(attempts.c.job_id)
@@ -48,29 +48,6 @@ _SAME_WORK = select(jobs).where(
     jobs.c.id != bindparam("of_job"),
 )
 _CAMPAIGN = select(campaigns.c.name).where(campaigns.c.id == bindparam("of_campaign"))
-
-
-@dataclass(frozen=True)
-class Start:
-    """Which job is to be begun.
-
-    Attributes
-    ----------
-    campaign, dataset, run, context
-        What names it, and the context that it is for.
-    work_key
-        Names the work, whatever campaign it is for; None: as the ledger has it.
-    is_supervised
-        It belongs to a campaign that is at work: what was cancelled or ended meanwhile is not
-        begun again.
-    """
-
-    campaign: str
-    dataset: DatasetId
-    run: str
-    context: str
-    work_key: str | None = None
-    is_supervised: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,33 +108,6 @@ def submit(
     if job.context != context:  # an earlier try, on another context, published nothing
         update_job(connection, job.id, {"context": context})
     return int(job.id)
-
-
-def start(
-    connection: Connection, wanted: Start, owner: Owner, *, stale_after: timedelta
-) -> Attempt:
-    """Submit a job and begin an attempt of it.
-
-    Raises
-    ------
-    ConfigError
-        The campaign or the run is frozen on another context.
-    Unavailable
-        A live owner is processing it, or the same work in another campaign.
-    Interrupted
-        It is supervised, and ended meanwhile; Cancelled where an operator did that.
-    """
-    known = (wanted.campaign, wanted.dataset, wanted.run, wanted.context)
-    job = find_or_plan(connection, *known)
-    if wanted.is_supervised:
-        _refuse_ended(job)
-    values = {"context": wanted.context, "work_key": wanted.work_key or job.work_key}
-    if values != {"context": job.context, "work_key": job.work_key}:
-        update_job(connection, job.id, values)
-    if job.state not in {"submitted", "processing"}:
-        reason = "asked for" if job.state == "planned" else f"asked for again after {job.state}"
-        move(connection, job, "submitted", reason)
-    return begin(connection, job.id, owner, stale_after=stale_after)
 
 
 def begin(connection: Connection, job_id: int, owner: Owner, *, stale_after: timedelta) -> Attempt:
@@ -267,7 +217,7 @@ def change_state(
         message = "only an attempt brings a job into processing"
         raise ConfigError(message, found=f"job {job_id}")
     job = lock_job(connection, job_id)
-    row = connection.execute(_OPEN, {"of_job": job_id}).one_or_none()
+    row = connection.execute(OPEN_ATTEMPT, {"of_job": job_id}).one_or_none()
     fields = {"error_class": error_class, "code": code}
     move(connection, job, state, reason, attempt_id=row.id if row else None, **fields)
     if row is not None:
@@ -281,8 +231,8 @@ def free_all_dead(connection: Connection, *, stale_after: timedelta) -> list[Att
     freed = []
     for job_id in with_dead_owners(connection, stale_after=stale_after):
         job = lock_job(connection, job_id)
-        row = connection.execute(_OPEN, {"of_job": job_id}).one_or_none()
-        if row is not None and (death := _death_of(row, stale_after)):
+        row = connection.execute(OPEN_ATTEMPT, {"of_job": job_id}).one_or_none()
+        if row is not None and (death := death_of(row, stale_after)):
             _free(connection, job, row, death)
             freed.append(Attempt(row.id, job_id, job.dataset, row.number, row.token))
     return freed
@@ -291,7 +241,7 @@ def free_all_dead(connection: Connection, *, stale_after: timedelta) -> list[Att
 def with_dead_owners(connection: Connection, *, stale_after: timedelta) -> list[int]:
     """Return the numbers of the jobs whose owners are taken for dead; nothing is locked."""
     rows = connection.execute(_ALL_OPEN).all()
-    return [row.job_id for row in rows if _death_of(row, stale_after)]
+    return [row.job_id for row in rows if death_of(row, stale_after)]
 
 
 def check_held(connection: Connection, attempt: Attempt) -> None:
@@ -315,8 +265,8 @@ def _check_open(row: Row[Any], attempt: Attempt) -> None:
 
 def _free_from_dead(connection: Connection, job: Row[Any], stale_after: timedelta) -> None:
     """Take a job from a dead owner, or refuse because the owner may live."""
-    row = connection.execute(_OPEN, {"of_job": job.id}).one()
-    death = _death_of(row, stale_after)
+    row = connection.execute(OPEN_ATTEMPT, {"of_job": job.id}).one()
+    death = death_of(row, stale_after)
     if death is None:
         raise at_work(_owner_of(row), row.started_at, job.dataset)
     _free(connection, job, row, death)
@@ -327,22 +277,14 @@ def _free_same_work(connection: Connection, job: Row[Any], stale_after: timedelt
     wanted = {"of_key": job.work_key, "of_job": job.id}
     for number in connection.scalars(_SAME_WORK, wanted).all():
         other = lock_job(connection, number)
-        row = connection.execute(_OPEN, {"of_job": number}).one_or_none()
+        row = connection.execute(OPEN_ATTEMPT, {"of_job": number}).one_or_none()
         if row is None:  # it ended while we waited for its lock
             continue
-        death = _death_of(row, stale_after)
+        death = death_of(row, stale_after)
         if death is None:
             campaign = connection.scalar(_CAMPAIGN, {"of_campaign": other.campaign_id})
             raise at_work(_owner_of(row), row.started_at, job.dataset, campaign=campaign)
         _free(connection, other, row, death)
-
-
-def _refuse_ended(job: Row[Any]) -> None:
-    if job.state in {"planned", "submitted", "processing"}:
-        return
-    kind = Cancelled if job.state == "cancelled" else Interrupted
-    message = f"the job is {job.state} meanwhile: {job.reason}"
-    raise kind(message, dataset=job.dataset)
 
 
 def _free(connection: Connection, job: Row[Any], row: Row[Any], death: str) -> None:
@@ -395,7 +337,8 @@ def _owner_of(row: Row[Any]) -> Owner:
     return Owner(row.host, row.pid, row.process_started, row.token)
 
 
-def _death_of(row: Row[Any], stale_after: timedelta) -> str | None:
+def death_of(row: Row[Any], stale_after: timedelta) -> str | None:
+    """Tell why the owner of an attempt's row is taken for dead; None while it may live."""
     return why_dead(_owner_of(row), row.heartbeat_at, stale_after=stale_after)
 
 

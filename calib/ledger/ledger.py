@@ -16,13 +16,14 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection
 
 from calib.ids import DatasetId
-from calib.ledger import attempts, jobs, publications, registry, reports, stage_runs
-from calib.ledger.attempts import Attempt, Start
+from calib.ledger import attempts, jobs, publications, registry, reports, stage_runs, starting
+from calib.ledger.attempts import Attempt
 from calib.ledger.location import as_url
 from calib.ledger.owners import STALE_AFTER, Owner, current_owner
 from calib.ledger.publications import Published
 from calib.ledger.rows import rows_of
 from calib.ledger.stage_runs import StageMetrics
+from calib.ledger.starting import Start
 from calib.ledger.store import Store
 from calib.records import DataId, Member, Outcome, RawInputs, References
 
@@ -182,11 +183,11 @@ class Ledger:
         Unavailable
             A live owner is processing it, or the same work in another campaign; the message
             says who, where, and since when.
-        Interrupted
-            It is supervised, and ended meanwhile; Cancelled where an operator did that.
+        Interrupted, Cancelled, WorkerLost
+            It is supervised, and ended, was begun or was lost meanwhile.
         """
         return self._store.write(
-            lambda c: attempts.start(c, wanted, owner, stale_after=self._stale_after)
+            lambda c: starting.start(c, wanted, owner, stale_after=self._stale_after)
         )
 
     def heartbeat(self, attempt: Attempt) -> None:

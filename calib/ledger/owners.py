@@ -7,7 +7,6 @@ import secrets
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 
 import psutil
 
@@ -15,8 +14,11 @@ import psutil
 # of 30 s may be lost before a live worker is taken for dead.
 STALE_AFTER = timedelta(minutes=5)
 
-# psutil derives start times from the boot time, which moves a little when the clock is set.
+# psutil derives start times from the boot time, which moves when the clock is set: a little all
+# the time, by up to hours when a clock that was wrong is put right. In between, a number may be
+# that of the owner or of a later process, and its heartbeat tells.
 _START_TOLERANCE = 2.0  # seconds
+_CLOCK_STEP = timedelta(days=1).total_seconds()
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Owner:
 def current_owner() -> Owner:
     """Return this process as an owner, with a token of its own at every call."""
     pid = os.getpid()
-    return Owner(socket.gethostname(), pid, _started(pid), secrets.token_hex(16))
+    started = psutil.Process(pid).create_time()
+    return Owner(socket.gethostname(), pid, started, secrets.token_hex(16))
 
 
 def why_dead(owner: Owner, heartbeat: str, *, stale_after: timedelta = STALE_AFTER) -> str | None:
@@ -65,29 +68,28 @@ def why_dead(owner: Owner, heartbeat: str, *, stale_after: timedelta = STALE_AFT
     -------
     str or None
         On this host: the process has gone, or its number belongs to a later one; a live
-        process is never given up, however long it is silent (a suspended laptop). On another
-        host: silence for longer than `stale_after`.
+        process is never given up, however long it is silent (a suspended laptop), unless the
+        clock was set since it began. Then, and on another host: silence for longer than
+        `stale_after`.
     """
     if owner.host == socket.gethostname():
-        return None if _is_running(owner) else f"{owner} has ended"
+        is_running = _is_running(owner)
+        if is_running is not None:
+            return None if is_running else f"{owner} has ended"
     silence = datetime.now(UTC) - datetime.fromisoformat(heartbeat)
     if silence > stale_after:
         return f"{owner} has been silent since {heartbeat}"
     return None
 
 
-@cache
-def _started(pid: int) -> float:
-    """Return when this process started; by its number, since a fork is another process."""
-    return float(psutil.Process(pid).create_time())
-
-
-def _is_running(owner: Owner) -> bool:
+def _is_running(owner: Owner) -> bool | None:
+    """Tell whether a process of this host lives; None where its number may be another's."""
     try:
         process = psutil.Process(owner.pid)
-        same = abs(process.create_time() - owner.started) <= _START_TOLERANCE
-        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+        step = abs(process.create_time() - owner.started)
+        is_dead = step > _CLOCK_STEP or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
         return True
+    return not is_dead if is_dead or step <= _START_TOLERANCE else None

@@ -149,6 +149,7 @@ def job_of(plan: CampaignPlan, left: LeftJob) -> Job:
         options=options,
         run_options=None if options is request.options else request.options,
         grant=_grant(plan, left, own),
+        attempts=left.attempts,
     )
 
 

@@ -117,6 +117,8 @@ class Job:
     work_key
         Names the work, whatever campaign it is for (:func:`calib.stages.planning.work_key`);
         None where the ledger has it already.
+    attempts
+        How many attempts were begun when a campaign handed it out; None: nobody did.
     """
 
     dataset: str
@@ -133,6 +135,7 @@ class Job:
     grant: Grant = field(default_factory=Grant)
     run_options: Options | None = None
     work_key: str | None = None
+    attempts: int | None = None
 
     @property
     def id(self) -> DatasetId:

@@ -179,8 +179,8 @@ def _closes(job: Job, attempt: Attempt) -> Callable[[HstflowError, str], None]:
 
 
 def _start(job: Job) -> Start:
-    is_supervised = job.grant.is_supervised
-    return Start(job.campaign, job.id, job.run, job.context, job.work_key, is_supervised)
+    known = (job.campaign, job.id, job.run, job.context, job.work_key)
+    return Start(*known, is_supervised=job.grant.is_supervised, attempts=job.attempts)
 
 
 def _boundary(job: Job, attempt: Attempt, stages: Stages) -> Outcome:

@@ -50,7 +50,8 @@ def end_of(left):
     return Outcome(left.dataset, state, "a test")
 
 def live(left):
-    start = Start("nightly", parse_dataset(left.dataset), "r1", "hst_1.pmap", is_supervised=True)
+    start = Start("nightly", parse_dataset(left.dataset), "r1", "hst_1.pmap", is_supervised=True,
+                  attempts=left.attempts)
     attempt = ledger.start(start, current_owner())
     outcome = end_of(left)
     for stage in STAGES:
@@ -76,7 +77,7 @@ while True:
         try:
             live(left)
         except (Interrupted, Unavailable) as error:
-            expected = ("being processed", "is closed", "meanwhile")
+            expected = ("being processed", "is closed", "meanwhile", "since the job was")
             assert any(words in str(error) for words in expected), error
             seen += 1
 print(json.dumps({"ended": ended, "seen": seen}), flush=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from calib.errors import Cancelled, ConfigError, Interrupted, Unavailable
+from calib.errors import Cancelled, ConfigError, Interrupted, Unavailable, WorkerLost
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.campaign_reports import LeftJob, campaigns, chunks_left, jobs_left
 from calib.ledger.campaigns import (
@@ -186,6 +186,27 @@ def test_same_work_of_a_dead_owner_is_taken_over(ledger: Ledger) -> None:
     with pytest.raises(Interrupted, match="was lost"):
         ledger.heartbeat(lost)
     assert ledger.count_states(campaign="nightly") == {"submitted": 1}
+
+
+@pytest.mark.parametrize("is_freed", [False, True])
+def test_second_worker_does_not_go_on_for_a_lost_one(ledger: Ledger, is_freed: bool) -> None:
+    """A scheduler that gives a lost job out again is refused: the campaign decides on memory."""
+    plan(ledger, [NewJob(NAMES[0], memory=2)])
+    given = start_of(NAMES[0], attempts=0)
+    ledger.start(given, dead())
+    if is_freed:
+        assert len(ledger.mark_dead_owners()) == 1
+    with pytest.raises(WorkerLost, match="attempt 1 was lost: pid"):
+        ledger.start(given, current_owner())
+    second = ledger.start(start_of(NAMES[0], attempts=1), current_owner())
+    assert second.number == 2
+    with pytest.raises(Unavailable, match="being processed by"):
+        ledger.start(given, current_owner())
+    grant = Grant(memory=8, retries={"memory": 1})
+    said = Outcome(NAMES[0].name, "error", "x", 32, retry=Retry("memory", "more", 0, grant))
+    ledger.finish_attempt(second, said)
+    with pytest.raises(Interrupted, match="attempt 2 was begun since"):
+        ledger.start(given, current_owner())
 
 
 def test_history_holds_valid_json(ledger: Ledger) -> None:

@@ -59,8 +59,16 @@ def test_zombie_is_dead() -> None:
 
 def test_number_of_a_later_process_is_not_the_owner() -> None:
     """The same number with another start time is another process."""
-    owner = replace(current_owner(), started=current_owner().started - 3600)
+    owner = replace(current_owner(), started=current_owner().started - 100_000)
     assert why_dead(owner, utc_now()) is not None
+
+
+@pytest.mark.parametrize("step", [-3600, -3, 3, 3600])
+def test_a_clock_that_is_set_kills_nobody(step: float) -> None:
+    """Start times move with the clock: while its heartbeat is heard, the owner lives."""
+    owner = replace(current_owner(), started=current_owner().started + step)
+    assert why_dead(owner, utc_now()) is None
+    assert "silent" in str(why_dead(owner, ago(STALE_AFTER + timedelta(minutes=1))))
 
 
 def test_process_of_another_user_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:

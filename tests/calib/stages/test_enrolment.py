@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 
+from calib.archive.outputs import open_output
 from calib.campaigns.job_overrides import parse_words
 from calib.campaigns.manifest import Entry, entries_of
 from calib.cost_model import Features
 from calib.errors import ConfigError, ContextError
 from calib.ids import parse_dataset
 from calib.ledger.campaign_reports import LeftJob, campaigns, chunks_left, jobs_left
-from calib.ledger.ledger import Ledger, Start, current_owner
+from calib.ledger.ledger import Ledger, Start, current_owner, open_ledger
 from calib.ledger.predictions import record_features
 from calib.ledger.sessions import close_session, open_session
 from calib.records import Outcome, from_json
+from calib.repository.rebuild import rebuild
 from calib.simulate.observatory import Observatory
 from calib.stages.archive import job_fingerprint, run_content
 from calib.stages.bestrefs import bestrefs
@@ -30,6 +32,7 @@ from calib.stages.fetch import fetch
 from calib.stages.job import Job, Options
 from calib.stages.planning import Request, plan_jobs
 from calib.stages.recording import close_ledgers, ledger_of
+from calib.stages.sequence import process_dataset
 from calib.switches import Overrides, parse_overrides
 
 NAMES = ("j8bt05njq", "j8bt06o6q", "acs_8ph_01", "lb4p02040")
@@ -159,7 +162,9 @@ def test_job_of_a_row_is_the_job_of_a_request(
     done = enrol(plan, entries_of(observatory.datasets))
     mine = job_of(done.plan, left(ledger)[0])
     theirs = plan_jobs(plan.request, observatory.datasets)[0]
-    assert dataclasses.replace(mine, grant=theirs.grant, work_key=theirs.work_key) == theirs
+    assert mine.attempts == 0
+    same = {"grant": theirs.grant, "work_key": theirs.work_key, "attempts": None}
+    assert dataclasses.replace(mine, **same) == theirs  # type: ignore[arg-type]
     row = ledger.ask(lambda rows: rows("SELECT work_key FROM job ORDER BY id", {}))[0]
     assert row["work_key"] == theirs.work_key
 
@@ -252,3 +257,22 @@ def test_ten_thousand_datasets_in_seconds(plan: CampaignPlan, ledger: Ledger) ->
     assert enrol(dataclasses.replace(plan, chunk_size=500), entries).new == 10_000
     assert time.process_time() - start < 3
     assert len(ledger.ask(lambda rows: chunks_left(rows, 1))) == 20
+
+
+def test_campaign_with_own_settings_is_processed_and_rebuilt(
+    plan: CampaignPlan, ledger: Ledger, observatory: Observatory, tmp_path: Path
+) -> None:
+    """One run takes datasets with and without settings of their own, and a rebuild knows both."""
+    first, second = observatory.datasets[:2]
+    own = parse_words(["set=DARKCORR=OMIT"])
+    done = enrol(plan, [Entry(parse_dataset(first), own), *entries_of([second])])
+    outcomes = [process_dataset(job_of(done.plan, each)) for each in left(ledger)]
+
+    assert [(each.state, each.run) for each in outcomes] == [("processed", done.run)] * 2
+    output = open_output(done.plan.request.output)
+    told = [output.manifest(done.run, parse_dataset(each)).provenance for each in (first, second)]
+    assert [each["switches"]["DARKCORR"] for each in told] == ["OMIT", "COMPLETE"]
+    with open_ledger(str(tmp_path / "again.db")) as again:
+        rebuild(output, again)
+        runs = "SELECT parameters FROM run"
+        assert again.ask(lambda rows: rows(runs, {})) == ledger.ask(lambda rows: rows(runs, {}))
