@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+# Message of an OutOfMemory that was foreseen and did not happen: it says what a model believes,
+# and nothing that could be learned from.
+FORESEEN = "predicted to need more memory than it is granted"
+
 
 @dataclass(frozen=True)
 class Features:

@@ -15,8 +15,9 @@ from calib.cost_model import Features
 STAGES = ("fetch", "bestrefs", "calibrate", "preview", "archive", "state-message")
 TARGETS = ("memory", "disk", *STAGES)
 
-# A worker with all imports holds 230 MB, with compiled code loaded 290 (measured).
-BASE = 300.0 * MB
+# A worker with all imports that has calibrated a small exposure holds 310 MB (measured), and the
+# engine of its flows some more.
+BASE = 350.0 * MB
 
 # Bytes of memory for each byte of a raw exposure, above the imports: a full frame of the WFC takes
 # 249 MB for 34 MB, a 2K subarray 60 for 8.5, an exposure of the HRC 23 for 2.2.
@@ -25,8 +26,9 @@ OF_EXPOSURE = 7.5
 # the limit of calib.instruments.reference_memory.
 OF_REFERENCES = 22.0
 MOST_REFERENCES = float(1 << 30)
-# To combine, all exposures are held: 644 MB instead of 249 for two frames of 34 MB.
-OF_COMBINATION = 6.0
+# To combine, all exposures are held: beside kept references two frames of 34 MB take 264 MB more
+# than one.
+OF_COMBINATION = 8.0
 # Programs of others, which run after or instead of the native engine, not on top of it: their CTE
 # correction of a full frame takes 405 MB for ACS and 709 for WFC3 (calacs 10.5.0, calwf3 3.7.3,
 # measured). Drizzling is not measured: science, weight and context images beside each input.
@@ -100,10 +102,10 @@ def _memory(features: Features, kind: str) -> float:
     if kind == "mvm":
         return BASE + SKYCELL + OF_EXPOSURE * frame
     if kind == "svm":
-        return BASE + VISIT + OF_EXPOSURE * frame + OF_COMBINATION * total
+        return BASE + VISIT + OF_EXPOSURE * frame + OF_COMBINATION * (total - frame)
     if features.instr == COS:
         return BASE + OF_EVENTS * frame
-    combining = OF_COMBINATION * total if _combines(features) else 0.0
+    combining = OF_COMBINATION * (total - frame) if _combines(features) else 0.0
     references = min(MOST_REFERENCES, OF_REFERENCES * frame) if features.instr == ACS else 0.0
     calibrating = OF_EXPOSURE * frame + references + combining
     correcting = features.pctecorr * (OF_PCTECORR * frame + combining)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from calib.cost_model import Example, Features, Law, Measured, Model
+from calib.cost_model import FORESEEN, Example, Features, Law, Measured, Model
 from calib.ledger.reports import Rows
-from calib.records import from_json, to_json
+from calib.records import first_fault, from_json, to_json
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from calib.ledger.attempts import Attempt
+
+log = logging.getLogger(__name__)
 
 FIELDS = tuple(each.name for each in dataclasses.fields(Features))
 
@@ -46,10 +49,12 @@ ORDER BY stage_run.id
 # dozen coefficients learns no more from it.
 LATEST = 20_000
 
-# An attempt that ended well, or one that is known to have had too little memory.
+# An attempt that ended well, or one that is known to have had too little memory; known, not
+# foreseen by a model, which would learn from itself.
 _TELLS = """
 (attempt.outcome = 'processed'
-  OR (attempt.error_class = 'OutOfMemory' AND attempt.memory IS NOT NULL))
+  OR (attempt.error_class = 'OutOfMemory' AND attempt.memory IS NOT NULL
+    AND COALESCE(attempt.message, '') NOT LIKE :foreseen))
 AND (CAST(:instrument AS VARCHAR) IS NULL OR job.instrument = CAST(:instrument AS VARCHAR))
 """
 
@@ -72,10 +77,18 @@ ORDER BY stage_run.id
 
 
 def record_features(connection: Connection, attempt: Attempt, features: Features) -> None:
-    """Write down what the inputs of an attempt look like; again is no error."""
+    """Write down what the inputs of an attempt look like, in place of an earlier try.
+
+    Raises
+    ------
+    Interrupted
+        The attempt is closed: taken over, cancelled or finished.
+    """
+    from calib.ledger.attempts import check_held
     from calib.ledger.schema import feature
     from calib.ledger.upsert import upsert
 
+    check_held(connection, attempt)
     row = dataclasses.asdict(features) | {"attempt_id": attempt.id}
     upsert(connection, feature, [row], ["attempt_id"])
 
@@ -100,9 +113,24 @@ def save_model(connection: Connection, model: Model) -> None:
 
 
 def load_model(rows: Rows) -> Model | None:
-    """Return what was learned last about each target; None: nothing yet."""
-    laws = [from_json(Law, row["content"]) for row in rows(_LAWS, {})]
+    """Return what was learned last about each target; None: nothing yet.
+
+    A law that cannot be read, such as one of another version, is passed over with a warning:
+    the formula holds until the next training.
+    """
+    laws = [law for row in rows(_LAWS, {}) if (law := _law(row["content"])) is not None]
     return Model({law.target: law for law in laws}) if laws else None
+
+
+def _law(content: str) -> Law | None:
+    from pydantic import ValidationError
+
+    try:
+        return from_json(Law, content)
+    except ValidationError as error:
+        message = "a prediction model cannot be read (%s): run `hstflow campaign train` again"
+        log.warning(message, first_fault(error))
+        return None
 
 
 def last_features(rows: Rows, datasets: Iterable[str]) -> dict[str, Features]:
@@ -139,7 +167,7 @@ def examples(rows: Rows, instrument: str | None = None, *, latest: int = LATEST)
     latest
         How many attempts at most.
     """
-    asked = {"instrument": instrument}
+    asked = {"instrument": instrument, "foreseen": f"%{FORESEEN}%"}
     query = _EXAMPLES.format(tells=_TELLS, fields=", ".join(FIELDS))
     found = rows(query, asked | {"latest": latest})
     if not found:

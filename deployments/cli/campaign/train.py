@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from calib.campaigns.training import Training
     from calib.cost_model import Law
 
+# Shares below this are shown with a decimal: of rungs that are too low every one counts.
+TENTH = 0.1
+
 Instrument = Literal["acs", "wfc3", "cos", "stis", "mvm"]
 
 
@@ -151,4 +154,4 @@ def _factor(value: float | None, term: str) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g}" if share < 1 else f"{100 * share:.0f}"
+    return f"{100 * share:.0f}" if share >= TENTH else f"{100 * share:.1f}"

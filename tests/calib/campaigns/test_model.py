@@ -66,15 +66,15 @@ laws = st.builds(
 @pytest.mark.parametrize(
     ("features", "measured"),
     [
-        (frame(1, 34.4), 0.23 + 1.006),
-        (frame(2, 34.4), 0.23 + 1.270),
-        (frame(1, 2.1), 0.23 + 0.040),
+        (frame(1, 34.4), 0.31 + 1.006),
+        (frame(2, 34.4), 0.31 + 1.270),
+        (frame(1, 2.1), 0.31 + 0.040),
     ],
 )
 def test_formula_holds_what_the_native_engine_takes(features: Features, measured: float) -> None:
-    """Measured peaks (GB: a worker, and above it, references kept) are within the formula.
+    """Measured peaks are within the formula, by a half at most, and all on the first rung.
 
-    Not far within: a half more at most, and all on the first rung.
+    GB: of a worker that has worked, and above it with references kept.
     """
     found = predict(features, None, EXPOSURE).memory
     assert measured <= found / GB <= 1.5 * measured
