@@ -285,7 +285,7 @@ class _Session:
             finally:
                 frames.close_all()
 
-    def _frames(self, with_tasks: bool, wake: Callable[[], None]) -> ChunkFlows:  # noqa: FBT001
+    def _frames(self, with_tasks: bool, wake: Callable[[], None]) -> ChunkFlows:
         if FlowRunContext.get() is not None:
             limit_downloads(self.plan.downloads)
         is_here = self.plan.runner in {"local", "threads"}

@@ -139,7 +139,7 @@ def ending_of(future: Handle) -> Outcome | BaseException:
     return outcome
 
 
-class Cancelled(Exception):  # noqa: N818 - a word about a future, never raised
+class Cancelled(Exception):
     """The future was cancelled: by us, or because its scheduler is gone."""
 
 

@@ -25,6 +25,8 @@ from calib.errors import Unavailable
 START_LIMIT = 120.0  # seconds; 4 to 25 were seen, with the first database migration
 PR_SET_PDEATHSIG = 1  # linux/prctl.h: signal for us when the parent dies
 
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+
 # Settings of server and client. Read and batch sizes: with the defaults (1) the server spends
 # 42 ms of CPU on each task run and falls behind by a minute per thousand; in batches 7 ms.
 # The console level keeps a planned failure's traceback off the terminal: the ledger has it,
@@ -44,7 +46,7 @@ DEFAULTS = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "200",
-    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
 }
 
 

@@ -332,7 +332,7 @@ class Loop:
         return [job.id for job in jobs_left(rows, self.backlog.campaign_id, chunk)]
 
 
-class _LedgerAway(Exception):  # noqa: N818 - caught in the loop
+class _LedgerAway(Exception):
     """The ledger cannot be used now."""
 
 

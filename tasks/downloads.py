@@ -34,7 +34,9 @@ def download_turn(job: Job) -> Iterator[None]:
     with ExitStack() as turn:
         if job.source.startswith("astroquery:") and PREFECT_API_URL.value():
             try:
-                turn.enter_context(concurrency(LIMIT_NAME, timeout_seconds=TURN, lease_duration=LEASE))
+                turn.enter_context(
+                    concurrency(LIMIT_NAME, timeout_seconds=TURN, lease_duration=LEASE)
+                )
             except (PrefectException, httpx.HTTPError, TimeoutError) as error:
                 log.warning("downloading without a turn: %s", error)
         yield

@@ -129,10 +129,9 @@ def other_products(expected: Path, found: Path) -> list[str]:
     names = {path.relative_to(expected).as_posix() for path in expected.rglob("*.*")}
     others = {path.relative_to(found).as_posix() for path in found.rglob("*.*")}
     wrong = [f"{name}: in one of them only" for name in sorted(names ^ others)]
-    for name in sorted(names & others):
-        if not _is_same(expected / name, found / name):
-            wrong.append(f"{name}: differs")
-    return wrong
+    both = sorted(names & others)
+    changed = [name for name in both if not _is_same(expected / name, found / name)]
+    return wrong + [f"{name}: differs" for name in changed]
 
 
 def _is_same(expected: Path, found: Path) -> bool:

@@ -22,7 +22,7 @@ def main(action: str, *arguments: str) -> None:
     from flows.campaign import resume_campaign, submit_campaign
     from flows.work import Work
 
-    if LIMIT in os.environ:
+    if LIMIT in os.environ:  # of the tests of the ladder
         session.job_of = limited(session.job_of)
     if action == "submit":
         plan, manifest, *stages = arguments
@@ -31,7 +31,7 @@ def main(action: str, *arguments: str) -> None:
         result = submit_campaign(asked, read_entries(Path(manifest)), work=work)
     else:
         result = resume_campaign(*arguments)
-    print("RESULT", result.outcome, result.message, flush=True)
+    sys.stdout.write(f"RESULT {result.outcome} {result.message}\n")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,9 +158,8 @@ class Server:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
+            return httpx.get(f"{self.url}/health", timeout=5).is_success
+        except httpx.HTTPError:
             return False
 
 
@@ -234,7 +231,9 @@ class Cluster:
 
     def _start_worker(self, place: int) -> None:
         self._names += 1
-        line = f"worker-{self._names} {self.address} {self._memory[place]} {self._machine.folder}/dask"
+        line = (
+            f"worker-{self._names} {self.address} {self._memory[place]} {self._machine.folder}/dask"
+        )
         if self._nursery is None or self._nursery.stdin is None:
             raise ChildProcessError(self._machine.said("nursery"))
         self._nursery.stdin.write(f"{line}\n".encode())

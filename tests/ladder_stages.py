@@ -14,13 +14,14 @@ from dataclasses import replace
 from typing import Any
 
 from calib.campaigns import model
+from calib.programs.run import run_program
 from calib.stages import calibrate as calibrating
 from calib.stages.job import Job
 from calib.stages.sequence import PLAIN as STAGES
 
 __all__ = ["LIMIT", "NEEDS", "STAGES"]
 
-# Bytes by dataset, or "poison", or "hang".
+# Bytes by dataset, or "poison", "hang", or "program": one that does not end.
 NEEDS = "HSTFLOW_TEST_NEEDS"
 
 # Seconds that a calibration which hangs may take: what is predicted is a minute at least.
@@ -39,6 +40,9 @@ def _needy(job: Job, *given: Any, **named: Any) -> Any:
         os.kill(os.getpid(), signal.SIGKILL)
     if need == "hang":
         _sleep(3600)
+    if need == "program":
+        log = job.folder / "sleep.log"
+        run_program(["sleep", "3600"], folder=job.folder, log_file=log)
     ballast = b"\1" * int(need)
     _sleep(_HELD if ballast else 0)
     finished = _calibrate(job, *given, **named)

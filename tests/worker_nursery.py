@@ -37,24 +37,28 @@ def serve(name: str, address: str, memory: str, scratch: str) -> NoReturn:
     os._exit(0)
 
 
+def say(line: str) -> None:
+    """Answer with a line."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """Make workers until standard input ends."""
     import distributed  # noqa: F401 - for the workers
 
-    import flows.worker_setup
-    import flows.work  # noqa: F401 - for the workers
     from calib.compiled import warm_up
 
     warm_up()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that are killed
-    print("ready", flush=True)
+    say("ready")
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
             sys.stdin.close()
             serve(*line.split())
-        print(pid, flush=True)
+        say(str(pid))
 
 
 if __name__ == "__main__":

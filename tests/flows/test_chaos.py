@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import random
 import socket
 import time
@@ -35,6 +36,8 @@ from calib.stores.s3_store import S3Store
 
 pytestmark = pytest.mark.prefect
 
+log = logging.getLogger(__name__)
+
 SEED = 20261123
 DATASETS = 44
 BROKEN = 5
@@ -59,7 +62,9 @@ FAULTS = ("503:1", "truncate:20000", "html", "slow:1", "500", "no-length", "pace
 @pytest.fixture(scope="module")
 def sky(tmp_path_factory: pytest.TempPathFactory) -> Observatory:
     """Return 44 small exposures, of which one is broken."""
-    sky = build_observatory(tmp_path_factory.mktemp("chaos") / "sky", exposures=DATASETS, small=True)
+    sky = build_observatory(
+        tmp_path_factory.mktemp("chaos") / "sky", exposures=DATASETS, small=True
+    )
     flip_bits(sky.raws / f"{sky.datasets[BROKEN]}_raw.fits")
     return sky
 
@@ -129,7 +134,8 @@ class Chaos:
         for number, act in acts:
             self._wait_until_finished(number, cluster)
             time.sleep(self.rng.uniform(0, 0.4))
-            print(f"{time.monotonic() - began:5.1f} s: {self.finished()} ended, {act} dies")
+            passed = time.monotonic() - began
+            log.info("%5.1f s: %d ended, %s dies", passed, self.finished(), act)
             if act == "worker":
                 cluster.kill(self.rng.randrange(len(cluster.workers)))
             elif act == "server":
@@ -139,15 +145,11 @@ class Chaos:
             else:
                 self.process.kill()
                 self.process.wait()
-                self.process = machine.start(
-                    "resumed", str(SCRIPT), "resume", NAME, self.ledger
-                )
+                self.process = machine.start("resumed", str(SCRIPT), "resume", NAME, self.ledger)
                 wait_for(lambda: self._sessions() > 1, "the campaign to be resumed")
-                self.intruder = machine.start(
-                    "intruder", str(SCRIPT), "resume", NAME, self.ledger
-                )
+                self.intruder = machine.start("intruder", str(SCRIPT), "resume", NAME, self.ledger)
         wait_for(lambda: self.process.poll() is not None, "the campaign to end")
-        print(f"{time.monotonic() - began:5.1f} s: the campaign has ended")
+        log.info("%5.1f s: the campaign has ended", time.monotonic() - began)
         self.intruder.wait(60)
 
     def _wait_until_finished(self, number: int, cluster: Cluster) -> None:
@@ -197,7 +199,7 @@ def test_disturbed_campaign_loses_and_doubles_nothing(
     sky: Observatory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Workers, campaign process and server die, archives refuse: each dataset is done once."""
-    print(f"seed {SEED}")
+    log.info("seed %d", SEED)
     chaos, bucket = Chaos(sky, tmp_path), FaultyBucket(SEED, share=0.0)
     with ExitStack() as stack:
         settings = {

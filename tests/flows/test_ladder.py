@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from campaign_audit import ask, wrong_ends, wrong_history, wrong_publications
-from chaos import SCRIPT, Cluster, Machine, Server, wait_for
+from chaos import SCRIPT, Cluster, Machine, wait_for
 from ladder_stages import LIMIT, NEEDS
 
 from calib.records import to_json
@@ -120,7 +119,10 @@ def test_hang_is_tried_once_more_with_twice_the_time(ledger: str, sky: Observato
     """Its second end is exit code 137."""
     found = tries(ledger, special(sky)[1])
 
-    assert [(scale, error) for _, scale, _, error in found] == [(1.0, "TimedOut"), (2.0, "TimedOut")]
+    assert [(scale, error) for _, scale, _, error in found] == [
+        (1.0, "TimedOut"),
+        (2.0, "TimedOut"),
+    ]
     query = "SELECT code FROM job WHERE dataset = :dataset"
     assert ask(ledger, query, dataset=special(sky)[1]) == [{"code": 137}]
 
@@ -133,4 +135,6 @@ def test_nobody_else_is_harmed(ledger: str, sky: Observatory) -> None:
 
     assert wrong_ends(ledger, "climb", expected) == []
     assert wrong_history(ledger) == []
-    assert wrong_publications(ledger, [k for k, end in expected.items() if end == "processed"]) == []
+    assert (
+        wrong_publications(ledger, [k for k, end in expected.items() if end == "processed"]) == []
+    )

@@ -16,8 +16,8 @@ from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import enrol, job_of
 from calib.stages.faults import parse_faults
 from calib.stages.job import Job, Options
-from calib.stages.policy import POLICIES, RetryPolicy
 from calib.stages.planning import Request, plan_jobs
+from calib.stages.policy import POLICIES, RetryPolicy
 from calib.stages.recording import ledger_of
 from calib.stages.sequence import process_dataset
 
@@ -36,8 +36,8 @@ def left_of(plan: CampaignPlan) -> list[Job]:
     ledger = ledger_of(plan.request.ledger)
     number = ledger.ask(lambda rows: campaigns(rows, plan.name))[0].id
     chunks = ledger.ask(lambda rows: chunks_left(rows, number))
-    left = [row for chunk in chunks for row in ledger.ask(lambda rows: jobs_left(rows, number, chunk))]  # noqa: B023, E501
-    return [job_of(plan, row) for row in left]
+    left = ledger.ask(lambda rows: [jobs_left(rows, number, chunk) for chunk in chunks])
+    return [job_of(plan, row) for rows in left for row in rows]
 
 
 def stages_of_last(job: Job) -> dict[str, str]:
