@@ -18,12 +18,13 @@ def main(action: str, *arguments: str) -> None:
     from calib.campaigns.manifest import read_entries
     from calib.records import from_json
     from calib.stages.campaign_plan import CampaignPlan
+    from calib.stages.enrolment import job_of
     from flows import session
     from flows.campaign import resume_campaign, submit_campaign
     from flows.work import Work
 
     if LIMIT in os.environ:  # of the tests of the ladder
-        session.job_of = limited(session.job_of)
+        vars(session)["job_of"] = limited(job_of)
     if action == "submit":
         plan, manifest, *stages = arguments
         work = Work(tasks=stages[0], plain=stages[0]) if stages else Work()

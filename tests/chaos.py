@@ -124,6 +124,8 @@ class Server:
         home = machine.folder / "prefect"
         home.mkdir(parents=True)
         machine.environment.update(DEFAULTS, PREFECT_HOME=str(home), PREFECT_API_URL=self.url)
+        # A private server stores no events; this one is asked for them.
+        machine.environment["PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED"] = "true"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -158,7 +160,7 @@ class Server:
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/health", timeout=5).is_success
+            return bool(httpx.get(f"{self.url}/health", timeout=5).is_success)
         except httpx.HTTPError:
             return False
 
@@ -266,7 +268,7 @@ class FaultyBucket:
     @contextmanager
     def running(self) -> Iterator[str]:
         """Serve; give the endpoint."""
-        from moto.server import DomainDispatcherApplication, create_backend_app
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
         from werkzeug.serving import make_server
 
         application = DomainDispatcherApplication(create_backend_app)
