@@ -6,7 +6,6 @@ wants. So its name is enough to go on with it, in another process or on another 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -20,22 +19,25 @@ from prefect.states import Completed, Failed
 
 from calib.campaigns.manifest import read_entries
 from calib.compiled import warm_up
-from calib.errors import ConfigError, HstflowError
-from calib.ledger.campaign_reports import Campaign, campaigns
+from calib.errors import HstflowError
+from calib.ledger.campaign_reports import Campaign
 from calib.ledger.campaigns import set_control
+from calib.ledger.dispatch import failures_by_class, runs_of
 from calib.ledger.ledger import Ledger, current_owner
 from calib.ledger.sessions import Session, beat_session, close_session, note_flow_run, open_session
 from calib.ledger.states import FINISHED
-from calib.records import from_json
-from calib.stages.campaign_plan import CampaignPlan, StageStyle
+from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import enrol
 from calib.stages.recording import ledger_of
+from calib.stages.scratch import remove_leftovers
 from flows.backlog import Backlog
+from flows.chunk import ChunkRuns
 from flows.frames import ChunkFlows, without_heartbeat
 from flows.interrupts import interruptible
-from flows.parameters import ProcessOptions, build_request
+from flows.parameters import CampaignOptions, ProcessOptions, build_request
+from flows.plans import campaign_of, plan_of
 from flows.runners import open_pool
-from flows.server import has_server, limit_downloads, wait_for_server
+from flows.server import has_server, limit_downloads, show_report, wait_for_server
 from flows.session import Loop
 from flows.work import PREFECT_ERRORS, Work
 from tasks.settings import limit_reference_memory, load_settings
@@ -67,9 +69,7 @@ class Result:
     counts: dict[str, int]
 
 
-def submit_campaign(
-    plan: CampaignPlan, entries: Iterable[Entry], *, work: Work = STAGES
-) -> Result:
+def submit_campaign(plan: CampaignPlan, entries: Iterable[Entry], *, work: Work = STAGES) -> Result:
     """Enter a campaign in the ledger and run it until nothing is left, or it is stopped.
 
     Parameters
@@ -136,20 +136,6 @@ def resume_campaign(
     return _run(plan, work)
 
 
-def plan_of(ledger: Ledger, name: str) -> CampaignPlan:
-    """Return the plan of a campaign.
-
-    Raises
-    ------
-    ConfigError
-        There is no such campaign, or nobody planned it.
-    """
-    plan = _campaign(ledger, name).plan
-    if not plan:
-        raise ConfigError("the campaign was not planned: submit it", found=name)
-    return from_json(CampaignPlan, json.dumps(plan))
-
-
 @flow(
     name="campaign",
     flow_run_name="campaign-{name}",
@@ -161,14 +147,9 @@ def campaign(
     manifest: str,
     input_uri: str = "astroquery:",
     output_uri: str = "file:.",
-    profile: str | None = None,
     context: str | None = None,
-    run: str | None = None,
-    runner: str = "local",
-    workers: int = 2,
-    stages: StageStyle = "auto",
-    priority: int = 0,
     options: ProcessOptions | None = None,
+    how: CampaignOptions | None = None,
 ) -> State[Any]:
     """Submit a campaign as a flow run: what a deployment calls.
 
@@ -178,26 +159,22 @@ def campaign(
         The campaign; the same again goes on where it stopped.
     manifest
         Path of its manifest.
-    input_uri, output_uri, profile, context, run, options
+    input_uri, output_uri, context, options
         As for ``process-dataset``.
-    runner, workers, stages, priority
-        As :class:`calib.stages.campaign_plan.CampaignPlan`.
+    how
+        Runner, workers, rungs and what else belongs to the campaign.
 
     Returns
     -------
     State
         Completed where every dataset is finished, else Failed with counts.
     """
+    how = how or CampaignOptions()
+    asked = how.model_dump(exclude={"profile", "run"})
     request = build_request(
-        input_uri, output_uri, profile, context, run, options or ProcessOptions()
+        input_uri, output_uri, how.profile, context, how.run, options or ProcessOptions()
     )
-    plan = CampaignPlan(
-        request=replace(request, campaign=name),
-        runner=runner,
-        workers=workers,
-        stages=stages,
-        priority=priority,
-    )
+    plan = CampaignPlan(request=replace(request, campaign=name), **asked)
     return _state_of(submit_campaign(plan, read_entries(Path(manifest))))
 
 
@@ -264,10 +241,14 @@ class _Session:
     def _work(self) -> Result:
         self._note_flow_run()
         wanted = self._loop() if self._has_work() else "run"
-        return _result(_campaign(self.ledger, self.plan.name), wanted)
+        found = campaign_of(self.ledger, self.plan.name)
+        if FlowRunContext.get() is not None:
+            failures = self.ledger.ask(lambda rows: failures_by_class(rows, found.id))
+            show_report(found.name, found.counts, failures)
+        return _result(found, wanted)
 
     def _has_work(self) -> bool:
-        found = _campaign(self.ledger, self.plan.name)
+        found = campaign_of(self.ledger, self.plan.name)
         return any(found.counts.get(state) for state in ("planned", "submitted", "processing"))
 
     def _loop(self) -> str:
@@ -275,8 +256,11 @@ class _Session:
         limit_reference_memory(load_settings())  # of this process; local workers set their own
         if plan.runner == "local":
             warm_up()  # once, instead of in each worker
-        total = _campaign(self.ledger, plan.name).total
+        total = campaign_of(self.ledger, plan.name).total
         backlog = Backlog(self.ledger, self.held.campaign_id)
+        if plan.chunks == "deployment":
+            with interruptible() as ended:
+                return ChunkRuns(plan.name, self.held.id, backlog, self, ended).run()
         with open_pool(plan) as pool, interruptible() as ended:
             frames = self._frames(plan.style(total) == "tasks", lambda: ended.put(None))
             loop = Loop(plan, self.work, self.ledger, backlog, pool, frames, self, ended)
@@ -289,9 +273,7 @@ class _Session:
         if FlowRunContext.get() is not None:
             limit_downloads(self.plan.downloads)
         is_here = self.plan.runner in {"local", "threads"}
-        return ChunkFlows(
-            self.plan.name, wake, with_tasks=with_tasks, sends_settings=not is_here
-        )
+        return ChunkFlows(self.plan.name, wake, with_tasks=with_tasks, sends_settings=not is_here)
 
     def beat(self) -> str:
         """Say that the process lives, and return what the operator wants."""
@@ -319,15 +301,22 @@ def _run(plan: CampaignPlan, work: Work) -> Result:
         raise
     finally:
         ledger.mark_dead_owners()
+        _tidy(plan, ledger)
         ledger.write(lambda c: close_session(c, held, outcome, message))
     return result
 
 
-def _campaign(ledger: Ledger, name: str) -> Campaign:
-    found = ledger.ask(lambda rows: campaigns(rows, name))
-    if not found:
-        raise ConfigError("there is no such campaign", found=name)
-    return found[0]
+def _tidy(plan: CampaignPlan, ledger: Ledger) -> None:
+    """Remove what dead workers left in the work folder."""
+    request = plan.request
+    for run in ledger.ask(lambda rows: runs_of(rows, plan.name)):
+        remove_leftovers(
+            request.work,
+            run,
+            ledger=request.ledger,
+            campaign=plan.name,
+            keep_scratch=request.options.keep_scratch,
+        )
 
 
 def _result(found: Campaign, wanted: str) -> Result:
@@ -346,6 +335,4 @@ def _state_of(result: Result) -> State[Any]:
     if result.outcome == "failed":
         return Failed(message=result.message)
     # Prefect's own Paused is no end of a flow run: it would wait for an answer in its page.
-    return State(
-        type=StateType.CANCELLED, name=result.outcome.capitalize(), message=result.message
-    )
+    return State(type=StateType.CANCELLED, name=result.outcome.capitalize(), message=result.message)

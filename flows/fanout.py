@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from distributed import Client
@@ -23,6 +24,27 @@ from flows.work import FlowFrame, Work, run_job
 Handle = Any  # a future: result(), cancel(), add_done_callback()
 
 
+@dataclass(frozen=True)
+class Order:
+    """A dataset as it is handed to a pool.
+
+    Attributes
+    ----------
+    job, work, frame
+        What :func:`flows.work.run_job` is given.
+    before
+        How many attempts the job had.
+    priority
+        Higher ones go first.
+    """
+
+    job: Job
+    work: Work
+    frame: FlowFrame | None
+    before: int
+    priority: int = 0
+
+
 class Pool(Protocol):
     """Runs datasets, and says how many there is room for."""
 
@@ -30,7 +52,7 @@ class Pool(Protocol):
     def placement(self) -> Placement:
         """What fits, and what runs."""
 
-    def submit(self, job: Job, work: Work, frame: FlowFrame | None, priority: int) -> Handle:
+    def submit(self, order: Order) -> Handle:
         """Start a dataset as soon as a thread or worker is free; return its future."""
 
     def refresh(self) -> None:
@@ -58,9 +80,9 @@ class ThreadPool:
         self._executor = executor
         self.placement = placement
 
-    def submit(self, job: Job, work: Work, frame: FlowFrame | None, _priority: int) -> Handle:
+    def submit(self, order: Order) -> Handle:
         """Start a dataset as soon as a thread is free."""
-        return self._executor.submit(run_job, job, work, frame)
+        return self._executor.submit(run_job, order.job, order.work, order.frame, order.before)
 
     def refresh(self) -> None:
         """Threads stay."""
@@ -94,20 +116,22 @@ class DaskPool:
         self.placement: Placement = placement or self._cluster or ClusterPlacement((), ahead)
         self.refresh()
 
-    def submit(self, job: Job, work: Work, frame: FlowFrame | None, priority: int) -> Handle:
+    def submit(self, order: Order) -> Handle:
         """Hand a dataset to the scheduler; a worker that dies with it is reported at once."""
+        job = order.job
         resources = self._cluster.resources(Need.of(job.grant)) if self._cluster else None
         return self._client.submit(
             run_job,
             job,
-            work,
-            frame,
+            order.work,
+            order.frame,
+            order.before,
             # A tuple, whose first word Dask groups by: a group per dataset would stay in the
             # scheduler's memory.
             key=("dataset", job.campaign, job.dataset, next(self._numbers)),
             pure=False,
             retries=0,
-            priority=priority,
+            priority=order.priority,
             resources=resources or None,
         )
 

@@ -22,7 +22,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext, serialize_context
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Completed, Failed
 
 from calib.records import Outcome
 from flows.work import PREFECT_ERRORS, FlowFrame
@@ -164,11 +164,15 @@ class ChunkFlows:
     ) -> None:
         self._campaign, self._wake = campaign, wake
         self._with_tasks, self._sends_settings = with_tasks, sends_settings
+        # Outside of a flow run there is no server: Prefect would start one of its own.
+        self._is_shown = FlowRunContext.get() is not None
         self._open: dict[int, ChunkFlow] = {}
         self._closing: list[ChunkFlow] = []
 
     def is_ready(self, chunk: int) -> bool:
         """Open a chunk's flow run; tell whether its datasets may start."""
+        if not self._is_shown:
+            return True
         if chunk not in self._open:
             self._open[chunk] = ChunkFlow(
                 self._campaign, chunk, self._wake, sends_settings=self._sends_settings
@@ -213,6 +217,11 @@ class OneFlow:
         self._frame = frame
         self.counts: Counter[str] = Counter()
 
+    @property
+    def bad(self) -> int:
+        """How many datasets did not end well."""
+        return sum(number for state, number in self.counts.items() if state not in GOOD)
+
     def is_ready(self, _chunk: int) -> bool:
         """Nothing is waited for."""
         return True
@@ -226,7 +235,7 @@ class OneFlow:
         self.counts[outcome.state if outcome else "lost"] += 1
 
     def close(self, _chunk: int) -> None:
-        """The flow run ends with its function."""
+        """Do nothing: the flow run ends with its function."""
 
 
 def frame_here(*, sends_settings: bool) -> FlowFrame | None:
@@ -263,8 +272,3 @@ def end_flow_run(number: UUID, state: State[Any]) -> None:
             time.sleep(PAUSE)
         else:
             return
-
-
-def stopped_state(message: str) -> State[Any]:
-    """Return the state of a flow run that an operator has stopped."""
-    return Cancelled(message=message)

@@ -10,7 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from calib.errors import ConfigError
 from calib.references.profile import load_profile
+<<<<<<< HEAD
 from calib.stages.faults import parse_faults
+=======
+from calib.stages.campaign_plan import CHUNK_SIZE, RUNGS
+>>>>>>> r6-fanout
 from calib.stages.job import Options
 from calib.stages.planning import Request
 from calib.switches import parse_overrides
@@ -50,6 +54,23 @@ class ProcessOptions(BaseModel):
     simulate: list[str] = Field(
         default_factory=list, description="failures on purpose: STAGE=KIND[:TIMES][@DATASET]"
     )
+
+
+class CampaignOptions(BaseModel):
+    """How a campaign is run; the fields of :class:`calib.stages.campaign_plan.CampaignPlan`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    profile: str | None = Field(None, description="onsite, offsite, cloud or a file")
+    run: str | None = Field(None, description="name of the output collection")
+    runner: str = Field("local", description="local, threads, tcp://HOST:PORT or a cluster file")
+    workers: int = Field(default=2, ge=1, description="processes or threads")
+    stages: Literal["auto", "tasks", "plain"] = Field("auto", description="stages as tasks or not")
+    rungs: tuple[int, ...] = Field(default=RUNGS, description="sizes of memory, bytes")
+    chunk_size: int = Field(default=CHUNK_SIZE, ge=1, description="datasets of one flow run")
+    chunks: Literal["here", "deployment"] = Field("here", description="where chunks are run")
+    downloads: int = Field(default=4, ge=1, description="downloads from MAST at the same time")
+    priority: int = Field(default=0, description="higher ones go first")
 
 
 class IngestOptions(BaseModel):

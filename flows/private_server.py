@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +24,7 @@ from pathlib import Path
 from calib.errors import Unavailable
 
 START_LIMIT = 120.0  # seconds; 4 to 25 were seen, with the first database migration
+LOOK = 2.0  # seconds between two looks whether the server is there
 PR_SET_PDEATHSIG = 1  # linux/prctl.h: signal for us when the parent dies
 
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
@@ -40,6 +42,10 @@ DEFAULTS = {
     # Stored events are two fifths of the server's CPU, and most of its database. Runs, their
     # states and automations do not need them; a server of your own stores them.
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+    # Slots of downloads whose holder died are given back also after the server was away.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+        "prefect.server.concurrency.lease_storage.filesystem"
+    ),
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
@@ -67,6 +73,7 @@ class PrivateServer:
         self.url = f"http://127.0.0.1:{_free_port()}/api"
         set_defaults()
         os.environ["PREFECT_HOME"] = str(home)
+        self._stopping = threading.Event()
         self._process = self._start()
         atexit.register(self.stop)
         os.environ["PREFECT_API_URL"] = self.url
@@ -82,6 +89,7 @@ class PrivateServer:
         deadline = time.monotonic() + START_LIMIT
         while time.monotonic() < deadline and self._process.poll() is None:
             if answers(self.url):
+                self._supervise()
                 return
             time.sleep(0.1)
         self.stop()
@@ -90,8 +98,21 @@ class PrivateServer:
             f"the private Prefect server did not start: {tail}", path=self.log, code=1
         )
 
+    def _supervise(self) -> None:
+        """Start the server again, on the same port, whenever it ends before we do."""
+
+        def look() -> None:
+            while not self._stopping.wait(LOOK):
+                if self._process.poll() is not None:
+                    self._process = self._start()
+
+        # It lives as long as the process: Linux sends the signal of PR_SET_PDEATHSIG when the
+        # thread ends that started the child.
+        threading.Thread(target=look, name="prefect-server", daemon=True).start()
+
     def stop(self) -> None:
         """Stop the server; registered to run when this process ends."""
+        self._stopping.set()
         if self._process.poll() is None:
             self._process.terminate()
             try:

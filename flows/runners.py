@@ -128,7 +128,7 @@ def make_runner(name: str, workers: int, scratch: Path) -> DaskTaskRunner:
             # Only a last backstop: what a job may use is watched over by its own process, and
             # the sum of what is granted stays within the host.
             "memory_limit": MEMORY_LIMIT,
-            "dashboard_address": None,
+            "dashboard_address": "127.0.0.1:0",  # None would be port 8787, often taken
             "local_directory": str(scratch),
             "preload": ["flows.worker_setup"],
             "silence_logs": "CRITICAL",

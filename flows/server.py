@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
+from collections.abc import Mapping
 
+from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
@@ -41,3 +44,15 @@ def limit_downloads(number: int) -> None:
             client.upsert_global_concurrency_limit_by_name(LIMIT_NAME, number)
     except PREFECT_ERRORS as error:
         log.warning("the limit on downloads is not set: %s", error)
+
+
+def show_report(campaign: str, states: Mapping[str, int], failures: Mapping[str, int]) -> None:
+    """Put a campaign's counts into its flow run's page, as the artifact `campaign-report`."""
+    rows = [f"| {state} | {number} |" for state, number in states.items()]
+    rows += [f"| error: {name} | {number} |" for name, number in failures.items()]
+    table = "\n".join([f"# {campaign}", "", "| state | datasets |", "|---|---|", *rows])
+    key = re.sub(r"[^a-z0-9]+", "-", f"campaign-report-{campaign}".lower()).strip("-")
+    try:
+        create_markdown_artifact(table, key=key, description=f"Campaign {campaign}")
+    except PREFECT_ERRORS as error:
+        log.warning("the campaign's report is not shown: %s", error)

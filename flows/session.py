@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,7 +22,7 @@ from calib.records import Outcome, Retry
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import job_of
 from flows.backlog import Backlog, Ticket
-from flows.fanout import Cancelled, Handle, Pool, ending_of, is_lost
+from flows.fanout import Cancelled, Handle, Order, Pool, ending_of, is_lost
 from flows.interrupts import Endings
 from flows.placement import Need
 from flows.work import FlowFrame, Work
@@ -163,6 +162,7 @@ class Loop:
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP
             self.pool.refresh()
+            self._refuse_waiting()
             with _ledger():
                 self.ledger.mark_dead_owners()
 
@@ -210,11 +210,19 @@ class Loop:
             self.backlog.done(ticket)  # it is found again
             raise
 
+    def _refuse_waiting(self) -> None:
+        """End those that wait for workers that have gone for good."""
+        for ticket in list(self._waiting):
+            if self.pool.placement.refusal(_need(ticket)):
+                self._waiting.remove(ticket)
+                self._wait_or_refuse(ticket)
+
     def _start(self, ticket: Ticket) -> None:
         job = job_of(self.plan, ticket.left)
         frame = self.frames.frame(ticket.chunk)
         priority = self.plan.priority + ticket.left.priority
-        future = self.pool.submit(job, self.work, frame, priority)
+        order = Order(job, self.work, frame, ticket.left.attempts, priority)
+        future = self.pool.submit(order)
         self._running[ticket.left.id] = (ticket, future)
         self.pool.placement.take(_need(ticket))
         future.add_done_callback(lambda done: self.ended.put((ticket, done)))
@@ -323,13 +331,14 @@ class Loop:
         self._stopped_at = now
 
     def _cancel_all(self) -> None:
-        for chunk in self.backlog.chunks():
-            with _ledger():
-                found = self.ledger.ask(lambda rows, c=chunk: self._left(rows, c))
-                self.ledger.write(lambda c, ids=found: cancel_jobs(c, ids, "campaign cancelled"))
+        with _ledger():
+            for chunk in self.backlog.chunks():
+                self._cancel_chunk(chunk)
 
-    def _left(self, rows: Callable[..., list[dict[str, object]]], chunk: int) -> list[int]:
-        return [job.id for job in jobs_left(rows, self.backlog.campaign_id, chunk)]
+    def _cancel_chunk(self, chunk: int) -> None:
+        number = self.backlog.campaign_id
+        left = [job.id for job in self.ledger.ask(lambda rows: jobs_left(rows, number, chunk))]
+        self.ledger.write(lambda c: cancel_jobs(c, left, "campaign cancelled"))
 
 
 class _LedgerAway(Exception):

@@ -23,9 +23,10 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.context import SettingsContext, SyncClientContext, hydrated_context
 from prefect.exceptions import PrefectException
 
-from calib.errors import ConfigError, HstflowError
+from calib.errors import ConfigError, HstflowError, WorkerLost
 from calib.records import Outcome
 from calib.stages.job import Job
+from calib.stages.recording import ledger_of
 from calib.stages.sequence import Stages, process_dataset
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class Work:
     """
 
     tasks: str = "flows.dataset:TASKS"
-    plain: str = "calib.stages.sequence:PLAIN"
+    plain: str = "flows.dataset:PLAIN"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class FlowFrame:
     payload: bytes
 
 
-def run_job(job: Job, work: Work, frame: FlowFrame | None) -> Outcome:
+def run_job(job: Job, work: Work, frame: FlowFrame | None, before: int) -> Outcome:
     """Take one dataset through its stages; what a worker is sent.
 
     Parameters
@@ -77,6 +78,8 @@ def run_job(job: Job, work: Work, frame: FlowFrame | None) -> Outcome:
         The stages.
     frame
         The flow run to which the stages belong as tasks; None: they are plain functions.
+    before
+        How many attempts the job had when it was handed out.
 
     Returns
     -------
@@ -85,15 +88,29 @@ def run_job(job: Job, work: Work, frame: FlowFrame | None) -> Outcome:
 
     Raises
     ------
+    WorkerLost
+        Another worker began this and is gone; the campaign decides what follows.
     HstflowError
         The attempt could not begin: see :func:`calib.stages.sequence.process_dataset`.
     """
+    _refuse_again(job, before)
     plain = load_stages(work.plain)
     place = None if frame is None else place_of(frame)
     if place is None:
         return process_dataset(job, plain)
     stages = _sturdy(load_stages(work.tasks), plain)
     return place.run(lambda: process_dataset(job, stages))
+
+
+def _refuse_again(job: Job, before: int) -> None:
+    """Refuse what Dask brings a second time, after the loss of the worker that had it.
+
+    It would be begun on the same rung again, and what is finished would be looked at as new.
+    """
+    rows = ledger_of(job.ledger).jobs_of(job.id, campaign=job.campaign)
+    if any(each.run == job.run and each.attempts != before for each in rows):
+        message = "the worker that began this is gone"
+        raise WorkerLost(message, dataset=job.dataset)
 
 
 @cache
@@ -168,7 +185,7 @@ def place_of(frame: FlowFrame) -> Place | None:
         _kept.place = None
     try:
         _kept.place = place = Place(frame)
-    except PREFECT_ERRORS as error:
+    except (*PREFECT_ERRORS, RuntimeError) as error:  # its client: "Failed to reach API"
         log.warning("the flow run cannot be entered, stages are run without it: %s", error)
         return None
     return place

@@ -40,6 +40,7 @@ def dask_setup(worker: Worker) -> None:
     import flows.dataset  # noqa: F401 - imported before the first dataset, for all of them
 
     memory = share_of(worker.memory_manager.memory_limit, os.environ)
+    make_disposable()  # the nanny starts another process
     limit_reference_memory(load_settings(), room_for_references(memory))
     gc.collect()
     gc.freeze()

@@ -67,6 +67,30 @@ WHERE job.id = :id
 """
 
 
+_FAILURES = """
+SELECT job.error_class AS error_class, COUNT(*) AS number FROM job
+WHERE job.campaign_id = :campaign_id AND job.state = 'error'
+GROUP BY job.error_class ORDER BY COUNT(*) DESC
+"""
+
+
+def failures_by_class(rows: Rows, campaign_id: int) -> dict[str, int]:
+    """Return how many jobs of a campaign ended in each class of error, the most first."""
+    found = rows(_FAILURES, {"campaign_id": campaign_id})
+    return {str(row["error_class"]): int(row["number"]) for row in found}
+
+
+_RUNS = """
+SELECT DISTINCT job.run AS run FROM job JOIN campaign ON campaign.id = job.campaign_id
+WHERE campaign.name = :name
+"""
+
+
+def runs_of(rows: Rows, campaign: str) -> list[str]:
+    """Return the runs that the jobs of a campaign are for."""
+    return [str(row["run"]) for row in rows(_RUNS, {"name": campaign})]
+
+
 def standing(rows: Rows, job_id: int) -> Standing:
     """Return where a job stands, and whether somebody who may live works on it."""
     row = rows(_STANDING, {"id": job_id})[0]

@@ -1,0 +1,82 @@
+"""What runs at the same time stays within what there is, and nothing waits for ever."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.placement import (
+    GB,
+    ClusterPlacement,
+    HostPlacement,
+    Need,
+    Offer,
+    offers_of,
+)
+
+NEEDS = st.builds(
+    Need,
+    st.none() | st.integers(1, 70).map(lambda n: n * GB),
+    st.none() | st.integers(1, 20).map(lambda n: n * GB),
+)
+
+
+@given(st.lists(NEEDS, max_size=30))
+def test_a_host_is_never_given_away_twice(needs: list[Need]) -> None:
+    """Whatever asks: the sum of all grants stays within memory and disk."""
+    host = HostPlacement(64 * GB, 16 * GB, at_once=8)
+    taken = []
+    for need in needs:
+        if host.fits(need):
+            host.take(need)
+            taken.append(need)
+    assert len(taken) <= 8
+    assert sum(need.memory or 0 for need in taken) <= 64 * GB
+    assert sum(need.disk or 0 for need in taken) <= 16 * GB
+    for need in taken:
+        host.give_back(need)
+    assert host.running == host.used["memory"] == host.used["disk"] == 0
+
+
+@given(NEEDS)
+def test_what_is_not_refused_fits_alone(need: Need) -> None:
+    """A job waits only for what can come about."""
+    for place in (
+        HostPlacement(16 * GB, 8 * GB, at_once=2),
+        ClusterPlacement([Offer(1, 8 * GB, 4 * GB), Offer(2, 64 * GB, 16 * GB)], ahead=2),
+    ):
+        assert (place.refusal(need) is None) == place.fits(need)
+
+
+def test_a_rung_that_no_worker_offers_is_refused_by_size() -> None:
+    """The message says what is asked for, and the largest there is."""
+    cluster = ClusterPlacement([Offer(1, 8 * GB), Offer(1, 16 * GB)], ahead=2)
+
+    assert cluster.refusal(Need(64 * GB)) == (
+        "the job needs 64 GB of memory; the most that the workers can give is 16 GB"
+    )
+
+
+@pytest.mark.parametrize(
+    ("offers", "resources"),
+    [([Offer(1)], {}), ([Offer(1, 64 * GB)], {"MEM_GB": 8.0})],
+)
+def test_jobs_ask_only_for_what_workers_name(
+    offers: list[Offer], resources: dict[str, float]
+) -> None:
+    """Workers that offer nothing by name take any job."""
+    cluster = ClusterPlacement(offers, ahead=2)
+
+    assert cluster.resources(Need(8 * GB, 1 * GB)) == resources
+    assert cluster.refusal(Need(8 * GB)) is None
+
+
+def test_offers_are_read_from_the_scheduler() -> None:
+    """MEM_GB and DISK_GB are gigabytes; a worker may name neither."""
+    workers = {
+        "tcp://a": {"nthreads": 2, "resources": {"MEM_GB": 64, "DISK_GB": 0.5}},
+        "tcp://b": {"nthreads": 1, "resources": {}},
+    }
+
+    assert offers_of(workers) == [Offer(2, 64 * GB, GB // 2), Offer(1)]
