@@ -16,21 +16,12 @@ from calib.stages.job import Job
 log = logging.getLogger(__name__)
 LIMIT_NAME = "mast-download"
 
-<<<<<<< HEAD
-# Seconds to wait for a turn: longer than the downloads of a full queue, and not for ever
-# where slots were lost with a server that kept their leases in memory.
-TURN = 600.0
-
-# Seconds for which a turn holds without a word: that of a killed worker is given back then.
-# The least that the server takes (prefect 3.8, concurrency_limits_v2).
-=======
 # Seconds to wait for a turn. A slot whose lease is lost (a server that was started again) is
 # never given back: then the download goes on without a turn.
 TURN = 300.0
 
 # Seconds after which the slot of a worker that died is free again: the least that the server
 # takes.
->>>>>>> r6-fanout
 LEASE = 60.0
 
 
@@ -43,14 +34,8 @@ def download_turn(job: Job) -> Iterator[None]:
     with ExitStack() as turn:
         if job.source.startswith("astroquery:") and PREFECT_API_URL.value():
             try:
-<<<<<<< HEAD
-                turn.enter_context(
-                    concurrency(LIMIT_NAME, timeout_seconds=TURN, lease_duration=LEASE)
-                )
-=======
                 slot = concurrency(LIMIT_NAME, timeout_seconds=TURN, lease_duration=LEASE)
                 turn.enter_context(slot)
->>>>>>> r6-fanout
             except (PrefectException, httpx.HTTPError, TimeoutError) as error:
                 log.warning("downloading without a turn: %s", error)
         yield
