@@ -10,11 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from calib.errors import ConfigError
 from calib.references.profile import load_profile
-<<<<<<< HEAD
-from calib.stages.faults import parse_faults
-=======
 from calib.stages.campaign_plan import CHUNK_SIZE, RUNGS
->>>>>>> r6-fanout
+from calib.stages.faults import parse_faults
 from calib.stages.job import Options
 from calib.stages.planning import Request
 from calib.switches import parse_overrides
