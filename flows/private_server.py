@@ -27,13 +27,10 @@ START_LIMIT = 120.0  # seconds; 4 to 25 were seen, with the first database migra
 LOOK = 2.0  # seconds between two looks whether the server is there
 PR_SET_PDEATHSIG = 1  # linux/prctl.h: signal for us when the parent dies
 
-LEASES = "prefect.server.concurrency.lease_storage.filesystem"
-
 # Settings of server and client. Read and batch sizes: with the defaults (1) the server spends
 # 42 ms of CPU on each task run and falls behind by a minute per thousand; in batches 7 ms.
 # The console level keeps a planned failure's traceback off the terminal: the ledger has it,
-# and the logs still reach the server. Analytics would try to reach the network. Leases that the
-# server keeps in memory are lost when it is stopped, and their slots are never given back.
+# and the logs still reach the server. Analytics would try to reach the network.
 DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
@@ -42,7 +39,7 @@ DEFAULTS = {
     # Stored events are two fifths of the server's CPU, and most of its database. Runs, their
     # states and automations do not need them; a server of your own stores them.
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
-    # Slots of downloads whose holder died are given back also after the server was away.
+    # Leases in the server's memory are lost when it stops, and their slots never given back.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
         "prefect.server.concurrency.lease_storage.filesystem"
     ),
@@ -52,7 +49,6 @@ DEFAULTS = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "200",
-    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
 }
 
 
