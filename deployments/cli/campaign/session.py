@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -93,6 +94,8 @@ def run_session(name: str, runner: str, flags: SessionFlags) -> int:
     ledger = ledger_url(os.environ)
     check_runner(runner)
     before = _settled(ledger, name)
+    if before is None or not before.is_live:
+        _check_version(name)
     set_control(name, "run")
     if before is not None and before.is_live:
         return _tell_live(before, flags)
@@ -100,6 +103,17 @@ def run_session(name: str, runner: str, flags: SessionFlags) -> int:
         return _detach(ledger, name, flags)
     result = _run_here(ledger, name, flags)
     return tell_end(name, result, flags)
+
+
+def _check_version(name: str) -> None:
+    """Refuse a campaign of another version before its control changes and a server starts."""
+    from calib.records import from_json
+    from calib.stages.campaign_plan import CampaignPlan
+    from calib.stages.enrolment import refuse_other_version
+
+    with reading() as rows:
+        plan = from_json(CampaignPlan, dumps(dict(find_campaign(rows, name).plan)))
+        refuse_other_version(rows, plan)
 
 
 def check_runner(runner: str) -> None:
