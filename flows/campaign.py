@@ -289,7 +289,7 @@ class _Session:
 def _run(plan: CampaignPlan, work: Work) -> Result:
     """Run a session of a campaign that the ledger knows, and close it however it ends."""
     ledger, owner = ledger_of(plan.request.ledger), current_owner()
-    ledger.ask(lambda rows: refuse_other_version(rows, plan))
+    ledger.ask(lambda rows: refuse_other_version(rows, plan.name))
     held = ledger.write(lambda c: open_session(c, plan.name, owner))
     outcome, message = "interrupted", "the process was stopped"
     try:

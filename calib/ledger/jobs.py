@@ -6,7 +6,18 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, Update, bindparam, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from calib.errors import ConfigError
@@ -28,6 +39,8 @@ AT_ONCE = 2_000
 # makes tens of them for each dataset.
 _LOCKED_JOB = select(jobs).where(jobs.c.id == bindparam("of_job")).with_for_update()
 _ADD_CHANGE = insert(transitions)
+_CHANGE = ["job_id", "from_state", "at", "to_state", "reason"]
+_SHORT = (jobs.c.id, jobs.c.dataset, jobs.c.state, jobs.c.overrides)
 _CONTEXT_OF_RUN = select(runs.c.context).where(runs.c.name == bindparam("of_run"))
 _NUMBER_OF_JOB = select(jobs.c.id).where(
     jobs.c.campaign_id == bindparam("of_campaign"),
@@ -177,24 +190,26 @@ def move_all(
     now, reason = utc_now(), hide_credentials(reason)
     values = {"error_class": None, "code": None, **fields}
     values |= {"state": state, "reason": reason, "updated_at": now}
-    change = {"at": now, "reason": reason, "to_state": state}
+    said = (literal(now), literal(state), literal(reason))
     for first in range(0, len(found), AT_ONCE):
-        some = found[first : first + AT_ONCE]
-        these = jobs.c.id.in_([job.id for job in some])
+        these = jobs.c.id.in_([job.id for job in found[first : first + AT_ONCE]])
+        told = select(jobs.c.id, jobs.c.state, *said).where(these).order_by(jobs.c.id)
+        connection.execute(insert(transitions).from_select(_CHANGE, told))
         connection.execute(update(jobs).where(these).values(values))
-        told = [{"job_id": job.id, "from_state": job.state, **change} for job in some]
-        connection.execute(_ADD_CHANGE, told)
 
 
 def lock_jobs(
     connection: Connection, numbers: Sequence[int], states: Collection[str]
 ) -> list[Row[Any]]:
-    """Return the rows of those jobs that are in some states, locked as by :func:`lock_job`."""
+    """Return the rows of those jobs that are in some states, locked as by :func:`lock_job`.
+
+    They have the columns id, dataset, state and overrides.
+    """
     found: list[Row[Any]] = []
     for first in range(0, len(numbers), AT_ONCE):
         these = jobs.c.id.in_(numbers[first : first + AT_ONCE]) & jobs.c.state.in_(states)
         # In one order: two who lock the same jobs wait for each other, and do not block.
-        query = select(jobs).where(these).order_by(jobs.c.id).with_for_update()
+        query = select(*_SHORT).where(these).order_by(jobs.c.id).with_for_update()
         found += connection.execute(query).all()
     return found
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -107,13 +106,10 @@ def run_session(name: str, runner: str, flags: SessionFlags) -> int:
 
 def _check_version(name: str) -> None:
     """Refuse a campaign of another version before its control changes and a server starts."""
-    from calib.records import from_json
-    from calib.stages.campaign_plan import CampaignPlan
     from calib.stages.enrolment import refuse_other_version
 
     with reading() as rows:
-        plan = from_json(CampaignPlan, dumps(dict(find_campaign(rows, name).plan)))
-        refuse_other_version(rows, plan)
+        refuse_other_version(rows, name)
 
 
 def check_runner(runner: str) -> None:
