@@ -20,14 +20,14 @@ from prefect.states import Completed, Failed
 from calib.campaigns.manifest import read_entries
 from calib.compiled import warm_up
 from calib.errors import HstflowError
-from calib.ledger.campaign_reports import Campaign
+from calib.ledger.campaign_reports import Campaign, errors_by_class
 from calib.ledger.campaigns import set_control
-from calib.ledger.dispatch import failures_by_class, runs_of
+from calib.ledger.dispatch import runs_of
 from calib.ledger.ledger import Ledger, current_owner
 from calib.ledger.sessions import Session, beat_session, close_session, note_flow_run, open_session
 from calib.ledger.states import FINISHED
 from calib.stages.campaign_plan import CampaignPlan
-from calib.stages.enrolment import enrol
+from calib.stages.enrolment import enrol, refuse_other_version
 from calib.stages.recording import ledger_of
 from calib.stages.scratch import remove_leftovers
 from flows.backlog import Backlog
@@ -243,7 +243,7 @@ class _Session:
         wanted = self._loop() if self._has_work() else "run"
         found = campaign_of(self.ledger, self.plan.name)
         if FlowRunContext.get() is not None:
-            failures = self.ledger.ask(lambda rows: failures_by_class(rows, found.id))
+            failures = self.ledger.ask(lambda rows: errors_by_class(rows, found.id))
             show_report(found.name, found.counts, failures)
         return _result(found, wanted)
 
@@ -289,6 +289,7 @@ class _Session:
 def _run(plan: CampaignPlan, work: Work) -> Result:
     """Run a session of a campaign that the ledger knows, and close it however it ends."""
     ledger, owner = ledger_of(plan.request.ledger), current_owner()
+    ledger.ask(lambda rows: refuse_other_version(rows, plan.name))
     held = ledger.write(lambda c: open_session(c, plan.name, owner))
     outcome, message = "interrupted", "the process was stopped"
     try:

@@ -24,7 +24,7 @@ from calib.stages.enrolment import job_of
 from flows.backlog import Backlog, Ticket
 from flows.fanout import Cancelled, Handle, Order, Pool, ending_of, is_lost
 from flows.interrupts import Endings
-from flows.placement import Need
+from flows.placement import GB, Need
 from flows.work import FlowFrame, Work
 
 log = logging.getLogger(__name__)
@@ -205,10 +205,16 @@ class Loop:
             self._waiting.append(ticket)
             return
         try:
-            self._lose(ticket, Loss(reason, OutOfMemory.__name__, OutOfMemory.code, None))
+            why = self._after_what(ticket, reason)
+            self._lose(ticket, Loss(why, OutOfMemory.__name__, OutOfMemory.code, None))
         except _LedgerAway:
             self.backlog.done(ticket)  # it is found again
             raise
+
+    def _after_what(self, ticket: Ticket, refusal: str) -> str:
+        """Say what brought a job to a rung that is nowhere: that is what is wrong with it."""
+        before = self._stand(ticket)
+        return f"{before.reason}; but {refusal}" if before.attempts else refusal
 
     def _refuse_waiting(self) -> None:
         """End those that wait for workers that have gone for good."""
@@ -222,6 +228,8 @@ class Loop:
         frame = self.frames.frame(ticket.chunk)
         priority = self.plan.priority + ticket.left.priority
         order = Order(job, self.work, frame, ticket.left.attempts, priority)
+        number, memory = ticket.left.attempts + 1, (ticket.left.memory or 0) / GB
+        log.info("%s #%d: handed out, memory %g GB", job.dataset, number, memory)
         future = self.pool.submit(order)
         self._running[ticket.left.id] = (ticket, future)
         self.pool.placement.take(_need(ticket))
@@ -238,6 +246,10 @@ class Loop:
             self._examine(ticket, end)
 
     def _take(self, ticket: Ticket, outcome: Outcome) -> None:
+        name, number = ticket.left.dataset, ticket.left.attempts + 1
+        state = outcome.state if outcome.retry is None else f"again ({outcome.retry.reason})"
+        level = logging.WARNING if outcome.state in {"error", "blocked"} else logging.INFO
+        log.log(level, "%s #%d: %s: %s", name, number, state, outcome.reason)
         if outcome.retry is None:
             self._finish(ticket, outcome)
         else:
@@ -294,7 +306,7 @@ class Loop:
     def _lose(self, ticket: Ticket, loss: Loss) -> None:
         with _ledger():
             state = self.ledger.write(lambda c: end_lost(c, ticket.left.id, loss))
-        log.warning("%s: %s", ticket.left.dataset, loss.reason)
+        log.warning("%s #%d: %s", ticket.left.dataset, ticket.left.attempts + 1, loss.reason)
         if state == "submitted" and loss.retry is not None:
             self._again(ticket, loss.retry)
         else:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from calib.campaigns.retries import classes_of
 from calib.ledger.campaign_overview import state_of
 from calib.ledger.campaign_reports import Campaign, CampaignSession, sessions_of
 from calib.ledger.cost_summaries import (
@@ -36,7 +37,7 @@ DRAWN = 150
 
 
 # Classes of errors for which more memory is the remedy.
-MEMORY_ERRORS = frozenset({"OutOfMemory", "WorkerLost", "MemoryError"})
+MEMORY_ERRORS = frozenset(classes_of("memory"))
 
 
 @dataclass(frozen=True)

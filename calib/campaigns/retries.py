@@ -130,6 +130,11 @@ def rule_for(error_class: str, code: int) -> RetryRule | None:
     return next(named, None) or next(coded, None)
 
 
+def classes_of(kind: str) -> tuple[str, ...]:
+    """Return the names of the errors that are followed by a retry of a kind."""
+    return tuple(name for rule in RULES if rule.kind == kind for name in rule.classes)
+
+
 def table() -> list[tuple[str, str, str, str]]:
     """Return the table for people: errors, how often, the waits between, what changes."""
     return [

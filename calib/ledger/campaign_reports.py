@@ -6,6 +6,7 @@ No SQLAlchemy: `hstflow campaign status` answers at once.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -302,6 +303,15 @@ def failures_of(rows: Rows, campaign_id: int) -> list[Failure]:
     """Return what failed, is blocked or was cancelled, by error, the most frequent first."""
     found = rows(_FAILURES, {"campaign_id": campaign_id})
     return [Failure(**{**row, "number": int(row["number"])}) for row in found]
+
+
+def errors_by_class(rows: Rows, campaign_id: int) -> dict[str, int]:
+    """Return how many jobs of a campaign ended in each class of error, the most first."""
+    counts: Counter[str] = Counter()
+    for failure in failures_of(rows, campaign_id):
+        if failure.state == "error":
+            counts[str(failure.error_class)] += failure.number
+    return dict(counts.most_common())
 
 
 def at_work(rows: Rows, campaign_id: int) -> list[AtWork]:

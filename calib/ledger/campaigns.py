@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -13,18 +14,26 @@ from sqlalchemy import Connection, Row, func, insert, literal, select, update
 from calib.errors import TERMINATED, Cancelled, ConfigError
 from calib.ids import DatasetId
 from calib.ledger.attempts import change_state
-from calib.ledger.jobs import check_context, ensure_campaign, lock_job, move, new_job, planned
+from calib.ledger.jobs import (
+    AT_ONCE,
+    check_context,
+    ensure_campaign,
+    lock_jobs,
+    move_all,
+    new_job,
+    planned,
+)
 from calib.ledger.schema import campaign as campaigns
 from calib.ledger.schema import job as jobs
 from calib.ledger.schema import transition as transitions
-from calib.ledger.states import FINISHED
 
 CONTROLS = ("run", "pause", "cancel")
 
 _CANCELLED = Cancelled.__name__
 
-# Rows of one statement: PostgreSQL takes 65,535 parameters (protocol, Int16 count).
-_AT_ONCE = 2_000
+# States in which a job may be cancelled with nobody at work on it, and may be rescued.
+_RESTING = frozenset({"planned", "submitted", "blocked"})
+_RESCUABLE = frozenset({"error", "blocked", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +150,13 @@ def cancel_jobs(connection: Connection, numbers: Sequence[int], reason: str) -> 
 
     The attempt of one at work is closed: its owner learns so at its next word, and stops.
     """
-    done = 0
-    for number in numbers:
-        if lock_job(connection, number).state in {"planned", "submitted", "processing", "blocked"}:
-            change_state(
-                connection, number, "cancelled", reason, error_class=_CANCELLED, code=TERMINATED
-            )
-            done += 1
-    return done
+    failed: dict[str, Any] = {"error_class": _CANCELLED, "code": TERMINATED}
+    resting = lock_jobs(connection, numbers, _RESTING)
+    move_all(connection, resting, "cancelled", reason, **failed)
+    at_work = lock_jobs(connection, numbers, {"processing"})
+    for job in at_work:
+        change_state(connection, job.id, "cancelled", reason, **failed)
+    return len(resting) + len(at_work)
 
 
 def rescue_jobs(
@@ -158,14 +166,14 @@ def rescue_jobs(
 
     Their retries are counted anew. Jobs that are finished or at work stay as they are.
     """
-    done = 0
-    for number in numbers:
-        job = lock_job(connection, number)
-        if job.state in FINISHED | {"planned", "submitted", "processing"}:
-            continue
-        move(connection, job, "submitted", reason, retries=None, **_changed(job, changes))
-        done += 1
-    return done
+    found = lock_jobs(connection, numbers, _RESCUABLE)
+    by_overrides: dict[str | None, list[Row[Any]]] = defaultdict(list)
+    for job in found:
+        by_overrides[job.overrides].append(job)
+    for overrides, some in by_overrides.items():
+        fields = _changed(overrides, changes)
+        move_all(connection, some, "submitted", reason, retries=None, **fields)
+    return len(found)
 
 
 def _unknown(wanted: Iterable[NewJob], known: set[str]) -> Iterator[NewJob]:
@@ -202,7 +210,7 @@ def _json(values: Mapping[str, Any]) -> str | None:
     return json.dumps(dict(values), sort_keys=True) if values else None
 
 
-def _changed(job: Row[Any], changes: Changes) -> dict[str, Any]:
+def _changed(overrides: str | None, changes: Changes) -> dict[str, Any]:
     values = {
         "memory": changes.memory,
         "time_scale": changes.time_scale,
@@ -210,12 +218,12 @@ def _changed(job: Row[Any], changes: Changes) -> dict[str, Any]:
     }
     found: dict[str, Any] = {key: value for key, value in values.items() if value is not None}
     if changes.overrides is not None:
-        merged = json.loads(job.overrides or "{}") | dict(changes.overrides)
+        merged = json.loads(overrides or "{}") | dict(changes.overrides)
         found["overrides"] = _json(merged)
     return found
 
 
 def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     left = iter(rows)
-    while some := list(islice(left, _AT_ONCE)):
+    while some := list(islice(left, AT_ONCE)):
         yield some

@@ -32,11 +32,14 @@ class Standing:
         As in the ledger.
     at_work
         Whether an attempt is open whose owner may live.
+    reason
+        Why it is in this state, for people.
     """
 
     state: str
     attempts: int
     at_work: bool
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,24 +63,12 @@ class Loss:
 
 
 _STANDING = """
-SELECT job.state AS state, job.attempts AS attempts, attempt.host AS host, attempt.pid AS pid,
+SELECT job.state AS state, job.attempts AS attempts, job.reason AS reason,
+  attempt.host AS host, attempt.pid AS pid,
   attempt.process_started AS started, attempt.token AS token, attempt.heartbeat_at AS heartbeat
 FROM job LEFT JOIN attempt ON attempt.job_id = job.id AND attempt.outcome IS NULL
 WHERE job.id = :id
 """
-
-
-_FAILURES = """
-SELECT job.error_class AS error_class, COUNT(*) AS number FROM job
-WHERE job.campaign_id = :campaign_id AND job.state = 'error'
-GROUP BY job.error_class ORDER BY COUNT(*) DESC
-"""
-
-
-def failures_by_class(rows: Rows, campaign_id: int) -> dict[str, int]:
-    """Return how many jobs of a campaign ended in each class of error, the most first."""
-    found = rows(_FAILURES, {"campaign_id": campaign_id})
-    return {str(row["error_class"]): int(row["number"]) for row in found}
 
 
 _RUNS = """
@@ -95,7 +86,8 @@ def standing(rows: Rows, job_id: int) -> Standing:
     """Return where a job stands, and whether somebody who may live works on it."""
     row = rows(_STANDING, {"id": job_id})[0]
     open_attempt = row["token"] is not None
-    return Standing(row["state"], int(row["attempts"]), open_attempt and _may_live(row))
+    is_alive = open_attempt and _may_live(row)
+    return Standing(row["state"], int(row["attempts"]), is_alive, row["reason"])
 
 
 def hand_out(connection: Connection, numbers: Sequence[int], reason: str) -> int:

@@ -73,6 +73,7 @@ def request_of(
         output=folder,
         overrides=job.options.overrides,
         threads=job.options.threads,
+        environment=job.options.env,
     )
 
 

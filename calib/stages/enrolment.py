@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from importlib.metadata import version
 
 from sqlalchemy import Connection
 
@@ -22,7 +23,7 @@ from calib.ledger.campaigns import NewJob, enter_jobs, set_plan
 from calib.ledger.duplicates import refuse_duplicates
 from calib.ledger.reports import Rows
 from calib.ledger.rows import rows_of
-from calib.records import Grant, to_json
+from calib.records import Grant, from_json, to_json
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.job import Job, Options, key_of
 from calib.stages.needs import need_of, read_needs
@@ -38,6 +39,20 @@ _KNOWN = """
 SELECT campaign.context AS context,
   (SELECT MIN(job.run) FROM job WHERE job.campaign_id = campaign.id) AS run
 FROM campaign WHERE campaign.name = :name
+"""
+
+
+_PLAIN = ("id", "dataset", "run", "state", "priority", "memory", "disk", "attempts")
+
+_ANY_LEFT = """
+SELECT job.id AS id, job.dataset AS dataset, job.run AS run, job.state AS state,
+  job.priority AS priority, job.memory AS memory, job.disk AS disk, job.attempts AS attempts,
+  job.work_key AS work_key, campaign.plan AS plan
+FROM job JOIN campaign ON campaign.id = job.campaign_id
+WHERE campaign.name = :name AND campaign.plan IS NOT NULL
+  AND job.work_key IS NOT NULL AND job.overrides IS NULL
+  AND job.state IN ('planned', 'submitted', 'processing')
+LIMIT 1
 """
 
 
@@ -133,7 +148,12 @@ def job_of(plan: CampaignPlan, left: LeftJob) -> Job:
     left
         The row.
     """
-    own, request = of_record(left.overrides), plan.request
+    own = of_record(left.overrides)
+    return replace(_ungranted(plan, left, own), grant=_grant(plan, left, own))
+
+
+def _ungranted(plan: CampaignPlan, left: LeftJob, own: JobOverrides) -> Job:
+    request = plan.request
     options = with_own(request.options, own)
     return Job(
         dataset=left.dataset,
@@ -148,9 +168,32 @@ def job_of(plan: CampaignPlan, left: LeftJob) -> Job:
         ledger=request.ledger,
         options=options,
         run_options=None if options is request.options else request.options,
-        grant=_grant(plan, left, own),
         attempts=left.attempts,
     )
+
+
+def refuse_other_version(rows: Rows, name: str) -> None:
+    """Refuse to go on with a campaign in another version of hstflow than it was begun with.
+
+    Its plan is frozen, so what names the work on a dataset can only change with the version.
+
+    Raises
+    ------
+    ConfigError
+        As said: its run would hold products of two versions.
+    """
+    for row in rows(_ANY_LEFT, {"name": name}):
+        plan = from_json(CampaignPlan, row["plan"])
+        left = LeftJob(**{key: row[key] for key in _PLAIN}, time_scale=1.0)
+        job = _ungranted(plan, left, of_record({}))
+        fixed = fixed_key(job.options, job.output)
+        if row["work_key"] != work_key(job, job.dataset, fixed):
+            raise ConfigError(
+                f"campaign {name} was submitted with another version of hstflow: "
+                "its run would hold products of two",
+                expected="that version, or a new campaign with the datasets that are left",
+                found=f"hstflow {version('hstflow')}",
+            )
 
 
 def with_own(options: Options, own: JobOverrides) -> Options:

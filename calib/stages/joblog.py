@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -13,6 +13,10 @@ _dataset: ContextVar[tuple[str, int] | None] = ContextVar("dataset", default=Non
 _stage: ContextVar[str] = ContextVar("stage", default="-")
 FORMAT = "%(asctime)sZ %(levelname)-7s %(dataset)s %(stage)s #%(attempt)d  %(message)s"
 LOG_NAME = "process.txt"  # CALDP's name of the processing log
+
+# Whose lines are told: ours, and those of the libraries that work for a stage, their warnings
+# too. Programs' lines come through ours (calib.programs.tail).
+LOGGERS = ("calib", "CRDS", "astropy", "stpipe", "py.warnings")
 
 
 class _OfThisJob(logging.Filter):
@@ -44,13 +48,23 @@ def job_log(folder: Path, dataset: str, attempt: int) -> Iterator[Path]:
     if logger.getEffectiveLevel() > logging.INFO:
         logger.setLevel(logging.INFO)
     token = _dataset.set((dataset, attempt))
-    logger.addHandler(handler)
     try:
-        yield path
+        with ExitStack() as stack:
+            for name in LOGGERS:
+                stack.enter_context(_added(handler, logging.getLogger(name)))
+            yield path
     finally:
-        logger.removeHandler(handler)
         _dataset.reset(token)
         handler.close()
+
+
+@contextmanager
+def _added(handler: logging.Handler, logger: logging.Logger) -> Iterator[None]:
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 @contextmanager

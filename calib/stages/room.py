@@ -7,9 +7,9 @@ from pathlib import Path
 from calib.archive.disk import free_bytes
 from calib.campaigns.model import predict
 from calib.campaigns.retries import decide
-from calib.cost_model import Features, Model
+from calib.cost_model import FORESEEN, Features, Model
 from calib.errors import ARCHIVE, OUR_MEMORY, OutOfMemory, Unavailable
-from calib.ledger.predictions import load_model
+from calib.ledger.predictions import last_costs, load_model
 from calib.stages.job import Job
 from calib.stages.recording import ledger_of
 
@@ -43,8 +43,9 @@ def check_disk(job: Job) -> None:
 def check_memory(job: Job, features: Features) -> None:
     """Give a job back at once that is predicted to need more than it is granted.
 
-    The headers tell more than the name, which is all that the campaign knew. Only where a
-    larger rung is left: a prediction alone does not end a job.
+    The headers tell more than the name, which is all that the campaign knew; what an earlier
+    campaign has measured tells more than both. Only where a larger rung is left: a prediction
+    alone does not end a job.
 
     Raises
     ------
@@ -54,11 +55,12 @@ def check_memory(job: Job, features: Features) -> None:
     granted = job.grant.memory
     if granted is None or not job.grant.is_supervised:
         return
-    expected = predict(features, _model(job.ledger), job.id)
+    known = ledger_of(job.ledger).ask(lambda rows: last_costs(rows, [job.dataset]))
+    expected = predict(features, _model(job.ledger), job.id, known.get(job.dataset))
     if expected.memory <= granted or decide(OutOfMemory.__name__, OUR_MEMORY, job.grant) is None:
         return
     raise OutOfMemory(
-        "predicted to need more memory than it is granted",
+        FORESEEN,
         dataset=job.dataset,
         expected=f"at most {granted / 1e9:.2f} GB",
         found=f"{expected.memory / 1e9:.2f} GB ({expected.note})",

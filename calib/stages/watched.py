@@ -13,6 +13,7 @@ import errno
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import TypeVar
@@ -97,10 +98,12 @@ class Watched:
         try:
             return self._stoppable(stage, work)
         except HstflowError as error:
+            _let_go(error)
             if self.allowance.breach in {None, error}:
                 raise
             raise self.allowance.breach from error
         except Exception as error:
+            _let_go(error)
             named = self.allowance.breach or _named(error)
             if named is None:
                 raise
@@ -115,8 +118,9 @@ class Watched:
                 result = work()
             finally:
                 self._leave()
-        except Stopped:
+        except Stopped as stopped:
             self._leave()  # the one exception may have come before that was done
+            _let_go(stopped)
             raise self._reason() from None
         self._forgive()
         return result
@@ -210,3 +214,15 @@ def _let_arrive() -> None:
             time.sleep(0)
     except Stopped:
         return
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Drop what the frames of an error hold: somebody may keep the error for as long as he lives.
+
+    An array of the stage that failed would stay with it, in a worker that goes on to others.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

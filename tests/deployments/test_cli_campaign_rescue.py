@@ -24,8 +24,10 @@ from campaign_ledger import (
 )
 
 from calib.errors import COMMAND
+from calib.ids import parse_dataset
+from calib.ledger.attempts import finish
 from calib.ledger.campaign_reports import JobSelection, find_jobs
-from calib.ledger.ledger import Ledger
+from calib.ledger.ledger import Ledger, Start, current_owner
 from calib.records import Outcome
 from deployments.cli.campaign.session import SessionFlags
 from deployments.cli.main import run
@@ -154,3 +156,19 @@ def test_run_goes_on_at_once(
     found = ledger.ask(lambda ask: find_jobs(ask, JobSelection("spring", ("submitted",))))
     assert [job.dataset for job in found] == [HEAVY, GONE]
     assert set(states(ledger)) == set(EVERY)
+
+
+def test_datasets_of_process_are_not_rescued(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody would take them up: it is said who does, and nothing changes."""
+    alone = parse_dataset("jbtaaa01q")
+    attempt = ledger.start(Start("adhoc", alone, "r9", "hst_1.pmap"), current_owner())
+    outcome = Outcome(alone.name, "error", "no", code=21, error_class="NotFound")
+    ledger.write(lambda c: finish(c, attempt, outcome))
+    before = rows(ledger)
+
+    assert run(["campaign", "rescue", alone.name]) == COMMAND
+    assert "hstflow process" in " ".join(capsys.readouterr().err.split())
+    assert rows(ledger) == before
+    assert rescue(capsys, "--class", "NotFound", "--dry-run")["number"] == 1

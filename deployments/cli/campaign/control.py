@@ -23,7 +23,7 @@ from deployments.cli.progress import following
 CANCELLABLE = tuple(state for state, targets in TRANSITIONS.items() if "cancelled" in targets)
 
 # Jobs of one transaction: others get in between, and an interrupt loses little.
-_AT_ONCE = 500
+_AT_ONCE = 2_000
 
 _REASON = "cancelled by the operator"
 

@@ -29,14 +29,14 @@ from deployments.cli.campaign.lookup import is_dataset, planned_campaign, readin
 from deployments.cli.campaign.session import SessionFlags, run_session
 from deployments.cli.campaign.show import jobs_table
 from deployments.cli.campaign.status import tell_steps
-from deployments.cli.console import Flag, Several, count_text, expand_names, out, print_json
+from deployments.cli.console import Flag, Several, count_text, err, expand_names, out, print_json
 from deployments.cli.progress import following
 
 if TYPE_CHECKING:
     from calib.ledger.campaigns import Changes
 
 # Jobs of one transaction: others get in between, and an interrupt loses little.
-_AT_ONCE = 500
+_AT_ONCE = 2_000
 
 _SHOWN = 20  # jobs that are listed; --json has all
 _REASON = "rescued by the operator"
@@ -69,6 +69,8 @@ class RescueFlags:
         Go on with the campaign at once, until it ends.
     json
         Write JSON to stdout.
+    verbose, quiet
+        Show every log line of the session on stderr, or errors only; with --run.
     """
 
     state: Annotated[
@@ -85,6 +87,8 @@ class RescueFlags:
     set: Several = None
     run: Flag = False
     json: Flag = False
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False
 
 
 def rescue(
@@ -113,6 +117,7 @@ def rescue(
         found = find_jobs(rows, _selection(name, names, flags))
         chosen = _campaigns_of(rows, found, name)
     jobs = [job for job in found if job.campaign in chosen]
+    _tell_of_others([job for job in found if job.campaign not in chosen], alone=not jobs)
     changes = _changes([*chosen.values()], flags)
     if dry_run:
         return _tell_plan(jobs, flags)
@@ -178,6 +183,23 @@ def _campaigns_of(rows: Rows, jobs: Sequence[FoundJob], name: str | None) -> dic
     return {each.name: each for each in campaigns(rows) if each.name in wanted and each.plan}
 
 
+def _tell_of_others(jobs: Sequence[FoundJob], *, alone: bool) -> None:
+    """Say what becomes of jobs of `hstflow process`, which nobody would take up.
+
+    Raises
+    ------
+    ConfigError
+        There are no others.
+    """
+    if not jobs:
+        return
+    names = ", ".join(dict.fromkeys(job.dataset for job in jobs[:_SHOWN]))
+    message = "datasets outside of campaigns are not rescued: `hstflow process` takes them up again"
+    if alone:
+        raise ConfigError(message, expected="datasets of a campaign", found=names)
+    err.print(escape(f"{message}: {names}"), soft_wrap=True)
+
+
 def _changes(chosen: Sequence[Campaign], flags: RescueFlags) -> Changes:
     """Read what is to be changed.
 
@@ -230,7 +252,7 @@ def _submit(jobs: Sequence[FoundJob], changes: Changes) -> int:
 
 def _go_on(chosen: Mapping[str, Campaign], flags: RescueFlags) -> int:
     """Run a session of each campaign; the first exit code that is not 0 counts."""
-    session = SessionFlags(json=flags.json)
+    session = SessionFlags(json=flags.json, verbose=flags.verbose, quiet=flags.quiet)
     runners = {name: str(each.plan.get("runner", "local")) for name, each in chosen.items()}
     codes = [run_session(name, runner, session) for name, runner in runners.items()]
     return next((code for code in codes if code), DONE)

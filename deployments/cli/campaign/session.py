@@ -93,6 +93,8 @@ def run_session(name: str, runner: str, flags: SessionFlags) -> int:
     ledger = ledger_url(os.environ)
     check_runner(runner)
     before = _settled(ledger, name)
+    if before is None or not before.is_live:
+        _check_version(name)
     set_control(name, "run")
     if before is not None and before.is_live:
         return _tell_live(before, flags)
@@ -100,6 +102,14 @@ def run_session(name: str, runner: str, flags: SessionFlags) -> int:
         return _detach(ledger, name, flags)
     result = _run_here(ledger, name, flags)
     return tell_end(name, result, flags)
+
+
+def _check_version(name: str) -> None:
+    """Refuse a campaign of another version before its control changes and a server starts."""
+    from calib.stages.enrolment import refuse_other_version
+
+    with reading() as rows:
+        refuse_other_version(rows, name)
 
 
 def check_runner(runner: str) -> None:

@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from calib.campaigns.retries import classes_of
 from calib.errors import GENERIC
 from calib.ledger.campaign_overview import Overview, failed_in, jobs_in, overview_of
 from calib.ledger.campaign_reports import (
@@ -52,8 +53,9 @@ _REASON = 30  # the least that a column with a reason gets, in columns
 _NUMBERS = ("done", "of", "failed", "at work", "per min", "number", "GB", "attempt", "total")
 
 # What gets a dataset further by class of its error; the rest is for a person to look at.
-_MORE_MEMORY = ("OutOfMemory", "WorkerLost", "MemoryError")
-_AGAIN = ("Unavailable", "TransientError", "Interrupted", "ReferenceUnavailable", "ArchiveError")
+_MORE_MEMORY = classes_of("memory")
+_MORE_TIME = classes_of("time")
+_AGAIN = (*classes_of("again"), "ReferenceUnavailable", "ArchiveError")
 
 
 @dataclass(frozen=True)
@@ -255,7 +257,7 @@ def _step(name: str, failure: Failure) -> str:
     again += f" --class {shlex.quote(failure.error_class or '')}"
     if failure.error_class in _MORE_MEMORY:
         return f"{again} --rung GB   (with more memory)"
-    if failure.error_class == "TimedOut":
+    if failure.error_class in _MORE_TIME:
         return f"{again} --timeout-scale 4   (with four times the time)"
     if failure.error_class in _AGAIN:
         return f"{again}   (once the service or the place is there again)"

@@ -9,6 +9,7 @@ import pytest
 
 from calib.errors import Cancelled, ConfigError, Interrupted, Unavailable, WorkerLost
 from calib.ids import DatasetId, parse_dataset
+from calib.ledger.attempts import beat
 from calib.ledger.campaign_reports import LeftJob, campaigns, chunks_left, jobs_left
 from calib.ledger.campaigns import (
     Changes,
@@ -217,3 +218,30 @@ def test_history_holds_valid_json(ledger: Ledger) -> None:
     ledger.finish_attempt(attempt, Outcome(NAMES[0].name, "error", "x", 137, retry=retry))
     row = ledger.ask(lambda rows: rows("SELECT retries FROM job", {}))[0]
     assert json.loads(row["retries"]) == {"again": 2, "time": 1}
+
+
+def test_many_are_cancelled_and_rescued_together(ledger: Ledger) -> None:
+    """Each keeps its own settings and its history, whatever state it comes from."""
+    own = [{}, {"priority": 1}, {"switches": {"A": "B"}}]
+    plan(ledger, [NewJob(each, overrides=own[i % 3]) for i, each in enumerate(NAMES)])
+    attempt = ledger.start(start_of(NAMES[1]), current_owner())
+    numbers = [*range(1, len(NAMES) + 1)]
+
+    assert ledger.write(lambda c: cancel_jobs(c, numbers, "enough")) == len(NAMES)
+    assert ledger.write(lambda c: cancel_jobs(c, numbers, "again")) == 0
+    with pytest.raises(Interrupted, match="enough"):
+        ledger.write(lambda c: beat(c, attempt))
+    changes = Changes(memory=9, overrides={"env": {"X": "1"}})
+    assert ledger.write(lambda c: rescue_jobs(c, numbers, "once more", changes)) == len(NAMES)
+
+    found = [job for chunk in range(3) for job in left(ledger, chunk)]
+    assert [job.overrides for job in found] == [
+        {**own[i % 3], "env": {"X": "1"}} for i in range(len(NAMES))
+    ]
+    assert {job.memory for job in found} == {9}
+    said = "SELECT from_state, to_state, reason FROM transition WHERE job_id = 1 ORDER BY id"
+    assert [tuple(row.values()) for row in ledger.ask(lambda rows: rows(said, {}))] == [
+        (None, "planned", None),
+        ("planned", "cancelled", "enough"),
+        ("cancelled", "submitted", "once more"),
+    ]

@@ -17,17 +17,19 @@ from calib.cost_model import Features
 from calib.errors import ConfigError, ContextError
 from calib.ids import parse_dataset
 from calib.ledger.campaign_reports import LeftJob, campaigns, chunks_left, jobs_left
+from calib.ledger.campaigns import cancel_jobs
 from calib.ledger.ledger import Ledger, Start, current_owner, open_ledger
 from calib.ledger.predictions import record_features
 from calib.ledger.sessions import close_session, open_session
 from calib.records import Outcome, from_json
 from calib.repository.rebuild import rebuild
 from calib.simulate.observatory import Observatory
+from calib.stages import planning
 from calib.stages.archive import job_fingerprint, run_content
 from calib.stages.bestrefs import bestrefs
 from calib.stages.calibrate import calibrate_key, engine_of
 from calib.stages.campaign_plan import GB, CampaignPlan
-from calib.stages.enrolment import enrol, job_of, preview_enrolment
+from calib.stages.enrolment import enrol, job_of, preview_enrolment, refuse_other_version
 from calib.stages.fetch import fetch
 from calib.stages.job import Job, Options
 from calib.stages.planning import Request, plan_jobs
@@ -276,3 +278,18 @@ def test_campaign_with_own_settings_is_processed_and_rebuilt(
         rebuild(output, again)
         runs = "SELECT parameters FROM run"
         assert again.ask(lambda rows: rows(runs, {})) == ledger.ask(lambda rows: rows(runs, {}))
+
+
+@pytest.mark.parametrize("run", [None, "mine"])
+def test_campaign_of_another_version_is_not_gone_on_with(
+    plan: CampaignPlan, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, run: str | None
+) -> None:
+    """Its run would hold products of two versions; where nothing is left there is no harm."""
+    enrol(named(plan, "nightly", run=run), entries_of(NAMES[:1]))
+    ledger.ask(lambda rows: refuse_other_version(rows, "nightly"))
+
+    monkeypatch.setattr(planning, "version", lambda _name: "99.0")
+    with pytest.raises(ConfigError, match=r"nightly was submitted with another version"):
+        ledger.ask(lambda rows: refuse_other_version(rows, "nightly"))
+    ledger.write(lambda c: cancel_jobs(c, [1], "no more"))
+    ledger.ask(lambda rows: refuse_other_version(rows, "nightly"))

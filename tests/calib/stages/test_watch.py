@@ -109,6 +109,43 @@ def test_memory_over_the_grant_is_stopped(job: Job) -> None:
     assert resident() - before < 400 * MB
 
 
+def test_error_that_is_kept_holds_no_memory(job: Job) -> None:
+    """Whoever keeps the error of a stage does not keep its arrays: a worker goes on to others."""
+
+    def eat() -> None:
+        held = [bytearray(b"x" * (200 * MB))]
+        message = f"no room for more than {len(held)}"
+        raise MemoryError(message)
+
+    before = resident()
+    with (
+        watched(granted(job)) as (attempt, _),
+        pytest.raises(OutOfMemory) as kept,
+    ):
+        at_work(attempt, "calibrate", eat)
+
+    assert isinstance(kept.value.__cause__, MemoryError)
+    assert resident() - before < 100 * MB
+
+
+def test_stage_that_was_stopped_holds_no_memory(job: Job) -> None:
+    """The same for one that was stopped from outside."""
+
+    def eat() -> None:
+        held = [bytearray(b"x" * (200 * MB))]
+        busy(10.0 * len(held))
+
+    before = resident()
+    with (
+        watched(limited(job, "calibrate", 1.0)) as (attempt, _),
+        pytest.raises(TimedOut) as kept,
+    ):
+        at_work(attempt, "calibrate", eat)
+
+    assert kept.value.code == 137
+    assert resident() - before < 100 * MB
+
+
 def test_memory_of_programs_counts(job: Job, tmp_path: Path) -> None:
     """A program that holds too much is ended, and that is what is said."""
     code = "x = b'1' * (200 << 20); import time; time.sleep(20)"
