@@ -45,7 +45,7 @@ def test_paused_session_ends_and_is_resumed(sessions: Sessions) -> None:
     assert tries == [{"most": 1}]
 
 
-@pytest.mark.parametrize("runner", ["threads", "local"])
+@pytest.mark.parametrize("runner", ["threads", pytest.param("local", marks=pytest.mark.slow)])
 def test_cancelled_session_does_not_wait_for_a_stage_that_hangs(
     sessions: Sessions, runner: str
 ) -> None:
@@ -64,6 +64,7 @@ def test_cancelled_session_does_not_wait_for_a_stage_that_hangs(
     assert sessions.ask("SELECT id FROM attempt WHERE outcome IS NULL") == []
 
 
+@pytest.mark.slow
 def test_terminated_session_does_not_wait_for_a_stage_that_hangs(sessions: Sessions) -> None:
     """SIGTERM ends the process and closes the attempt; nothing is left at work."""
     (bad,) = names(1)
