@@ -39,7 +39,7 @@ DEFAULTS = {
     # Stored events are two fifths of the server's CPU, and most of its database. Runs, their
     # states and automations do not need them; a server of your own stores them.
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
-    # Slots of downloads whose holder died are given back also after the server was away.
+    # Leases in the server's memory are lost when it stops, and their slots never given back.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
         "prefect.server.concurrency.lease_storage.filesystem"
     ),

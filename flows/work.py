@@ -185,7 +185,7 @@ def place_of(frame: FlowFrame) -> Place | None:
         _kept.place = None
     try:
         _kept.place = place = Place(frame)
-    except PREFECT_ERRORS as error:
+    except (*PREFECT_ERRORS, RuntimeError) as error:  # its client: "Failed to reach API"
         log.warning("the flow run cannot be entered, stages are run without it: %s", error)
         return None
     return place

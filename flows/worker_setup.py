@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from distributed import Worker
 
-# A Dask worker that holds more than this share of its memory takes no more tasks (distributed,
-# configuration worker.memory.pause): references that stay would stop it for good.
-PAUSE = 0.8
+# References fill no more than this share of a worker's memory; at 0.95 its nanny ends it
+# (distributed, configuration worker.memory.terminate).
+MOST_FILLED = 0.8
 
 # How many workers share the memory of the host: set by the campaign for its own.
 SHARE_VARIABLE = "HSTFLOW_WORKERS_HERE"
@@ -36,10 +36,12 @@ def dask_setup(worker: Worker) -> None:
     """Prepare a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    make_disposable()  # its nanny starts another one
     import flows.dataset  # noqa: F401 - imported before the first dataset, for all of them
 
     memory = share_of(worker.memory_manager.memory_limit, os.environ)
+    # One that is paused takes no more jobs until its memory falls, which with nothing to do it
+    # may never: the watchdog keeps each job to its grant, and the nanny ends what goes beyond.
+    worker.memory_manager.memory_pause_fraction = False
     make_disposable()  # the nanny starts another process
     limit_reference_memory(load_settings(), room_for_references(memory))
     gc.collect()
@@ -59,4 +61,4 @@ def room_for_references(limit: int | None) -> int | None:
     limit
         Memory of the worker, bytes; None: Dask does not watch over it.
     """
-    return None if limit is None else max(0, int(PAUSE * limit) - NEEDED)
+    return None if limit is None else max(0, int(MOST_FILLED * limit) - NEEDED)

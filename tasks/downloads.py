@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import httpx
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_API_URL
@@ -24,6 +25,15 @@ TURN = 300.0
 # takes.
 LEASE = 60.0
 
+# The second is no PrefectException: the server was away while a turn was asked for.
+_NO_TURN = (
+    PrefectException,
+    ConcurrencySlotAcquisitionError,
+    httpx.HTTPError,
+    RuntimeError,
+    TimeoutError,
+)
+
 
 @contextmanager
 def download_turn(job: Job) -> Iterator[None]:
@@ -36,6 +46,6 @@ def download_turn(job: Job) -> Iterator[None]:
             try:
                 slot = concurrency(LIMIT_NAME, timeout_seconds=TURN, lease_duration=LEASE)
                 turn.enter_context(slot)
-            except (PrefectException, httpx.HTTPError, TimeoutError) as error:
+            except _NO_TURN as error:
                 log.warning("downloading without a turn: %s", error)
         yield

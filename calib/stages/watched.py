@@ -38,6 +38,9 @@ R = TypeVar("R")
 
 Closing = Callable[[HstflowError, str], object]
 
+# One is enough: the interpreter looks for exceptions after every call.
+_STEPS = 100
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -78,6 +81,7 @@ class Watched:
         self._context: Context = copy_context()
         self._entered = 0.0
         self._thread: int | None = None
+        self._was_sent = False
         self._lock = threading.Lock()
 
     def run(self, stage: str, work: Callable[[], R]) -> R:
@@ -127,10 +131,16 @@ class Watched:
             self._thread = threading.get_ident()
 
     def _leave(self) -> None:
-        """Be out of reach: what was sent and has not arrived yet is taken back."""
+        """Be out of reach: what was sent and has not arrived yet arrives here.
+
+        It is not taken back (an exception of None): CPython 3.11 then looks for one at every
+        step from there on, and under a profiler or tracer makes no further step at all.
+        """
         with self._lock:
             self._thread = None
-            _raise_in(threading.get_ident(), None)
+            was_sent, self._was_sent = self._was_sent, False
+        if was_sent:
+            _let_arrive()
 
     def _forgive(self) -> None:
         """Keep what was finished in the moment in which its time was up."""
@@ -172,8 +182,8 @@ class Watched:
         """Raise the exception in the thread of the stage, if there is one at work."""
         with self._lock:
             thread = self._thread
-            if thread is not None:
-                self.allowance.interrupt(lambda: _raise_in(thread, Stopped))
+            if thread is not None and self.allowance.interrupt(lambda: _stop_thread(thread)):
+                self._was_sent = True
 
     def tell(self, level: int, message: str, *arguments: object) -> None:
         """Write a line to the log of this job, from whatever thread."""
@@ -192,7 +202,16 @@ def _named(error: Exception) -> HstflowError | None:
     return None
 
 
-def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
-    """Raise an exception in another thread at its next step in Python; None takes it back."""
-    exception = None if kind is None else ctypes.py_object(kind)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), exception)
+def _stop_thread(thread: int) -> None:
+    """Raise the exception in another thread, at its next step in Python."""
+    kind = ctypes.py_object(Stopped)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), kind)
+
+
+def _let_arrive() -> None:
+    """Make some steps in which an exception that was sent arrives, if it has not done so."""
+    try:
+        for _ in range(_STEPS):
+            time.sleep(0)
+    except Stopped:
+        return

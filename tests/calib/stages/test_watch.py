@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +149,18 @@ def test_nothing_hits_what_follows_a_stage(job: Job) -> None:
             stopper.join()
             busy(0.001)
     assert outcomes <= {"done", "stopped"}
+
+
+def test_profiler_works_after_a_stage(job: Job) -> None:
+    """A thread that was watched goes on under a profiler, whether it was stopped or not."""
+    for limit in (100.0, 0.02):
+        with watched(limited(job, "fetch", limit)) as (attempt, _), suppress(TimedOut):
+            at_work(attempt, "fetch", lambda: busy(0.05))
+        calls: list[str] = []
+        sys.setprofile(lambda _frame, event, _value, seen=calls: seen.append(event))
+        busy(0.0)
+        sys.setprofile(None)
+        assert "call" in calls
 
 
 def test_finished_work_outlives_the_end_of_its_time(job: Job) -> None:
