@@ -20,7 +20,7 @@ from prefect.states import Completed, Failed
 from calib.campaigns.manifest import read_entries
 from calib.compiled import warm_up
 from calib.errors import HstflowError
-from calib.ledger.campaign_reports import Campaign, errors_by_class
+from calib.ledger.campaign_reports import Campaign, campaigns, errors_by_class
 from calib.ledger.campaigns import set_control
 from calib.ledger.dispatch import runs_of
 from calib.ledger.ledger import Ledger, current_owner
@@ -37,7 +37,7 @@ from flows.interrupts import interruptible
 from flows.parameters import CampaignOptions, ProcessOptions, build_request
 from flows.plans import campaign_of, plan_of
 from flows.runners import open_pool
-from flows.server import has_server, limit_downloads, show_report, wait_for_server
+from flows.server import Progress, has_server, limit_downloads, show_report, wait_for_server
 from flows.session import Loop
 from flows.work import PREFECT_ERRORS, Work
 from tasks.settings import limit_reference_memory, load_settings
@@ -240,7 +240,7 @@ class _Session:
 
     def _work(self) -> Result:
         self._note_flow_run()
-        wanted = self._loop() if self._has_work() else "run"
+        wanted = self._shown_loop() if self._has_work() else "run"
         found = campaign_of(self.ledger, self.plan.name)
         if FlowRunContext.get() is not None:
             failures = self.ledger.ask(lambda rows: errors_by_class(rows, found.id))
@@ -250,6 +250,20 @@ class _Session:
     def _has_work(self) -> bool:
         found = campaign_of(self.ledger, self.plan.name)
         return any(found.counts.get(state) for state in ("planned", "submitted", "processing"))
+
+    def _shown_loop(self) -> str:
+        """Run the loop, and show how far it is where there is a flow run."""
+        if FlowRunContext.get() is None:
+            return self._loop()
+        progress = Progress(self.plan.name, self._share)
+        try:
+            return self._loop()
+        finally:
+            progress.close()
+
+    def _share(self) -> float:
+        found = campaign_of(self.ledger, self.plan.name)
+        return found.finished / max(1, found.total)
 
     def _loop(self) -> str:
         plan = self.plan
@@ -271,9 +285,14 @@ class _Session:
 
     def _frames(self, with_tasks: bool, wake: Callable[[], None]) -> ChunkFlows:
         if FlowRunContext.get() is not None:
-            limit_downloads(self.plan.downloads)
+            others = [each for each in self._live_campaigns() if each != self.plan.name]
+            limit_downloads(self.plan.downloads, is_alone=not others)
         is_here = self.plan.runner in {"local", "threads"}
         return ChunkFlows(self.plan.name, wake, with_tasks=with_tasks, sends_settings=not is_here)
+
+    def _live_campaigns(self) -> list[str]:
+        found = self.ledger.ask(campaigns)
+        return [each.name for each in found if each.session and each.session.is_live]
 
     def beat(self) -> str:
         """Say that the process lives, and return what the operator wants."""

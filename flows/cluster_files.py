@@ -4,6 +4,7 @@
 
     class = "dask_jobqueue.SLURMCluster"
     workers = 20            # or [adapt] with minimum and maximum
+    patience = 86400        # seconds to wait while there is no worker; a day if not given
 
     [kwargs]
     cores = 1
@@ -22,7 +23,10 @@ from typing import Any
 from calib.errors import ConfigError
 
 SUFFIXES = (".toml", ".yaml", ".yml")
-KEYS = {"class": str, "kwargs": dict, "workers": int, "adapt": dict}
+KEYS = {"class": str, "kwargs": dict, "workers": int, "adapt": dict, "patience": int}
+
+# Seconds to wait while there is no worker: batch systems let jobs wait for hours.
+PATIENCE = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,14 @@ class ClusterFile:
         What it is made with.
     adapt
         ``minimum`` and ``maximum`` of workers where their number follows the work.
+    patience
+        Seconds that a campaign waits while there is no worker.
     """
 
     cluster_class: str
     kwargs: dict[str, Any] = field(default_factory=dict)
     adapt: dict[str, Any] = field(default_factory=dict)
+    patience: float = PATIENCE
 
 
 def is_cluster_file(name: str) -> bool:
@@ -64,7 +71,8 @@ def read_cluster_file(path: Path) -> ClusterFile:
     kwargs = dict(found.get("kwargs", {}))
     if "workers" in found:
         kwargs["n_workers"] = found["workers"]
-    return ClusterFile(found["class"], kwargs, dict(found.get("adapt", {})))
+    patience = float(found.get("patience", PATIENCE))
+    return ClusterFile(found["class"], kwargs, dict(found.get("adapt", {})), patience)
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -93,13 +101,21 @@ def _check_keys(found: dict[str, Any], path: Path) -> None:
         for key, value in found.items()
         if key not in KEYS or not isinstance(value, KEYS[key]) or isinstance(value, bool)
     ]
-    if wrong or "class" not in found or ("workers" in found and "adapt" in found):
+    both = "workers" in found and "adapt" in found
+    if wrong or "class" not in found or both or not _has_maximum(found.get("adapt")):
         raise ConfigError(
             "not a cluster file",
             path=path,
-            expected="class (text), kwargs (table), and workers (number) or adapt (table)",
+            expected="class (text), kwargs (table), patience (seconds), and workers (number) or "
+            "adapt (table with a maximum)",
             found=", ".join(wrong) or ", ".join(found),
         )
+
+
+def _has_maximum(adapt: dict[str, Any] | None) -> bool:
+    """Tell whether it is said how many workers there may be: so many get work ahead."""
+    most = 1 if adapt is None else adapt.get("maximum")
+    return isinstance(most, int) and not isinstance(most, bool) and most > 0
 
 
 def _import(name: str, path: Path) -> None:

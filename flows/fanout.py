@@ -7,19 +7,24 @@ of the whole process with each (32 to 90 ms of CPU).
 from __future__ import annotations
 
 import itertools
+import logging
+import time
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from distributed import Client
 from distributed.scheduler import KilledWorker
 
-from calib.errors import Unavailable
+from calib.errors import GENERIC, Unavailable, WorkerLost
 from calib.records import Outcome
 from calib.stages.job import Job
+from calib.stages.watch import stuck_threads
+from flows.daemon_threads import DaemonThreads
 from flows.placement import ClusterPlacement, HostPlacement, Need, Placement, offers_of
 from flows.work import FlowFrame, Work, run_job
+
+log = logging.getLogger(__name__)
 
 Handle = Any  # a future: result(), cancel(), add_done_callback()
 
@@ -45,6 +50,28 @@ class Order:
     priority: int = 0
 
 
+@dataclass(frozen=True)
+class ClusterMeans:
+    """How workers are used that say themselves what they offer.
+
+    Attributes
+    ----------
+    ahead
+        Jobs handed to the cluster for each that can run.
+    most
+        Workers that may come when there is work; 0: none come by themselves.
+    patience
+        Seconds to wait while there is no worker.
+    check
+        Is told the addresses of the workers: raises where they cannot do.
+    """
+
+    ahead: int
+    most: int
+    patience: float
+    check: Callable[[list[str]], None] = lambda _: None
+
+
 class Pool(Protocol):
     """Runs datasets, and says how many there is room for."""
 
@@ -54,6 +81,9 @@ class Pool(Protocol):
 
     def submit(self, order: Order) -> Handle:
         """Start a dataset as soon as a thread or worker is free; return its future."""
+
+    def look(self) -> None:
+        """Look after what changes soon; no more than a moment's work."""
 
     def refresh(self) -> None:
         """Look again at what there is to run on.
@@ -70,19 +100,24 @@ class ThreadPool:
 
     Parameters
     ----------
-    executor
+    threads
         The threads.
     placement
         What this host can give.
     """
 
-    def __init__(self, executor: Executor, placement: HostPlacement) -> None:
-        self._executor = executor
-        self.placement = placement
+    def __init__(self, threads: DaemonThreads, placement: HostPlacement) -> None:
+        self._threads = threads
+        self.placement: Placement = placement
 
     def submit(self, order: Order) -> Handle:
         """Start a dataset as soon as a thread is free."""
-        return self._executor.submit(run_job, order.job, order.work, order.frame, order.before)
+        return self._threads.submit(run_job, order.job, order.work, order.frame, order.before)
+
+    def look(self) -> None:
+        """Give up threads that hang in a call of C; others take their places."""
+        if stuck := stuck_threads():
+            self._threads.give_up(stuck, WorkerLost("its thread does not come back"))
 
     def refresh(self) -> None:
         """Threads stay."""
@@ -96,24 +131,21 @@ class DaskPool:
     client
         The connection to its scheduler.
     placement
-        What this host can give; None: what the workers offer.
-    ahead
-        Jobs handed to the cluster for each that can run.
-    check
-        Is told the addresses of the workers: raises where they cannot do.
+        What this host can give, or that the workers say what they can.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        placement: HostPlacement | None,
-        ahead: int,
-        check: Callable[[list[str]], None] = lambda _: None,
-    ) -> None:
-        self._client, self._check = client, check
+    def __init__(self, client: Client, placement: HostPlacement | ClusterMeans) -> None:
+        self._client = client
+        self._address = client.scheduler_info().get("address")
         self._numbers = itertools.count()
-        self._cluster = None if placement else ClusterPlacement((), ahead)
-        self.placement: Placement = placement or self._cluster or ClusterPlacement((), ahead)
+        self._alone_since: float | None = None
+        self._means, self._cluster = None, None
+        if isinstance(placement, ClusterMeans):
+            self._means = placement
+            self._cluster = ClusterPlacement((), placement.ahead, placement.most)
+            self.placement: Placement = self._cluster
+        else:
+            self.placement = placement
         self.refresh()
 
     def submit(self, order: Order) -> Handle:
@@ -135,21 +167,39 @@ class DaskPool:
             resources=resources or None,
         )
 
+    def look(self) -> None:
+        """Look for workers oftener while there are none, or more may come."""
+        if self._cluster is not None and len(self._cluster.offers) < max(1, self._cluster.most):
+            self.refresh()
+
     def refresh(self) -> None:
         """Look again at the workers and what they offer.
 
         Raises
         ------
         Unavailable
-            The scheduler is gone.
+            The scheduler is gone, or there was no worker for long.
         """
         if self._client.status != "running":
-            message = "the Dask scheduler is gone"
-            raise Unavailable(message, path=self._client.scheduler_info().get("address"), code=1)
-        if self._cluster is not None:
+            raise Unavailable("the Dask scheduler is gone", path=self._address, code=GENERIC)
+        if self._cluster is not None and self._means is not None:
             workers = self._client.scheduler_info(n_workers=-1)["workers"]
-            self._check(list(workers))
-            self._cluster.offers = offers_of(workers)
+            self._means.check(list(workers))
+            self._cluster.see(offers_of(workers))
+            self._look_for_workers(len(workers), self._means.patience)
+
+    def _look_for_workers(self, number: int, patience: float) -> None:
+        """Say that there are no workers, and wait for some, but not for ever."""
+        now = time.monotonic()
+        if number or (self._cluster and self._cluster.most and not self._cluster.running):
+            self._alone_since = None
+            return
+        if self._alone_since is None:
+            self._alone_since = now
+            log.warning("no Dask worker at %s; waiting for one up to %g s", self._address, patience)
+        if now - self._alone_since > patience:
+            message = f"no Dask worker came within {patience:g} s"
+            raise Unavailable(message, path=self._address, code=GENERIC)
 
 
 def ending_of(future: Handle) -> Outcome | BaseException:

@@ -119,25 +119,40 @@ class ClusterPlacement:
         What the workers offer now; empty while there are none.
     ahead
         Jobs in flight for each that can run.
+    most
+        How many workers there may be where their number follows the work: jobs are handed out
+        as if they were there, since it is waiting jobs that make them come. 0: those that are
+        there are all.
     """
 
     offers: Sequence[Offer]
     ahead: int
+    most: int = 0
     running: Counter[Need] = field(default_factory=Counter)
+    _seen: Sequence[Offer] = ()
+
+    def see(self, offers: Sequence[Offer]) -> None:
+        """Take in what the workers offer now."""
+        self.offers = offers
+        self._seen = offers or self._seen
 
     def refusal(self, need: Need) -> str | None:
         """Say why a need will never fit; None: it will, or there is no worker to ask."""
-        if not self.offers or self._hold(need):
+        offers = self._offers()
+        if not offers or self._hold(need):
             return None
-        most = max((offer.memory or 0 for offer in self.offers), default=0)
+        most = max((offer.memory or 0 for offer in offers), default=0)
         if _above(need.memory, most):
             return _too_large("memory", need.memory, most, "the workers")
-        room = max((offer.disk or 0 for offer in self.offers), default=0)
+        room = max((offer.disk or 0 for offer in offers), default=0)
         return _too_large("disk", need.disk, room, "the workers")
 
     def fits(self, need: Need) -> bool:
         """Tell whether one more with this need may be handed to the cluster now."""
-        threads = sum(offer.threads for offer in self.offers)
+        offers = self._offers()
+        if not offers:  # a few jobs make the first worker come, which says what it offers
+            return bool(self.most) and self.running.total() < self.ahead
+        threads = sum(offer.threads for offer in offers)
         in_all = self.running.total() < self.ahead * threads
         return in_all and self.running[need] < self.ahead * self._hold(need)
 
@@ -153,10 +168,10 @@ class ClusterPlacement:
 
     def resources(self, need: Need) -> dict[str, float]:
         """Return the Dask resources that a job takes: only those that workers offer."""
-        wanted = {}
-        if need.memory and any(offer.memory is not None for offer in self.offers):
+        wanted, offers = {}, self._offers()
+        if need.memory and any(offer.memory is not None for offer in offers):
             wanted[MEMORY_RESOURCE] = need.memory / GB
-        if need.disk and any(offer.disk is not None for offer in self.offers):
+        if need.disk and any(offer.disk is not None for offer in offers):
             wanted[DISK_RESOURCE] = need.disk / GB
         return wanted
 
@@ -165,11 +180,18 @@ class ClusterPlacement:
         named = self.resources(need)
         fit = [
             offer
-            for offer in self.offers
+            for offer in self._offers()
             if (MEMORY_RESOURCE not in named or offer.memory is not None)
             and (DISK_RESOURCE not in named or offer.disk is not None)
         ]
         return sum(offer.holds(need) for offer in fit)
+
+    def _offers(self) -> Sequence[Offer]:
+        """Return what there is, and what is still to come: like the largest that was seen."""
+        if not self.most or not self._seen:
+            return self.offers
+        largest = max(self._seen, key=lambda offer: (offer.memory or 0, offer.disk or 0))
+        return [*self.offers, *[largest] * (self.most - len(self.offers))]
 
 
 def offers_of(workers: Mapping[str, Mapping[str, object]]) -> list[Offer]:

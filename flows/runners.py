@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import shutil
 import socket
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,10 +21,21 @@ from calib.compiled import cache_folder
 from calib.errors import ConfigError
 from calib.ledger.location import sqlite_file
 from calib.stages.campaign_plan import CampaignPlan
+from calib.stages.watch import GRACE, stop_all
 from flows.cluster_files import ClusterFile, is_cluster_file, read_cluster_file
-from flows.fanout import DaskPool, Pool, ThreadPool
+from flows.daemon_threads import DaemonThreads
+from flows.fanout import ClusterMeans, DaskPool, Pool, ThreadPool
 from flows.placement import HostPlacement
 from flows.worker_setup import SHARE_VARIABLE
+
+log = logging.getLogger(__name__)
+
+# Seconds that threads have to end at the end of a session: the watchdog closes the attempts of
+# those that do not come back before that.
+LAST_MOMENTS = 1.5 * GRACE
+
+# Seconds that a campaign waits while a scheduler has no workers: time to start some again.
+PATIENCE = 600.0
 
 # Jobs handed to a pool and not ended, per worker: enough to keep each busy, few enough that
 # little is lost with a worker, and that pausing is soon.
@@ -67,20 +78,31 @@ def open_pool(plan: CampaignPlan) -> Iterator[Pool]:
         return
     scratch = work / "dask" / f"{socket.gethostname()}-{os.getpid()}"
     with dask.config.set(DASK), make_runner(plan.runner, plan.workers, scratch) as runner:
-        here = _host(plan, AHEAD) if plan.runner == "local" else None
         try:
-            yield DaskPool(runner.client, here, AHEAD, lambda found: _check(plan, found))
+            yield DaskPool(runner.client, _placement(plan))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _placement(plan: CampaignPlan) -> HostPlacement | ClusterMeans:
+    if plan.runner == "local":
+        return _host(plan, AHEAD)
+    most, patience = 0, PATIENCE
+    if is_cluster_file(plan.runner):
+        found = read_cluster_file(Path(plan.runner))
+        most, patience = int(found.adapt.get("maximum", 0)), found.patience
+    return ClusterMeans(AHEAD, most, patience, lambda workers: _check(plan, workers))
+
+
 @contextmanager
 def _threads(plan: CampaignPlan) -> Iterator[Pool]:
-    executor = ThreadPoolExecutor(plan.workers, thread_name_prefix="dataset")
+    threads = DaemonThreads(plan.workers)
     try:
-        yield ThreadPool(executor, _host(plan, 1))
+        yield ThreadPool(threads, _host(plan, 1))
     finally:
-        executor.shutdown(cancel_futures=True)
+        stop_all("the campaign's process ends")
+        if not threads.shutdown(LAST_MOMENTS):
+            log.warning("some datasets did not come back; they are left with the process")
 
 
 def _host(plan: CampaignPlan, ahead: int) -> HostPlacement:

@@ -158,6 +158,7 @@ class Loop:
             if wanted == "run":
                 self._stopped_at = None
             self.control = wanted
+            self.pool.look()
             self._watch(now)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP
@@ -279,6 +280,8 @@ class Loop:
         now = self._stand(ticket)
         if now.state not in {"submitted", "processing"}:
             self._finish(ticket, None)
+        elif now.is_closed and now.attempts > ticket.left.attempts:
+            self.backlog.done(ticket)  # its own process said what follows: it is read again
         elif now.at_work:
             self._watched[ticket.left.id] = (ticket, time.monotonic())
         elif isinstance(error, Cancelled) and self.control != "run":

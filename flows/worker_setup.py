@@ -11,7 +11,7 @@ import gc
 import logging
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from calib.stages.watch import make_disposable
 from tasks.settings import limit_reference_memory, load_settings
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # References fill no more than this share of a worker's memory; at 0.95 its nanny ends it
 # (distributed, configuration worker.memory.terminate).
 MOST_FILLED = 0.8
+
+# Seconds that a worker which is closed has for the events of its last tasks.
+LAST_WORDS = 3.0
 
 # How many workers share the memory of the host: set by the campaign for its own.
 SHARE_VARIABLE = "HSTFLOW_WORKERS_HERE"
@@ -46,6 +49,14 @@ def dask_setup(worker: Worker) -> None:
     limit_reference_memory(load_settings(), room_for_references(memory))
     gc.collect()
     gc.freeze()
+
+
+async def dask_teardown(_worker: Worker) -> None:
+    """Let the Prefect server hear the last words of this process, before it ends."""
+    from prefect.events.worker import EventsWorker
+
+    said: Any = EventsWorker.drain_all(timeout=LAST_WORDS)  # to be awaited, as we are in a loop
+    await said
 
 
 def share_of(limit: int | None, environ: Mapping[str, str]) -> int | None:

@@ -8,7 +8,7 @@ from calib.stages import state_message as closing
 from calib.stages.archive import Made
 from calib.stages.job import Job
 from calib.stages.recording import recorded
-from calib.stages.sequence import Stages
+from calib.stages.sequence import Stages, guarded
 from calib.stages.workfolder import Finished
 
 
@@ -27,9 +27,10 @@ def bestrefs(job: Job, attempt: Attempt, _inputs: RawInputs) -> Finished[Referen
 def calibrate(
     job: Job, attempt: Attempt, _inputs: RawInputs, _references: References
 ) -> Finished[Products]:
-    """Make nothing."""
+    """Make nothing; faults that were asked for happen here."""
+    nothing = Finished(Products((), "no-op", "0"), reused=False)
     with recorded(job, attempt, "calibrate"):
-        return Finished(Products((), "no-op", "0"), reused=False)
+        return guarded(job, attempt, "calibrate", lambda: nothing)
 
 
 def preview(

@@ -35,6 +35,7 @@ MAY_CATCH_ALL = {
     "calib/stages/sequence.py",  # the boundary at which any failure of a dataset is its outcome
     "calib/stages/watched.py",  # a stage that was stopped: why counts, not what it made of that
     "calib/stages/recording.py",  # closes the stage run in the ledger and raises again
+    "flows/daemon_threads.py",  # a future raises what its call raised
     "flows/campaign.py",  # keeps what stopped a session, whatever Prefect makes of it; raised again
     "flows/fanout.py",  # one dataset that is lost stops no other
 }

@@ -32,6 +32,8 @@ class Standing:
         As in the ledger.
     at_work
         Whether an attempt is open whose owner may live.
+    is_closed
+        Whether the last attempt was closed by its own process, which said what follows.
     reason
         Why it is in this state, for people.
     """
@@ -39,6 +41,7 @@ class Standing:
     state: str
     attempts: int
     at_work: bool
+    is_closed: bool
     reason: str | None = None
 
 
@@ -65,8 +68,9 @@ class Loss:
 _STANDING = """
 SELECT job.state AS state, job.attempts AS attempts, job.reason AS reason,
   attempt.host AS host, attempt.pid AS pid,
-  attempt.process_started AS started, attempt.token AS token, attempt.heartbeat_at AS heartbeat
-FROM job LEFT JOIN attempt ON attempt.job_id = job.id AND attempt.outcome IS NULL
+  attempt.process_started AS started, attempt.token AS token, attempt.heartbeat_at AS heartbeat,
+  attempt.outcome AS outcome
+FROM job LEFT JOIN attempt ON attempt.job_id = job.id AND attempt.number = job.attempts
 WHERE job.id = :id
 """
 
@@ -85,9 +89,10 @@ def runs_of(rows: Rows, campaign: str) -> list[str]:
 def standing(rows: Rows, job_id: int) -> Standing:
     """Return where a job stands, and whether somebody who may live works on it."""
     row = rows(_STANDING, {"id": job_id})[0]
-    open_attempt = row["token"] is not None
-    is_alive = open_attempt and _may_live(row)
-    return Standing(row["state"], int(row["attempts"]), is_alive, row["reason"])
+    is_open = row["token"] is not None and row["outcome"] is None
+    is_closed = row["outcome"] == "error"  # "interrupted": it was freed by somebody else
+    is_alive = is_open and _may_live(row)
+    return Standing(row["state"], int(row["attempts"]), is_alive, is_closed, row["reason"])
 
 
 def hand_out(connection: Connection, numbers: Sequence[int], reason: str) -> int:

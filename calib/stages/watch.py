@@ -7,7 +7,7 @@ How an attempt is ended: the reason is written down, its programs are asked to s
 exception is raised in the thread that works. A stage in Python, or in NumPy between two calls,
 stops at once; one that hangs in a call of C does not. Where the process is disposable (a Dask
 worker, which its nanny starts again) the attempt is then closed from here and the process
-ends; elsewhere the log says that the stage cannot be ended.
+ends; elsewhere the attempt is closed, and its thread given up (:func:`stuck_threads`).
 """
 
 from __future__ import annotations
@@ -166,6 +166,17 @@ def is_disposable() -> bool:
     return _threads.is_disposable
 
 
+def stuck_threads() -> list[int]:
+    """Return the threads of attempts that were closed because nothing brings them back."""
+    return [one.thread for one in _threads.all() if one.abandoned and one.thread is not None]
+
+
+def stop_all(why: str) -> None:
+    """Stop whatever this process works on: it is about to end."""
+    for one in _threads.all():
+        one.stop(Interrupted(why, dataset=one.job.dataset))
+
+
 def _watch(wake: threading.Event) -> None:
     """Look at time and memory until nobody works any more."""
     period = PERIOD
@@ -237,15 +248,26 @@ def _follow_up(one: Watched) -> None:
         one.allowance.signal_programs(signal.SIGKILL)
     if late > GRACE and _threads.is_disposable:
         _end_process(one, why)
+    if late > GRACE and not one.abandoned:
+        # In a thread of its own: nobody is watched over while the ledger is waited for.
+        closing = threading.Thread(target=_abandon, args=(one, why), name="closing", daemon=True)
+        closing.start()
+        closing.join(GRACE / 2)
     if late > GRACE / 2 and not one.given_up:
         one.given_up = True
         one.interrupt()
-        if not _threads.is_disposable:
-            one.tell(
-                logging.ERROR,
-                "%s does not come back from a call; it cannot be ended without ending this process",
-                one.stage,
-            )
+
+
+def _abandon(one: Watched, why: HstflowError) -> None:
+    """Close an attempt that cannot be stopped, in a process that others depend on."""
+    message = "%s does not come back from a call; only the end of this process will end it"
+    one.tell(logging.ERROR, message, one.stage)
+    try:
+        one.close(why, one.stage)
+    except HstflowError as error:  # closed already, or the ledger is away: it is found dead later
+        one.tell(logging.WARNING, "the end was not recorded: %s", error)
+    finally:
+        one.abandoned = True
 
 
 def _end_process(one: Watched, why: HstflowError) -> NoReturn:

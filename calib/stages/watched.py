@@ -78,7 +78,7 @@ class Watched:
         self.began = self.heard = time.monotonic()
         self.stage = "fetch"
         self.stopped_at: float | None = None
-        self.given_up = False
+        self.given_up = self.abandoned = False
         self._context: Context = copy_context()
         self._entered = 0.0
         self._thread: int | None = None
@@ -153,6 +153,11 @@ class Watched:
 
     def _reason(self) -> HstflowError:
         return self.allowance.breach or Interrupted("stopped", dataset=self.job.dataset)
+
+    @property
+    def thread(self) -> int | None:
+        """The thread of the stage at work; None: there is none."""
+        return self._thread
 
     def is_at_work(self) -> bool:
         """Tell whether a stage is running now."""

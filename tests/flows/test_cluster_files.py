@@ -45,6 +45,8 @@ def test_a_runner_is_made_of_a_file(tmp_path: Path) -> None:
         'class = "distributed.LocalCluster"\nworkers = "2"',
         'class = "distributed.LocalCluster"\nworkers = 2\n[adapt]\nmaximum = 2',
         'class = "distributed.LocalCluster"\nother = 2',
+        'class = "distributed.LocalCluster"\n[adapt]\nminimum = 0',
+        'class = "distributed.LocalCluster"\npatience = "long"',
         "class = ",
     ],
 )

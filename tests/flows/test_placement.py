@@ -80,3 +80,37 @@ def test_offers_are_read_from_the_scheduler() -> None:
     }
 
     assert offers_of(workers) == [Offer(2, 64 * GB, GB // 2), Offer(1)]
+
+
+def test_workers_that_come_with_the_work_get_some_before_they_are_there() -> None:
+    """A cluster that starts with none is given a few jobs, then as many as it may grow to."""
+    cluster = ClusterPlacement((), ahead=2, most=3)
+    need = Need(8 * GB)
+
+    assert cluster.refusal(need) is None
+    assert handed_out(cluster, need) == 2
+    cluster.see([Offer(1, 8 * GB)])
+    assert handed_out(cluster, need) == 4
+    assert cluster.refusal(Need(64 * GB)) is not None
+    cluster.see([])
+    assert cluster.running.total() == 6
+    cluster.give_back(need)
+    assert cluster.fits(need)
+    assert cluster.resources(need) == {"MEM_GB": 8.0}
+
+
+def test_a_cluster_that_lost_its_workers_gets_nothing() -> None:
+    """Where none come by themselves, jobs wait in the campaign's process."""
+    cluster = ClusterPlacement((), ahead=2)
+
+    assert not cluster.fits(Need())
+    assert cluster.refusal(Need(64 * GB)) is None
+
+
+def handed_out(cluster: ClusterPlacement, need: Need) -> int:
+    """Hand out as many jobs as fit; return how many."""
+    number = 0
+    while cluster.fits(need):
+        cluster.take(need)
+        number += 1
+    return number
