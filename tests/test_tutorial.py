@@ -87,13 +87,35 @@ def play(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_newcomer(tmp_path: Path) -> None:
-    """Ctrl-C, then every block of the tutorial and of the tours, with what the pages promise."""
-    interrupt_demo(tmp_path / "demo")
-    play_tutorial(tmp_path)
-    check_demo(tmp_path / "demo")
-    play_tour(tmp_path)
-    play_campaign(tmp_path)
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder in which all pages are played."""
+    return tmp_path_factory.mktemp("story")
+
+
+@pytest.fixture
+def told(story: Path) -> Path:
+    """Return the folder after the tutorial, also where a tour is tested alone."""
+    if not (story / "pictures").exists():
+        play_tutorial(story)
+    return story
+
+
+def test_newcomer(story: Path) -> None:
+    """Ctrl-C, then every block of the tutorial, with what it promises."""
+    interrupt_demo(story / "demo")
+    play_tutorial(story)
+    check_demo(story / "demo")
+
+
+def test_tour_of_the_archive(told: Path) -> None:
+    """Every block of the tour, with what it promises."""
+    play_tour(told)
+
+
+def test_tour_of_campaigns(told: Path) -> None:
+    """Every block of the tour: a campaign with a broken dataset, and one that is rescued."""
+    play_campaign(told)
 
 
 def interrupt_demo(folder: Path) -> None:
