@@ -257,8 +257,8 @@ def _check_name(name: str) -> None:
 def _refuse_other_run(campaign: str, known: str | None, asked: str) -> None:
     if known not in {None, asked}:
         raise ConfigError(
-            f"campaign {campaign} exists with other settings: another output, engine, switch, "
-            "reference, run or version of hstflow",
+            f"campaign {campaign} exists with other settings: another context, output, engine, "
+            "switch, reference, run or version of hstflow",
             expected=f"the same settings (run {known}), or another name",
             found=f"run {asked}",
         )

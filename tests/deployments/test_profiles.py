@@ -24,6 +24,13 @@ PROFILES = sorted((ROOT / "deployments" / "profiles").glob("*.env"))
 CLUSTERS = sorted(p for p in (ROOT / "deployments" / "dask").iterdir() if is_cluster_file(p.name))
 UNITS = sorted((ROOT / "deployments" / "profiles").glob("*.service"))
 
+# What Prefect's logging.yml reads; they are no settings.
+OF_LOGGING = (
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL",
+    "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL",
+)
+EVENTS = "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED"
+
 # A setting that Prefect does not know is passed over in silence; what it has read, it lists.
 SETTINGS = """
 import json
@@ -65,7 +72,8 @@ def test_the_shell_reads_what_systemd_reads(path: Path) -> None:
 def test_prefect_takes_every_setting(path: Path, tmp_path: Path) -> None:
     """The pinned Prefect knows each name, and has the value in force."""
     wanted = {name: value for name, value in lines_of(path).items() if name[:8] == "PREFECT_"}
-    wanted.pop("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", None)  # of its logging.yml, no setting
+    for name in OF_LOGGING:
+        wanted.pop(name, None)
     environment = {key: v for key, v in os.environ.items() if key[:8] != "PREFECT_"}
     done = subprocess.run(
         [sys.executable, "-c", SETTINGS],
@@ -80,9 +88,11 @@ def test_prefect_takes_every_setting(path: Path, tmp_path: Path) -> None:
 
 
 def test_private_server_and_profiles_agree() -> None:
-    """What a campaign's own server is set to, a standing one is too."""
+    """What a campaign's own server is set to, a standing one is too; but that keeps events."""
     profiles = {name: value for path in PROFILES for name, value in lines_of(path).items()}
-    assert {name: profiles.get(name) for name in DEFAULTS} == DEFAULTS
+    wanted = {name: value for name, value in DEFAULTS.items() if name != EVENTS}
+    assert {name: profiles.get(name) for name in wanted} == wanted
+    assert EVENTS not in profiles
 
 
 @pytest.mark.parametrize("path", [*PROFILES, *UNITS], ids=lambda path: path.name)

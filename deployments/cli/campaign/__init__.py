@@ -21,7 +21,7 @@ COMMANDS = {
     "resume": Command(
         "deployments.cli.campaign.resume:resume",
         RUN,
-        "Go on with a campaign that was paused, cancelled or lost.",
+        "Go on with a campaign that was paused, interrupted or lost.",
     ),
     "pause": Command(
         "deployments.cli.campaign.control:pause",
@@ -43,7 +43,7 @@ COMMANDS = {
     "status": Command(
         "deployments.cli.campaign.status:status",
         LOOK,
-        "Show campaigns, or one of them with its failures.",
+        "Show all campaigns, one with its failures, or its datasets by state or error.",
         "[NAME] [OPTIONS]",
     ),
     "watch": Command(
@@ -54,19 +54,19 @@ COMMANDS = {
     "report": Command(
         "deployments.cli.campaign.report:report",
         LOOK,
-        "Say how a campaign went: states, failures by class, what each stage cost.",
+        "Say how a campaign went: failures, memory, what each stage cost; also as a page.",
         "NAME [OPTIONS]",
     ),
     "export": Command(
         "deployments.cli.campaign.export:export",
         LOOK,
-        "Write metrics as Parquet, or CALCLOUD's blackboard.",
+        "Write what each stage cost as Parquet, CSV or JSON lines, or CALCLOUD's blackboard.",
         "[NAME] TARGET [OPTIONS]",
     ),
     "train": Command(
         "deployments.cli.campaign.train:train",
         KEEP,
-        "Learn from the ledger what datasets need, and report the error.",
+        "Learn from the ledger what memory and time datasets need, and report the error.",
     ),
     "clean": Command(
         "deployments.cli.campaign.clean:clean",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from cyclopts import Parameter
 from rich.markup import escape
 
 from calib.ledger.location import hide_credentials, ledger_url
@@ -27,7 +28,7 @@ def train(
     *,
     instrument: Instrument | None = None,
     rungs: str | None = None,
-    dry_run: Flag = False,
+    dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative=())] = False,
     json: Flag = False,
 ) -> int:
     """Learn from the ledger what datasets need, and report the error.

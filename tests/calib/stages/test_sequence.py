@@ -147,6 +147,25 @@ def test_failed_preview_is_a_warning_or_an_error_as_asked(
     assert (normal.state, normal.code, normal.warnings) == ("processed", 0, ("no picture",))
 
 
+def test_preview_that_failed_is_drawn_again(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next attempt draws what could not be drawn, and repeats nothing that was finished."""
+    from calib.records import Previews
+
+    required = dataclasses.replace(
+        job, options=dataclasses.replace(job.options, previews="required")
+    )
+    with monkeypatch.context() as broken:
+        warned = Previews(warnings=("no picture",))
+        broken.setattr("calib.stages.preview.make_previews", lambda *_a, **_k: warned)
+        assert process_dataset(required).state == "error"
+
+    again = process_dataset(required)
+
+    assert (again.state, again.warnings) == ("processed", ())
+    kept = {name for name, state in last_stages(job).items() if state == "reused"}
+    assert kept == {"fetch", "bestrefs", "calibrate"}
+
+
 def test_message_that_cannot_be_written_fails_nothing(job: Job) -> None:
     """Published products stay published when the message folder is not usable."""
     options = dataclasses.replace(job.options, messages="flat")
