@@ -24,6 +24,7 @@ from calib.stages.campaign_plan import CampaignPlan
 from flows.cluster_files import ClusterFile, is_cluster_file, read_cluster_file
 from flows.fanout import DaskPool, Pool, ThreadPool
 from flows.placement import HostPlacement
+from flows.work import leave_flow_runs
 from flows.worker_setup import SHARE_VARIABLE
 
 # Jobs handed to a pool and not ended, per worker: enough to keep each busy, few enough that
@@ -81,6 +82,7 @@ def _threads(plan: CampaignPlan) -> Iterator[Pool]:
         yield ThreadPool(executor, _host(plan, 1))
     finally:
         executor.shutdown(cancel_futures=True)
+        leave_flow_runs()
 
 
 def _host(plan: CampaignPlan, ahead: int) -> HostPlacement:
