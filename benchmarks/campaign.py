@@ -26,6 +26,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -64,6 +65,7 @@ UNITS = (
 def main() -> int:
     """Print a table, or JSON; 1 where a goal is missed or something was lost."""
     options = parse_options()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # children, folders
     rows = []
     if not options.json:
         print(f"{HEAD}\n{UNITS}")

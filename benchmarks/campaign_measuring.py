@@ -9,6 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -183,8 +185,9 @@ def run(
     before = os.times()
     process = start("campaign", sys.executable, asked, environment)
     watched = Watched(process, server, ledger, folder)
-    watched.watch()
-    said = answer(process)
+    with ended(process):
+        watched.watch()
+        said = answer(process)
     if watched.moments.keys() != {"first", "last"}:
         raise RuntimeError(f"the campaign did not get to its last dataset: {folder_log(folder)}")
     after = os.times()
@@ -200,9 +203,24 @@ def measure_plain(
     """Let a child measure itself: Dask alone, or Luigi."""
     asked = {"folder": folder, "number": number, "workers": workers}
     process = start(kind, python, asked, environment_of(Path(folder)))
-    said = answer(process)
+    with ended(process):
+        said = answer(process)
     cpu = {name: said[name] * 1e3 / number for name in ("client", "workers")}
     return Row(label, ("", kind), number, cpu, said["wall"] * 1e3 / number)
+
+
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[None]:
+    """End a child and all below it where we are stopped before it ends."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            below = psutil.Process(process.pid).children(recursive=True)
+            for each in (process, *below):
+                with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                    each.kill()
+            process.wait()
 
 
 def environment_of(folder: Path) -> dict[str, str]:

@@ -26,6 +26,7 @@ from flows.cluster_files import ClusterFile, is_cluster_file, read_cluster_file
 from flows.daemon_threads import DaemonThreads
 from flows.fanout import ClusterMeans, DaskPool, Pool, ThreadPool
 from flows.placement import HostPlacement
+from flows.work import leave_flow_runs
 from flows.worker_setup import SHARE_VARIABLE
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ def _threads(plan: CampaignPlan) -> Iterator[Pool]:
         stop_all("the campaign's process ends")
         if not threads.shutdown(LAST_MOMENTS):
             log.warning("some datasets did not come back; they are left with the process")
+        leave_flow_runs()
 
 
 def _host(plan: CampaignPlan, ahead: int) -> HostPlacement:
