@@ -55,6 +55,9 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 DASK = {
     "distributed.scheduler.allowed-failures": 0,
     "distributed.worker.profile.enabled": False,
+    # A worker that died is started again by its nanny. Where that takes longer (15 s: a busy host
+    # needs more for the imports) Dask closes the nanny for good, with the job that it has by then.
+    "distributed.deploy.lost-worker-timeout": "10 minutes",
 }
 
 KINDS = "local, threads, tcp://HOST:PORT, or a cluster file (.toml, .yaml)"
