@@ -28,6 +28,7 @@ from calib.records import Outcome
 from calib.stages.job import Job
 from calib.stages.recording import ledger_of
 from calib.stages.sequence import Stages, process_dataset
+from flows.event_queue import let_events_go
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -156,6 +157,7 @@ class Place:
 
     def run(self, call: Callable[[], R]) -> R:
         """Call a function inside the flow run."""
+        let_events_go()
         try:
             return self._context.run(call)
         finally:
