@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import httpx
 from prefect.context import FlowRunContext, SettingsContext, SyncClientContext, hydrated_context
 from prefect.exceptions import MissingContextError, PrefectException
+from prefect.utilities.annotations import opaque
 
 from calib.errors import ConfigError, HstflowError, WorkerLost
 from calib.records import Outcome
@@ -227,7 +228,8 @@ def _sturdy(tasks: Stages, plain: Stages) -> Stages:
 def _either(stage: str, task: Callable[..., R], plain: Callable[..., R]) -> Callable[..., R]:
     def call(*arguments: Any) -> R:
         try:
-            return task(*arguments)
+            # Prefect would look through every field of every record for futures of other tasks.
+            return task(*map(opaque, arguments))
         except HstflowError:
             raise
         except PREFECT_ERRORS as error:
