@@ -25,6 +25,7 @@ from calib.ledger.ledger import Ledger
 from calib.ledger.reports import Rows
 from calib.ledger.schema import job as jobs
 from calib.ledger.states import FINISHED
+from calib.stages.scratch import lies_in
 
 Kind = Literal["work", "bundle", "dask", "messages", "removed"]
 
@@ -172,7 +173,7 @@ def _remove_folder(leftover: Leftover, ledger: Ledger) -> str | None:
         mine = (jobs.c.dataset == leftover.dataset) & (jobs.c.run == leftover.run)
         query = select(jobs.c.state, jobs.c.uri).where(mine).with_for_update()
         for state, uri in connection.execute(query):
-            if state in LEFT or _lies_in(uri, path):
+            if state in LEFT or (uri and lies_in(uri, path)):
                 return False
         if path.exists():  # not where a conflict of the database has us do it again
             path.rename(aside)
@@ -230,18 +231,13 @@ def _verdict(found: Sequence[dict[str, Any]], folder: Path, *, force: bool) -> t
     states = {job["state"] for job in found}
     if states & set(LEFT):
         return False, "its job is to run or at work: cancel it first"
-    if any(_lies_in(job["uri"], folder) for job in found):
+    if any(job["uri"] and lies_in(job["uri"], folder) for job in found):
         return False, "its products are here: there was no other output"
     if states & {"error", "blocked"} and not force:
         return False, "a rescue goes on from here: --force removes it"
     if states <= FINISHED:
         return True, "its job is finished"
     return True, f"its job is {', '.join(sorted(states - FINISHED))}"
-
-
-def _lies_in(uri: str | None, folder: Path) -> bool:
-    place = (uri or "").removeprefix("file://").removeprefix("file:")
-    return bool(uri) and Path(place).is_relative_to(folder.absolute())
 
 
 def _is_chosen(job: dict[str, Any], selection: JobSelection) -> bool:

@@ -17,6 +17,7 @@ from calib.ledger.campaign_reports import JobSelection
 from calib.ledger.ledger import Ledger, current_owner, open_ledger
 from calib.records import Outcome
 from calib.stages.leftovers import CleanPlan, Wish, plan_clean, remove
+from calib.stages.scratch import lies_in
 
 __all__ = ["template"]
 
@@ -87,16 +88,42 @@ def test_only_what_was_chosen(
     assert names(look(ledger, work, Wish(selection))) == expected
 
 
-def test_products_in_the_work_folder_stay(ledger: Ledger, work: Path) -> None:
-    """Where there was no output the products lie here, and no force takes them."""
+@pytest.mark.parametrize("place", ["work", "my work", "Mühle%20", "alias", "x/../work"])
+def test_products_in_the_work_folder_stay(ledger: Ledger, work: Path, place: str) -> None:
+    """Where there was no output the products lie here, and nothing takes them, by any path."""
+    base = work.parent
+    (base / "x").mkdir()
+    here = base / place
+    if place == "alias":
+        here.symlink_to(work)
+    elif here.resolve() != work:
+        work = work.rename(here.resolve())
+    folder = here / story.RUN / story.LEFT
     numbers = {j.dataset: j.id for j in [*ledger.jobs_of(parse_dataset(story.LEFT))]}
     ledger.change_state(numbers[story.LEFT], "submitted", "now")
-    here = f"file://{work / story.RUN / story.LEFT}/products"
-    done = Outcome(story.LEFT, "processed", "left in the work folder", uri=here)
+    done = Outcome(story.LEFT, "processed", "left in the work folder", uri=folder.as_uri())
     story.work(ledger, numbers[story.LEFT], story.GB, done)
-    plan = look(ledger, work, Wish(force=True))
-    (stays,) = plan.staying
-    assert (stays.dataset, "products" in stays.why) == (story.LEFT, True)
+    for way in {here, work}:
+        (stays,) = look(ledger, way, Wish(force=True)).staying
+        assert (stays.dataset, "products" in stays.why) == (story.LEFT, True)
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("file:///a/b%20c/run/id", True),
+        ("file:/a/b c/run/id", True),
+        ("file:///a/b%20c/run/id/products", True),
+        ("file:///a/b%20c/run/id2", False),
+        ("file:///a/b%20c/run", False),
+        ("s3://bucket/a/b c/run/id", False),
+        ("file:a\0", True),
+        ("nonsense", True),
+    ],
+)
+def test_what_cannot_be_told_may_be_products(uri: str, expected: bool) -> None:  # noqa: FBT001
+    """A place that cannot be read may be here: what could be the only copy stays."""
+    assert lies_in(uri, Path("/a/b c/run/id")) is expected
 
 
 def test_removed_for_good(ledger: Ledger, work: Path) -> None:
