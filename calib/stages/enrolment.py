@@ -104,7 +104,7 @@ def enrol(plan: CampaignPlan, entries: Sequence[Entry]) -> Enrolled:
     frozen, first = _freeze(plan, entries)
     wanted = _new_jobs(frozen, first, entries)
     keys = frozenset(str(each.work_key) for each in wanted)
-    text = to_json(frozen, indent=None)
+    text = stored_text(frozen)
 
     def enter(c: Connection) -> int:
         refuse_duplicates(rows_of(c), plan.name, keys)
@@ -117,6 +117,12 @@ def enrol(plan: CampaignPlan, entries: Sequence[Entry]) -> Enrolled:
     new = ledger_of(first.ledger).write(enter)
     rungs = Counter(each.memory for each in wanted)
     return Enrolled(frozen, first.run, new, len(wanted) - new, dict(rungs))
+
+
+def stored_text(plan: CampaignPlan) -> str:
+    """Return a plan as the ledger keeps it: without the ledger, whose URL has a password."""
+    request = replace(plan.request, ledger="")
+    return to_json(replace(plan, request=request), indent=None)
 
 
 def preview_enrolment(plan: CampaignPlan, entries: Sequence[Entry]) -> Enrolled:

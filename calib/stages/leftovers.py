@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from sqlalchemy import Connection, select
 from calib.archive.messages import message_folder, messages_of
 from calib.ledger.campaign_reports import LEFT, JobSelection
 from calib.ledger.ledger import Ledger
+from calib.ledger.owners import this_host
 from calib.ledger.reports import Rows
 from calib.ledger.schema import job as jobs
 from calib.ledger.states import FINISHED
@@ -256,7 +256,7 @@ def _scratch(work: Path) -> Iterator[tuple[bool, Leftover]]:
         found = _OF_PROCESS.fullmatch(folder.name)
         if found is None:
             continue
-        is_here = found["host"] == socket.gethostname()
+        is_here = found["host"] == this_host()
         gone = is_here and not psutil.pid_exists(int(found["pid"]))
         dead = f"process {found['pid']} has ended"
         why = dead if gone else "its process may live"

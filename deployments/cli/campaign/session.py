@@ -18,6 +18,7 @@ from calib.errors import DONE, GENERIC, ConfigError, Unavailable
 from calib.ledger.campaign_overview import Overview, jobs_in
 from calib.ledger.campaign_reports import LEFT
 from calib.ledger.location import ledger_url
+from calib.ledger.owners import this_host
 from deployments.cli.campaign.control import set_control
 from deployments.cli.campaign.following import overview_in, showing
 from deployments.cli.campaign.lookup import find_campaign, reading
@@ -236,7 +237,7 @@ def _detach(ledger: str, name: str, flags: SessionFlags) -> int:
 
 def _is_of(overview: Overview, pid: int) -> bool:
     session = overview.campaign.session
-    return session is not None and (session.host, session.pid) == (socket.gethostname(), pid)
+    return session is not None and (session.host, session.pid) == (this_host(), pid)
 
 
 def _log_file(name: str) -> Path:

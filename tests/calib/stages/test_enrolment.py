@@ -29,7 +29,13 @@ from calib.stages.archive import job_fingerprint, run_content
 from calib.stages.bestrefs import bestrefs
 from calib.stages.calibrate import calibrate_key, engine_of
 from calib.stages.campaign_plan import GB, CampaignPlan
-from calib.stages.enrolment import enrol, job_of, preview_enrolment, refuse_other_version
+from calib.stages.enrolment import (
+    enrol,
+    job_of,
+    preview_enrolment,
+    refuse_other_version,
+    stored_text,
+)
 from calib.stages.fetch import fetch
 from calib.stages.job import Job, Options
 from calib.stages.planning import Request, plan_jobs
@@ -91,11 +97,20 @@ def test_plan_is_frozen_and_comes_back(
     done = enrol(dataclasses.replace(plan, request=request), entries_of(NAMES))
     (campaign,) = ledger.ask(lambda rows: campaigns(rows, "nightly"))
     found = from_json(CampaignPlan, json.dumps(campaign.plan))
-    assert found == done.plan
+    here = dataclasses.replace(found.request, ledger=plan.request.ledger)
+    assert dataclasses.replace(found, request=here) == done.plan
+    assert plan.request.ledger not in json.dumps(campaign.plan)
     assert (found.request.output, found.request.work) == (
         f"file:{tmp_path}/out",
         f"{tmp_path}/work",
     )
+
+
+def test_stored_plan_has_no_password(plan: CampaignPlan) -> None:
+    """Whoever may read the ledger does not learn from it how to write it."""
+    text = stored_text(named(plan, "nightly", ledger="postgresql://me:s3cret@host/name"))
+    assert "s3cret" not in text
+    assert from_json(CampaignPlan, text).request.ledger == ""
 
 
 def test_context_is_frozen(plan: CampaignPlan, ledger: Ledger, observatory: Observatory) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from calib.archive.messages import write_message
 from calib.ids import parse_dataset
 from calib.ledger.campaign_reports import JobSelection
 from calib.ledger.ledger import Ledger, current_owner, open_ledger
+from calib.ledger.owners import this_host
 from calib.records import Outcome
 from calib.stages.leftovers import CleanPlan, Wish, plan_clean, remove
 from calib.stages.scratch import lies_in
@@ -121,7 +121,7 @@ def test_products_in_the_work_folder_stay(ledger: Ledger, work: Path, place: str
         ("nonsense", True),
     ],
 )
-def test_what_cannot_be_told_may_be_products(uri: str, expected: bool) -> None:  # noqa: FBT001
+def test_what_cannot_be_told_may_be_products(uri: str, expected: bool) -> None:
     """A place that cannot be read may be here: what could be the only copy stays."""
     assert lies_in(uri, Path("/a/b c/run/id")) is expected
 
@@ -156,7 +156,7 @@ def test_an_interrupted_clean_up_is_finished(ledger: Ledger, work: Path) -> None
 
 def test_scratch_of_the_dead_goes(ledger: Ledger, work: Path) -> None:
     """Dask's folder of a live process, or of one on another host, stays."""
-    host, alive = socket.gethostname(), current_owner().pid
+    host, alive = this_host(), current_owner().pid
     for name in (f"{host}-{NO_PROCESS}", f"{host}-{alive}", f"elsewhere-{NO_PROCESS}", "odd"):
         (work / "dask" / name).mkdir(parents=True)
     plan = look(ledger, work)
