@@ -68,6 +68,9 @@ class CampaignOptions(BaseModel):
     chunks: Literal["here", "deployment"] = Field("here", description="where chunks are run")
     downloads: int = Field(default=4, ge=1, description="downloads from MAST at the same time")
     priority: int = Field(default=0, description="higher ones go first")
+    delay_scale: float = Field(
+        default=1.0, ge=0, description="factor on the waits before a dataset is tried again"
+    )
 
 
 class IngestOptions(BaseModel):

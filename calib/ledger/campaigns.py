@@ -105,7 +105,8 @@ def enter_jobs(
     Returns
     -------
     int
-        How many are new. They follow those that are there: chunks that are full stay so.
+        How many are new. They follow those that are there: chunks that are full, or were
+        made with another size, stay as they are.
 
     Raises
     ------
@@ -117,9 +118,11 @@ def enter_jobs(
     known = set(connection.scalars(there))
     last = connection.scalar(select(func.max(jobs.c.position)).where(jobs.c.campaign_id == number))
     first = 0 if last is None else int(last) + 1
+    chunk, filled = _next_chunk(connection, number, chunk_size)
     rows = (
-        new_job(number, each.dataset, run, context) | _placed(each, place, chunk_size)
-        for place, each in enumerate(_unknown(wanted, known), first)
+        new_job(number, each.dataset, run, context)
+        | _placed(each, first + n, chunk + (filled + n) // chunk_size)
+        for n, each in enumerate(_unknown(wanted, known))
     )
     before = len(known)
     for some in _batches(rows):
@@ -184,6 +187,23 @@ def _unknown(wanted: Iterable[NewJob], known: set[str]) -> Iterator[NewJob]:
             yield each
 
 
+def _next_chunk(connection: Connection, campaign_id: int, size: int) -> tuple[int, int]:
+    """Return the chunk that new jobs go to, and how many are in it.
+
+    That is the last one while it has room, unless the chunk before it shows another size.
+    """
+    counted = select(jobs.c.chunk, func.count()).where(
+        jobs.c.campaign_id == campaign_id, jobs.c.chunk.is_not(None)
+    )
+    newest = counted.group_by(jobs.c.chunk).order_by(jobs.c.chunk.desc()).limit(2)
+    found = [(int(chunk), int(count)) for chunk, count in connection.execute(newest)]
+    if not found:
+        return 0, 0
+    last, count = found[0]
+    is_same_size = all(before == size for _, before in found[1:])
+    return (last, count) if count < size and is_same_size else (last + 1, 0)
+
+
 def _tell_planned(connection: Connection, campaign_id: int, first: int) -> None:
     """Begin the history of all jobs from a position on, in one statement."""
     said = planned(0)
@@ -193,9 +213,9 @@ def _tell_planned(connection: Connection, campaign_id: int, first: int) -> None:
     connection.execute(insert(transitions).from_select(columns, rows.order_by(jobs.c.id)))
 
 
-def _placed(wanted: NewJob, place: int, chunk_size: int) -> dict[str, Any]:
+def _placed(wanted: NewJob, place: int, chunk: int) -> dict[str, Any]:
     return {
-        "chunk": place // chunk_size,
+        "chunk": chunk,
         "position": place,
         "priority": wanted.priority,
         "memory": wanted.memory,
@@ -220,6 +240,7 @@ def _changed(overrides: str | None, changes: Changes) -> dict[str, Any]:
     if changes.overrides is not None:
         merged = json.loads(overrides or "{}") | dict(changes.overrides)
         found["overrides"] = _json(merged)
+        found["work_key"] = None  # it named the work with the settings of before
     return found
 
 
