@@ -14,6 +14,7 @@ from calib.stages.campaign_plan import CHUNK_SIZE, RUNGS
 from calib.stages.faults import parse_faults
 from calib.stages.job import Options
 from calib.stages.planning import Request
+from calib.stages.workplaces import INGEST
 from calib.switches import parse_overrides
 from tasks.settings import Settings, load_settings
 
@@ -107,7 +108,7 @@ def build_ingest(
         run=run,
         output=output_uri,
         is_current=asked.pop("current"),
-        scratch=load_settings().work / "ingest",
+        scratch=load_settings().work / INGEST,
         **asked,
     )
 

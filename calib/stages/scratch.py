@@ -19,8 +19,8 @@ import psutil
 from calib.errors import ConfigError
 from calib.ledger.reports import Rows
 from calib.ledger.states import FINISHED
-from calib.stages.bundle import FOLDER
 from calib.stages.recording import ledger_of
+from calib.stages.workplaces import BUNDLES
 from calib.stores.transfer import local_path
 
 log = logging.getLogger(__name__)
@@ -68,8 +68,8 @@ def remove_leftovers(
             removed += _remove([folder], began)
         else:
             removed += _remove(_half_made(folder), began)
-    removed += _remove(_half_made(Path(work) / FOLDER / run), began)
-    for empty in (place, Path(work) / FOLDER / run, Path(work) / FOLDER):
+    removed += _remove(_half_made(Path(work) / BUNDLES / run), began)
+    for empty in (place, Path(work) / BUNDLES / run, Path(work) / BUNDLES):
         with suppress(OSError):
             empty.rmdir()
     if removed:

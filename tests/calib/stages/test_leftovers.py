@@ -15,6 +15,7 @@ from calib.ids import parse_dataset
 from calib.ledger.campaign_reports import JobSelection
 from calib.ledger.ledger import Ledger, current_owner, open_ledger
 from calib.ledger.owners import this_host
+from calib.ledger.sessions import close_session, open_session
 from calib.records import Outcome
 from calib.stages.leftovers import CleanPlan, Wish, plan_clean, remove
 from calib.stages.scratch import lies_in
@@ -165,6 +166,33 @@ def test_scratch_of_the_dead_goes(ledger: Ledger, work: Path) -> None:
     assert [e.kind for e in look(ledger, work, Wish(JobSelection(story.NAME))).going] == [
         "work"
     ] * 3
+
+
+def test_logs_of_ended_sessions_go(ledger: Ledger, work: Path) -> None:
+    """The log of a live session stays; those of others go, with the folders that held them."""
+    log = work / "campaigns" / story.NAME / "session-20260101T000000Z.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("hello")
+    held = ledger.write(lambda c: open_session(c, story.NAME, current_owner()))
+    assert not [each for each in look(ledger, work).going if each.kind == "logs"]
+    ledger.write(lambda c: close_session(c, held, "completed", "done"))
+    for other in (JobSelection("other"), JobSelection(states=("error",))):
+        assert not [each for each in look(ledger, work, Wish(other)).going if each.kind == "logs"]
+    (found,) = [each for each in look(ledger, work).going if each.kind == "logs"]
+    assert remove(found, ledger) is None
+    assert not (work / "campaigns").exists()
+
+
+def test_nothing_empty_is_left(ledger: Ledger, work: Path) -> None:
+    """Folders of Dask and of bundles go with what was in them."""
+    (work / "dask" / f"{this_host()}-{NO_PROCESS}").mkdir(parents=True)
+    (work / "failed" / story.RUN / story.EASY).mkdir(parents=True)
+    shutil.rmtree(work / story.RUN)
+    (job,) = ledger.jobs_of(parse_dataset(story.LEFT))  # while it is to run its folders stay
+    ledger.change_state(job.id, "cancelled", "by the operator")
+    for each in look(ledger, work).going:
+        assert remove(each, ledger) is None
+    assert [*work.iterdir()] == []
 
 
 def test_messages_of_finished_jobs_go_when_asked(
