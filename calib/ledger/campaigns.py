@@ -6,7 +6,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, literal, select, update
@@ -15,7 +14,7 @@ from calib.errors import TERMINATED, Cancelled, ConfigError
 from calib.ids import DatasetId
 from calib.ledger.attempts import change_state
 from calib.ledger.jobs import (
-    AT_ONCE,
+    batched,
     check_context,
     ensure_campaign,
     lock_jobs,
@@ -125,7 +124,7 @@ def enter_jobs(
         for n, each in enumerate(_unknown(wanted, known))
     )
     before = len(known)
-    for some in _batches(rows):
+    for some in batched(rows):
         connection.execute(insert(jobs), some)
     _tell_planned(connection, number, first)
     return len(known) - before
@@ -242,9 +241,3 @@ def _changed(overrides: str | None, changes: Changes) -> dict[str, Any]:
         found["overrides"] = _json(merged)
         found["work_key"] = None  # it named the work with the settings of before
     return found
-
-
-def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    left = iter(rows)
-    while some := list(islice(left, AT_ONCE)):
-        yield some
