@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from calib.campaigns.model import Prediction
 from calib.campaigns.retries import limit_all
 from calib.campaigns.rungs import check_rung, rung_for
 from calib.errors import ConfigError
-from calib.ids import parse_dataset
+from calib.ids import CAMPAIGN_NAMES, is_campaign_name, parse_dataset
 from calib.ledger.campaign_reports import LeftJob
 from calib.ledger.campaigns import NewJob, enter_jobs, set_plan
 from calib.ledger.duplicates import refuse_duplicates
@@ -30,10 +29,6 @@ from calib.stages.needs import need_of, read_needs
 from calib.stages.planning import fixed_key, plan_jobs, work_key
 from calib.stages.recording import ledger_of
 from calib.switches import Overrides
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
-# Implicit campaigns, which take any context: `process`, `archive reproduce`, a rebuilt ledger.
-_RESERVED = ("adhoc", "reproduce", "rebuilt")
 
 _KNOWN = """
 SELECT campaign.context AS context,
@@ -266,12 +261,8 @@ def _check_rungs(plan: CampaignPlan, entries: Sequence[Entry]) -> None:
 
 def _check_name(name: str) -> None:
     """Refuse a name that no flow run or file can have, or that the ledger uses by itself."""
-    if not _NAME.fullmatch(name) or name in _RESERVED:
-        raise ConfigError(
-            "not a name for a campaign",
-            expected=f"letters, digits, and . _ - within, up to 100, not {' or '.join(_RESERVED)}",
-            found=repr(name),
-        )
+    if not is_campaign_name(name):
+        raise ConfigError("not a name for a campaign", expected=CAMPAIGN_NAMES, found=repr(name))
 
 
 def _refuse_other_run(campaign: str, known: str | None, asked: str) -> None:

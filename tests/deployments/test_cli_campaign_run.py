@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from calib.errors import Unavailable
 from calib.simulate.observatory import Observatory
 from calib.stages.recording import close_ledgers
 from deployments.cli.campaign import session
+from deployments.cli.campaign.session import SessionFlags
 from deployments.cli.main import run
 
 
@@ -76,3 +80,39 @@ def test_nothing_left_starts_no_server(
     assert call("submit", "spring", missing, *places, *how)[0] == 21
     assert call("resume", "spring")[1]["counts"] == {"error": 1}
     assert started == [1]
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "said"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", 137, "by signal 9"),
+        ("raise SystemExit('no room')", 1, "no room"),
+        ("print('all done')", 0, "has ended already"),
+    ],
+)
+def test_session_that_ends_at_once_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    script: str,
+    code: int,
+    said: str,
+) -> None:
+    """In the background too: killed by a signal is 128 + its number, and 0 is no live process."""
+    monkeypatch.setenv("HSTFLOW_WORK", str(tmp_path))
+
+    def spawn(_name: str, _flags: SessionFlags, log: Path) -> Any:
+        with log.open("wb") as out:
+            child = subprocess.Popen([sys.executable, "-c", script], stdout=out, stderr=out)
+        child.wait()
+        return child
+
+    monkeypatch.setattr(session, "_spawn", spawn)
+    none = f"sqlite:///{tmp_path}/none.db"
+    if code:
+        with pytest.raises(Unavailable, match=said) as caught:
+            session._detach(none, "spring", SessionFlags())
+        assert caught.value.code == code
+    else:
+        assert session._detach(none, "spring", SessionFlags()) == 0
+        assert said in capsys.readouterr().out

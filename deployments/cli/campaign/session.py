@@ -234,10 +234,12 @@ def _detach(ledger: str, name: str, flags: SessionFlags) -> int:
             if overview and overview.is_live and _is_of(overview, process.pid):
                 break
             time.sleep(_LOOK)
-    if process.returncode:
+    code = process.poll()
+    if code:
         tail = " / ".join(log.read_text(errors="replace").splitlines()[-_TAIL:])
-        raise Unavailable(f"the session ended: {tail}", path=log, code=process.returncode)
-    _tell_detached(name, process.pid, log, flags)
+        said, code = (f"by signal {-code}", 128 - code) if code < 0 else (f"with {code}", code)
+        raise Unavailable(f"the session ended {said}: {tail}", path=log, code=code)
+    _tell_detached(name, None if code == 0 else process.pid, log, flags)
     return DONE
 
 
@@ -270,10 +272,14 @@ def _spawn(name: str, flags: SessionFlags, log: Path) -> subprocess.Popen[bytes]
         )
 
 
-def _tell_detached(name: str, pid: int, log: Path, flags: SessionFlags) -> None:
+def _tell_detached(name: str, pid: int | None, log: Path, flags: SessionFlags) -> None:
+    """Say where the session is; without a number it has ended well already."""
+    state = "ended" if pid is None else "running"
     if flags.json:
-        print_json({"campaign": name, "state": "running", "detached": True, "pid": pid, "log": log})
+        print_json({"campaign": name, "state": state, "detached": True, "pid": pid, "log": log})
     elif not flags.quiet:
-        out.print(f"{escape(name)} runs in the background: pid {pid}", soft_wrap=True)
+        said = "has ended already" if pid is None else f"runs in the background: pid {pid}"
+        out.print(f"{escape(name)} {said}", soft_wrap=True)
         out.print(f"  log {escape(str(log))}", soft_wrap=True)
-        tell_steps([f"hstflow campaign watch {name}   (how it goes)"])
+        step = f"report {name}   (what came" if pid is None else f"watch {name}   (how it goes"
+        tell_steps([f"hstflow campaign {step})"])
