@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 from calib.errors import ConfigError
 
@@ -39,7 +40,7 @@ def parse_size(text: str) -> int:
     """
     found = _SIZE.fullmatch(text.strip())
     unit = UNITS.get(found.group(2).upper()) if found else None
-    size = round(float(found.group(1)) * unit) if found and unit else 0
+    size = round(Decimal(found.group(1)) * unit) if found and unit else 0
     if size < 1:
         raise ConfigError("not a size of memory", expected="8, 8GB or 512MiB", found=repr(text))
     return size
