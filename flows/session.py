@@ -227,7 +227,7 @@ class Loop:
     def _start(self, ticket: Ticket) -> None:
         job = job_of(self.plan, ticket.left)
         frame = self.frames.frame(ticket.chunk)
-        priority = self.plan.priority + ticket.left.priority
+        priority = ticket.left.priority
         order = Order(job, self.work, frame, ticket.left.attempts, priority)
         number, memory = ticket.left.attempts + 1, (ticket.left.memory or 0) / GB
         log.info("%s #%d: handed out, memory %g GB", job.dataset, number, memory)

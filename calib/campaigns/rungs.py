@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 from calib.errors import ConfigError
 
@@ -39,7 +40,7 @@ def parse_size(text: str) -> int:
     """
     found = _SIZE.fullmatch(text.strip())
     unit = UNITS.get(found.group(2).upper()) if found else None
-    size = round(float(found.group(1)) * unit) if found and unit else 0
+    size = round(Decimal(found.group(1)) * unit) if found and unit else 0
     if size < 1:
         raise ConfigError("not a size of memory", expected="8, 8GB or 512MiB", found=repr(text))
     return size
@@ -63,6 +64,33 @@ def parse_rungs(text: str) -> tuple[int, ...]:
     if any(low >= high for low, high in itertools.pairwise(rungs)):
         raise ConfigError("rungs do not ascend", expected=EXPECTED, found=repr(text))
     return rungs
+
+
+def check_rungs(rungs: Sequence[int]) -> None:
+    """Refuse a ladder that nobody can climb; an empty one is no limit.
+
+    Raises
+    ------
+    ConfigError
+        A rung is not positive, or they do not ascend.
+    """
+    if any(low >= high for low, high in itertools.pairwise((0, *rungs))):
+        raise ConfigError("rungs do not ascend", expected=EXPECTED, found=list(rungs))
+
+
+def check_rung(memory: int, rungs: Sequence[int]) -> None:
+    """Refuse memory to begin with that is no rung of the campaign: no worker may have it.
+
+    Raises
+    ------
+    ConfigError
+        As said.
+    """
+    if memory not in rungs:
+        sizes = ", ".join(f"{rung / UNITS['GB']:g}" for rung in rungs)
+        expected = f"{sizes} GB" if rungs else "none: the campaign limits no memory"
+        found = f"{memory / UNITS['GB']:g} GB"
+        raise ConfigError("the campaign has no such rung", expected=expected, found=found)
 
 
 def usable(rung: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,9 +14,9 @@ from calib.campaigns.job_overrides import JobOverrides, of_record
 from calib.campaigns.manifest import Entry
 from calib.campaigns.model import Prediction
 from calib.campaigns.retries import limit_all
-from calib.campaigns.rungs import rung_for
+from calib.campaigns.rungs import check_rung, rung_for
 from calib.errors import ConfigError
-from calib.ids import parse_dataset
+from calib.ids import CAMPAIGN_NAMES, is_campaign_name, parse_dataset
 from calib.ledger.campaign_reports import LeftJob
 from calib.ledger.campaigns import NewJob, enter_jobs, set_plan
 from calib.ledger.duplicates import refuse_duplicates
@@ -30,10 +29,6 @@ from calib.stages.needs import need_of, read_needs
 from calib.stages.planning import fixed_key, plan_jobs, work_key
 from calib.stages.recording import ledger_of
 from calib.switches import Overrides
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
-# Implicit campaigns, which take any context: `process`, `archive reproduce`, a rebuilt ledger.
-_RESERVED = ("adhoc", "reproduce", "rebuilt")
 
 _KNOWN = """
 SELECT campaign.context AS context,
@@ -104,7 +99,7 @@ def enrol(plan: CampaignPlan, entries: Sequence[Entry]) -> Enrolled:
     frozen, first = _freeze(plan, entries)
     wanted = _new_jobs(frozen, first, entries)
     keys = frozenset(str(each.work_key) for each in wanted)
-    text = to_json(frozen, indent=None)
+    text = stored_text(frozen)
 
     def enter(c: Connection) -> int:
         refuse_duplicates(rows_of(c), plan.name, keys)
@@ -117,6 +112,12 @@ def enrol(plan: CampaignPlan, entries: Sequence[Entry]) -> Enrolled:
     new = ledger_of(first.ledger).write(enter)
     rungs = Counter(each.memory for each in wanted)
     return Enrolled(frozen, first.run, new, len(wanted) - new, dict(rungs))
+
+
+def stored_text(plan: CampaignPlan) -> str:
+    """Return a plan as the ledger keeps it: without the ledger, whose URL has a password."""
+    request = replace(plan.request, ledger="")
+    return to_json(replace(plan, request=request), indent=None)
 
 
 def preview_enrolment(plan: CampaignPlan, entries: Sequence[Entry]) -> Enrolled:
@@ -226,6 +227,7 @@ def _freeze(plan: CampaignPlan, entries: Sequence[Entry]) -> tuple[CampaignPlan,
     _check_name(plan.name)
     if not entries:
         raise ConfigError("no dataset was named", expected="one or more names, or a manifest")
+    _check_rungs(plan, entries)
     request = plan.request
     known = ledger_of(request.ledger).ask(lambda rows: rows(_KNOWN, {"name": plan.name}))
     if known and request.context is None:  # the operational one may have moved on meanwhile
@@ -244,14 +246,23 @@ def _freeze(plan: CampaignPlan, entries: Sequence[Entry]) -> tuple[CampaignPlan,
     return replace(plan, request=request), first
 
 
+def _check_rungs(plan: CampaignPlan, entries: Sequence[Entry]) -> None:
+    """Refuse datasets that are to begin with memory that no rung has; all are listed."""
+    bad = []
+    for each in entries:
+        try:
+            if each.overrides.rung is not None:
+                check_rung(each.overrides.rung, plan.rungs)
+        except ConfigError as error:
+            bad.append(f"{each.dataset.name}: {error}")
+    if bad:
+        raise ConfigError(f"{len(bad)} wrong in the list of datasets:\n  " + "\n  ".join(bad))
+
+
 def _check_name(name: str) -> None:
     """Refuse a name that no flow run or file can have, or that the ledger uses by itself."""
-    if not _NAME.fullmatch(name) or name in _RESERVED:
-        raise ConfigError(
-            "not a name for a campaign",
-            expected=f"letters, digits, and . _ - within, up to 100, not {' or '.join(_RESERVED)}",
-            found=repr(name),
-        )
+    if not is_campaign_name(name):
+        raise ConfigError("not a name for a campaign", expected=CAMPAIGN_NAMES, found=repr(name))
 
 
 def _refuse_other_run(campaign: str, known: str | None, asked: str) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from calib.errors import Unavailable
 from calib.simulate.observatory import Observatory
 from calib.stages.recording import close_ledgers
 from deployments.cli.campaign import session
+from deployments.cli.campaign.session import SessionFlags
 from deployments.cli.main import run
 
 
@@ -61,3 +65,54 @@ def test_campaign_is_submitted_rescued_and_reported(
     _, found, _ = call("train", "--dry-run")
     assert found["examples"] == 2
     assert not [*(tmp_path / "work").glob("*/*/stage.json")]
+
+
+def test_nothing_left_starts_no_server(
+    call: Any, crds: Observatory, raws: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A campaign that is finished is told at once: no server is started for it."""
+    started: list[int] = []
+    monkeypatch.setattr(session, "_start_server", lambda: started.append(1))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    places = [f"file:{raws}", f"file:{tmp_path / 'out'}"]
+    how = ["--context", crds.contexts[0], "--runner", "threads", "--delay-scale", "0"]
+    missing = "jzzz01abq"
+    assert call("submit", "spring", missing, *places, *how)[0] == 21
+    assert call("resume", "spring")[1]["counts"] == {"error": 1}
+    assert started == [1]
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "said"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", 137, "by signal 9"),
+        ("raise SystemExit('no room')", 1, "no room"),
+        ("print('all done')", 0, "has ended already"),
+    ],
+)
+def test_session_that_ends_at_once_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    script: str,
+    code: int,
+    said: str,
+) -> None:
+    """In the background too: killed by a signal is 128 + its number, and 0 is no live process."""
+    monkeypatch.setenv("HSTFLOW_WORK", str(tmp_path))
+
+    def spawn(_name: str, _flags: SessionFlags, log: Path) -> Any:
+        with log.open("wb") as out:
+            child = subprocess.Popen([sys.executable, "-c", script], stdout=out, stderr=out)
+        child.wait()
+        return child
+
+    monkeypatch.setattr(session, "_spawn", spawn)
+    none = f"sqlite:///{tmp_path}/none.db"
+    if code:
+        with pytest.raises(Unavailable, match=said) as caught:
+            session._detach(none, "spring", SessionFlags())
+        assert caught.value.code == code
+    else:
+        assert session._detach(none, "spring", SessionFlags()) == 0
+        assert said in capsys.readouterr().out

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
 from calib.errors import ConfigError, HstflowError
-from calib.ids import parse_dataset
+from calib.ids import CAMPAIGN_NAMES, is_campaign_name, parse_dataset
 from calib.ledger.campaign_reports import Campaign, campaigns
 from calib.ledger.location import hide_credentials, ledger_url
 from calib.ledger.reading import open_reader
 from calib.ledger.reports import Rows
-
-# `hstflow process` has this one to itself.
-ADHOC = "adhoc"
-
-# A name is part of the names of flow runs, of logs and of the commands that people type.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 
 @contextmanager
@@ -78,15 +71,14 @@ def check_name(name: str) -> str:
     ------
     ConfigError
         It holds other characters than letters, digits, ``.``, ``_`` and ``-``, is the name of
-        a dataset, or is taken by `hstflow process`.
+        a dataset, or is one of the ledger's own.
     """
     # `overnight` has the form of a dataset's name, too: those of datasets have digits.
     if is_dataset(name) and any(map(str.isdigit, name)):
         message = "the campaign's name comes first, and this is a dataset's"
         raise ConfigError(message, expected="NAME DATASET...", found=name)
-    if name == ADHOC or not _NAME.fullmatch(name):
-        expected = f"letters, digits, '.', '_', '-', and not {ADHOC}"
-        raise ConfigError("not a name of a campaign", expected=expected, found=repr(name))
+    if not is_campaign_name(name):
+        raise ConfigError("not a name for a campaign", expected=CAMPAIGN_NAMES, found=repr(name))
     return name
 
 

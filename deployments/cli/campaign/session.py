@@ -18,6 +18,7 @@ from calib.errors import DONE, GENERIC, ConfigError, Unavailable
 from calib.ledger.campaign_overview import Overview, jobs_in
 from calib.ledger.campaign_reports import LEFT
 from calib.ledger.location import ledger_url
+from calib.ledger.owners import this_host
 from deployments.cli.campaign.control import set_control
 from deployments.cli.campaign.following import overview_in, showing
 from deployments.cli.campaign.lookup import find_campaign, reading
@@ -176,12 +177,18 @@ def _to_go_on(story: Story) -> list[str]:
 def _run_here(ledger: str, name: str, flags: SessionFlags) -> Result:
     show_logs(verbose=flags.verbose, quiet=flags.quiet or flags.json)
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if flags.verbose else "WARNING")
-    with err.status("starting the Prefect server"):
-        _start_server()
+    if _has_work(name):
+        with err.status("starting the Prefect server"):
+            _start_server()
     with err.status("starting the workers"):
         from flows.campaign import resume_campaign
     with showing(ledger, name, quiet=flags.quiet):
         return resume_campaign(name, ledger, runner=flags.runner, workers=flags.workers)
+
+
+def _has_work(name: str) -> bool:
+    with reading() as rows:
+        return bool(jobs_in(find_campaign(rows, name), LEFT))
 
 
 def _start_server() -> None:
@@ -227,22 +234,25 @@ def _detach(ledger: str, name: str, flags: SessionFlags) -> int:
             if overview and overview.is_live and _is_of(overview, process.pid):
                 break
             time.sleep(_LOOK)
-    if process.returncode:
+    code = process.poll()
+    if code:
         tail = " / ".join(log.read_text(errors="replace").splitlines()[-_TAIL:])
-        raise Unavailable(f"the session ended: {tail}", path=log, code=process.returncode)
-    _tell_detached(name, process.pid, log, flags)
+        said, code = (f"by signal {-code}", 128 - code) if code < 0 else (f"with {code}", code)
+        raise Unavailable(f"the session ended {said}: {tail}", path=log, code=code)
+    _tell_detached(name, None if code == 0 else process.pid, log, flags)
     return DONE
 
 
 def _is_of(overview: Overview, pid: int) -> bool:
     session = overview.campaign.session
-    return session is not None and (session.host, session.pid) == (socket.gethostname(), pid)
+    return session is not None and (session.host, session.pid) == (this_host(), pid)
 
 
 def _log_file(name: str) -> Path:
+    from calib.stages.workplaces import SESSIONS
     from tasks.settings import load_settings
 
-    folder = load_settings().work.absolute() / "campaigns" / name
+    folder = load_settings().work.absolute() / SESSIONS / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"session-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.log"
 
@@ -262,10 +272,14 @@ def _spawn(name: str, flags: SessionFlags, log: Path) -> subprocess.Popen[bytes]
         )
 
 
-def _tell_detached(name: str, pid: int, log: Path, flags: SessionFlags) -> None:
+def _tell_detached(name: str, pid: int | None, log: Path, flags: SessionFlags) -> None:
+    """Say where the session is; without a number it has ended well already."""
+    state = "ended" if pid is None else "running"
     if flags.json:
-        print_json({"campaign": name, "state": "running", "detached": True, "pid": pid, "log": log})
+        print_json({"campaign": name, "state": state, "detached": True, "pid": pid, "log": log})
     elif not flags.quiet:
-        out.print(f"{escape(name)} runs in the background: pid {pid}", soft_wrap=True)
+        said = "has ended already" if pid is None else f"runs in the background: pid {pid}"
+        out.print(f"{escape(name)} {said}", soft_wrap=True)
         out.print(f"  log {escape(str(log))}", soft_wrap=True)
-        tell_steps([f"hstflow campaign watch {name}   (how it goes)"])
+        step = f"report {name}   (what came" if pid is None else f"watch {name}   (how it goes"
+        tell_steps([f"hstflow campaign {step})"])
