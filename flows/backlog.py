@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 
+from calib.errors import Unavailable
 from calib.ledger.campaign_reports import LeftJob, chunks_left, jobs_left
 from calib.ledger.dispatch import hand_out
 from calib.ledger.ledger import Ledger
@@ -17,6 +18,21 @@ from calib.records import Retry
 POLL = 2.0
 
 HANDED_OUT = "handed out by the campaign"
+
+
+class LedgerAway(Exception):
+    """The ledger cannot be used now."""
+
+
+class asking_ledger:  # noqa: N801 - a context manager, used as a function
+    """Tell trouble of the ledger, which passes, from other trouble."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, Unavailable):
+            raise LedgerAway(str(error)) from error
 
 
 @dataclass

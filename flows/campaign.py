@@ -39,7 +39,7 @@ from flows.plans import campaign_of, plan_of
 from flows.runners import open_pool
 from flows.server import Progress, has_server, limit_downloads, show_report, wait_for_server
 from flows.session import Loop
-from flows.work import PREFECT_ERRORS, Work
+from flows.work import Work
 from tasks.settings import limit_reference_memory, load_settings
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class _Session:
             wait_for_server()
             with without_heartbeat():
                 show_session(self.plan.name, return_state=True)
-        except PREFECT_ERRORS as error:
+        except Exception as error:  # noqa: BLE001 - the flow boundary: `_ended` knows better
             log.warning("the campaign's flow run is not shown to its end: %s", error)
         finally:
             del _sessions[self.plan.name]
@@ -316,14 +316,22 @@ def _run(plan: CampaignPlan, work: Work) -> Result:
         ledger.mark_dead_owners()
         result = _Session(plan, work, held).shown()
         outcome, message = result.outcome, result.message
-    except HstflowError as error:
-        message = str(error)
+    except Exception as error:
+        message = f"{type(error).__name__}: {error}"
         raise
     finally:
-        ledger.mark_dead_owners()
-        _tidy(plan, ledger)
-        ledger.write(lambda c: close_session(c, held, outcome, message))
+        _try_last(ledger.mark_dead_owners)
+        _try_last(lambda: _tidy(plan, ledger))
+        _try_last(lambda: ledger.write(lambda c: close_session(c, held, outcome, message)))
     return result
+
+
+def _try_last(step: Callable[[], object]) -> None:
+    """Do a step of the end; a ledger that is away hides neither the reason nor other steps."""
+    try:
+        step()
+    except (HstflowError, OSError) as error:
+        log.warning("the session is not closed as it should be: %s", error)
 
 
 def _tidy(plan: CampaignPlan, ledger: Ledger) -> None:

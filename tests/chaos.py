@@ -29,7 +29,7 @@ from flows.private_server import DEFAULTS
 ROOT = Path(__file__).parents[1]
 MARK = "HSTFLOW_TEST_MARK"
 NURSERY = Path(__file__).with_name("worker_nursery.py")
-SCRIPT = Path(os.environ.get("CHAOS_SHIM", Path(__file__).with_name("campaign_process.py")))
+SCRIPT = Path(__file__).with_name("campaign_process.py")
 
 # Seconds that a process may take to come up on a busy machine.
 START_LIMIT = 120.0
