@@ -311,11 +311,13 @@ class Loop:
 
     def _read_again(self, ticket: Ticket, delay: float = 0.0) -> None:
         """Let go of a job whose next attempt the ledger knows; it comes again when it is due."""
-        if delay > 0 and self.control == "run":
+        goes_on = self.control == "run"
+        if goes_on and delay > 0:
             self.backlog.delay(ticket, delay, time.monotonic())
         else:
             self.backlog.done(ticket)
-        self._close_if_through(ticket.chunk)
+        if delay > 0 or not goes_on:  # one that comes at once finds its chunk open
+            self._close_if_through(ticket.chunk)
 
     def _delay_after(self, ticket: Ticket, now: Standing) -> float:
         """Return the rest that the worker's last word gave a job: the ledger has the rest of it."""
