@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from calib.campaigns.retries import decide
-from calib.errors import GENERIC, Cancelled, HstflowError, Interrupted, ReferenceUnavailable
+from calib.errors import (
+    GENERIC,
+    Cancelled,
+    HstflowError,
+    Interrupted,
+    OutOfMemory,
+    ReferenceUnavailable,
+)
 from calib.records import Outcome, Retry
 from calib.stages.job import Job
 
@@ -55,4 +62,5 @@ def _state(error: Exception) -> str:
 def _retry(job: Job, error: Exception, code: int) -> Retry | None:
     if not job.grant.is_supervised or _state(error) != "error":
         return None
-    return decide(type(error).__name__, code, job.grant)
+    need = error.need if isinstance(error, OutOfMemory) else None
+    return decide(type(error).__name__, code, job.grant, need)

@@ -131,7 +131,9 @@ class Book:
                 raise
             for write in writes[:-1]:
                 self._try(write)
-            raise
+            if not isinstance(error, Interrupted):
+                raise
+            self._ledger.write(writes[-1])  # the word that closed the attempt may be said again
 
     def _try(self, write: Write) -> None:
         """Write what can be written beside something that is refused."""

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -244,7 +244,8 @@ def _close(job: Job, attempt: Attempt, stages: Stages, outcome: Outcome) -> Outc
         return _last_word(job, attempt, stages, outcome)
     except Interrupted as gone:
         if cancelled := _cancelled_meanwhile(job, attempt, outcome):
-            return _last_word(job, attempt, stages, cancelled)
+            with suppress(Interrupted):  # closed so by other words than an operator's
+                return _last_word(job, attempt, stages, cancelled)
         log.warning("this end is not recorded: %s", gone)
         return failed(job, gone, outcome.stage) if outcome.state == "processed" else outcome
 
