@@ -237,10 +237,9 @@ def recorded_last(job: Job, attempt: Attempt, stage: str, outcome: Outcome) -> I
     with _measured(job, run):
         try:
             yield
-        except BaseException:
+        finally:
             if run.book.forget(opening):  # it was taken back, or not done at all
                 run.number = None
-            raise
     run.book.flush()
 
 
