@@ -13,6 +13,7 @@ from calib.ledger.campaign_reports import LeftJob, chunks_left, jobs_left
 from calib.ledger.dispatch import hand_out
 from calib.ledger.ledger import Ledger
 from calib.records import Retry
+from flows.placement import Need
 
 # Seconds between two looks at the ledger for jobs that were rescued, or become due.
 POLL = 2.0
@@ -55,6 +56,11 @@ class Ticket:
     chunk: int
     overtaken: int = 0
     misses: int = 0
+
+    @property
+    def need(self) -> Need:
+        """What it takes of a host or worker."""
+        return Need(self.left.memory, self.left.disk)
 
     def again(self, retry: Retry) -> Ticket:
         """Return the ticket of the attempt that follows at once."""

@@ -126,13 +126,8 @@ def resume_campaign(
     Unavailable
         A live process is at work on it.
     """
-    plan = plan_of(ledger_of(ledger), name)
-    plan = replace(
-        plan,
-        request=replace(plan.request, ledger=ledger),
-        runner=runner or plan.runner,
-        workers=workers or plan.workers,
-    )
+    plan = plan_of(ledger_of(ledger), name, ledger)
+    plan = replace(plan, runner=runner or plan.runner, workers=workers or plan.workers)
     return _run(plan, work)
 
 

@@ -63,7 +63,7 @@ def run_chunk(campaign: str, chunk: int) -> State[Any]:
     settings = load_settings()
     limit_reference_memory(settings)
     ledger = ledger_of(settings.ledger)
-    plan, found = plan_of(ledger, campaign), campaign_of(ledger, campaign)
+    plan, found = plan_of(ledger, campaign, settings.ledger), campaign_of(ledger, campaign)
     is_here = plan.runner in {"local", "threads"}
     with_tasks = plan.style(found.total) == "tasks"
     frames = OneFlow(frame_here(sends_settings=not is_here) if with_tasks else None)

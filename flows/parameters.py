@@ -14,6 +14,7 @@ from calib.stages.campaign_plan import CHUNK_SIZE, RUNGS
 from calib.stages.faults import parse_faults
 from calib.stages.job import Options
 from calib.stages.planning import Request
+from calib.stages.workplaces import INGEST
 from calib.switches import parse_overrides
 from tasks.settings import Settings, load_settings
 
@@ -68,6 +69,9 @@ class CampaignOptions(BaseModel):
     chunks: Literal["here", "deployment"] = Field("here", description="where chunks are run")
     downloads: int = Field(default=4, ge=1, description="downloads from MAST at the same time")
     priority: int = Field(default=0, description="higher ones go first")
+    delay_scale: float = Field(
+        default=1.0, ge=0, description="factor on the waits before a dataset is tried again"
+    )
 
 
 class IngestOptions(BaseModel):
@@ -104,7 +108,7 @@ def build_ingest(
         run=run,
         output=output_uri,
         is_current=asked.pop("current"),
-        scratch=load_settings().work / "ingest",
+        scratch=load_settings().work / INGEST,
         **asked,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from calib.errors import ConfigError
 from calib.ledger.campaign_reports import Campaign, campaigns
@@ -11,8 +12,15 @@ from calib.records import from_json
 from calib.stages.campaign_plan import CampaignPlan
 
 
-def plan_of(ledger: Ledger, name: str) -> CampaignPlan:
+def plan_of(ledger: Ledger, name: str, url: str) -> CampaignPlan:
     """Return the plan of a campaign.
+
+    Parameters
+    ----------
+    ledger, name
+        The campaign, and who knows it.
+    url
+        Of that ledger: the plan is kept without it, since it may hold a password.
 
     Raises
     ------
@@ -22,7 +30,8 @@ def plan_of(ledger: Ledger, name: str) -> CampaignPlan:
     plan = campaign_of(ledger, name).plan
     if not plan:
         raise ConfigError("the campaign was not planned: submit it", found=name)
-    return from_json(CampaignPlan, json.dumps(plan))
+    found = from_json(CampaignPlan, json.dumps(plan))
+    return replace(found, request=replace(found.request, ledger=url))
 
 
 def campaign_of(ledger: Ledger, name: str) -> Campaign:

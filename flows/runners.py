@@ -20,8 +20,10 @@ from prefect_dask.task_runners import DaskTaskRunner
 from calib.compiled import cache_folder
 from calib.errors import ConfigError
 from calib.ledger.location import sqlite_file
+from calib.ledger.owners import this_host
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.watch import GRACE, stop_all
+from calib.stages.workplaces import DASK as DASK_FOLDER
 from flows.cluster_files import ClusterFile, is_cluster_file, read_cluster_file
 from flows.daemon_threads import DaemonThreads
 from flows.fanout import ClusterMeans, DaskPool, Pool, ThreadPool
@@ -77,7 +79,7 @@ def open_pool(plan: CampaignPlan) -> Iterator[Pool]:
         with _threads(plan) as pool:
             yield pool
         return
-    scratch = work / "dask" / f"{socket.gethostname()}-{os.getpid()}"
+    scratch = work / DASK_FOLDER / f"{this_host()}-{os.getpid()}"
     with dask.config.set(DASK), make_runner(plan.runner, plan.workers, scratch) as runner:
         try:
             yield DaskPool(runner.client, _placement(plan))

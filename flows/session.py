@@ -21,6 +21,7 @@ from calib.ledger.ledger import Ledger
 from calib.records import Grant, Outcome, Retry
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import job_of
+from calib.stages.state_message import announce_end
 from flows.backlog import Backlog, LedgerAway, Ticket, asking_ledger
 from flows.fanout import Cancelled, Handle, Order, Pool, ending_of, is_lost
 from flows.interrupts import Endings
@@ -183,7 +184,7 @@ class Loop:
                 self._overtake(place)
                 return ticket
             # Nothing is kept free for one whose worker is away: that may take long.
-            is_there = self.pool.placement.is_there(_need(ticket))
+            is_there = self.pool.placement.is_there(ticket.need)
             if ticket.overtaken >= MOST_OVERTAKING and is_there:
                 return None
         while len(self._waiting) < MOST_WAITING:
@@ -196,14 +197,14 @@ class Loop:
         return None
 
     def _may_start(self, ticket: Ticket) -> bool:
-        return self.frames.is_ready(ticket.chunk) and self.pool.placement.fits(_need(ticket))
+        return self.frames.is_ready(ticket.chunk) and self.pool.placement.fits(ticket.need)
 
     def _overtake(self, number: int) -> None:
         for place in range(number):
             self._waiting[place].overtaken += 1
 
     def _wait_or_refuse(self, ticket: Ticket) -> None:
-        refusal = self.pool.placement.refusal(_need(ticket))
+        refusal = self.pool.placement.refusal(ticket.need)
         if refusal is None:
             self._waiting.append(ticket)
             return
@@ -227,7 +228,7 @@ class Loop:
     def _refuse_waiting(self) -> None:
         """End those that wait for workers that have gone for good."""
         for ticket in list(self._waiting):
-            if self.pool.placement.refusal(_need(ticket)):
+            if self.pool.placement.refusal(ticket.need):
                 self._waiting.remove(ticket)
                 self._wait_or_refuse(ticket)
 
@@ -239,19 +240,18 @@ class Loop:
             self.backlog.put_back(ticket)
             raise
         frame = self.frames.frame(ticket.chunk)
-        priority = self.plan.priority + ticket.left.priority
-        order = Order(job, self.work, frame, priority)
+        order = Order(job, self.work, frame, ticket.left.priority)
         number, memory = ticket.left.attempts + 1, (ticket.left.memory or 0) / GB
         log.info("%s #%d: handed out, memory %g GB", job.dataset, number, memory)
         future = self.pool.submit(order)
         self._running[ticket.left.id] = (ticket, future)
-        self.pool.placement.take(_need(ticket))
+        self.pool.placement.take(ticket.need)
         future.add_done_callback(lambda done: self.ended.put((ticket, done)))
 
     def _settle(self, ticket: Ticket, future: Handle) -> None:
         """Take the end of an attempt: from its own word, or from the ledger without one."""
         if self._running.pop(ticket.left.id, None) is not None:
-            self.pool.placement.give_back(_need(ticket))
+            self.pool.placement.give_back(ticket.need)
         end = ending_of(future)
         if isinstance(end, Outcome):
             self._take(ticket, end)
@@ -347,12 +347,16 @@ class Loop:
 
     def _lose(self, ticket: Ticket, loss: Loss) -> None:
         with asking_ledger():
+            job = job_of(self.plan, ticket.left)
             state = self.ledger.write(lambda c: end_lost(c, ticket.left.id, loss))
         log.warning("%s #%d: %s", ticket.left.dataset, ticket.left.attempts + 1, loss.reason)
         if state == "submitted" and loss.retry is not None:
             self._read_again(ticket, loss.retry.delay)
-        else:
-            self._finish(ticket, None)
+            return
+        if state == "error":  # no worker can tell: it is gone, or never had the job
+            end = Outcome(job.dataset, state, loss.reason, loss.code, loss.error_class)
+            announce_end(job, ticket.left.attempts + 1, end)
+        self._finish(ticket, None)
 
     def _stand(self, ticket: Ticket) -> Standing:
         with asking_ledger():
@@ -393,7 +397,3 @@ class Loop:
         number = self.backlog.campaign_id
         left = [job.id for job in self.ledger.ask(lambda rows: jobs_left(rows, number, chunk))]
         self.ledger.write(lambda c: cancel_jobs(c, left, "campaign cancelled"))
-
-
-def _need(ticket: Ticket) -> Need:
-    return Need(ticket.left.memory, ticket.left.disk)

@@ -10,6 +10,7 @@ from typing import Any
 
 from calib.campaigns.rungs import parse_size
 from calib.errors import ConfigError
+from calib.ledger.location import is_secret
 from calib.switches import Overrides, parse_overrides
 
 KEYS = "rung, timeout_scale, retries, priority, env.NAME, set"
@@ -23,7 +24,6 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 # Ours, the orchestrator's and the stores' settings are those of the campaign, and what looks
 # like a secret has no place in a manifest or in the ledger.
 _REFUSED_PREFIXES = ("HSTFLOW", "PREFECT", "AWS")
-_SECRET_WORDS = ("PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "APIKEY", "API_KEY")
 
 # What BIGINT holds.
 _MOST_BYTES = 2**63 - 1
@@ -169,7 +169,7 @@ def _env_value(name: str, value: str) -> str:
     if name.upper().startswith(_REFUSED_PREFIXES):
         refused = ", ".join(f"{prefix}*" for prefix in _REFUSED_PREFIXES)
         raise ConfigError(f"a manifest does not set {refused}", found=name)
-    if any(word in name.upper() for word in _SECRET_WORDS):
+    if is_secret(name):
         raise ConfigError("a variable that looks like a secret is not stored", found=name)
     if "\0" in value:
         raise ConfigError("a variable cannot hold a null character", found=name)

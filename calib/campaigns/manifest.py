@@ -24,9 +24,6 @@ from calib.campaigns.job_overrides import JobOverrides, parse_mapping, parse_wor
 from calib.errors import ConfigError, HstflowError
 from calib.ids import DatasetId, parse_dataset
 
-# States of a job for which there is nothing left to do.
-FINISHED = frozenset({"processed", "synced", "archived", "skipped"})
-
 _NOTHING = JobOverrides()
 
 
@@ -79,34 +76,6 @@ def entries_of(names: Iterable[str]) -> list[Entry]:
     """
     numbered = enumerate(names, 1)
     return _entries((_text_line(f"name {number}", name) for number, name in numbered), None)
-
-
-def read_manifest(path: Path) -> list[DatasetId]:
-    """Return the datasets of a manifest alone.
-
-    Raises
-    ------
-    ConfigError
-        As :func:`read_entries`.
-    """
-    return [entry.dataset for entry in read_entries(path)]
-
-
-def read_names(names: Iterable[str]) -> list[DatasetId]:
-    """Read names, each once, in their order.
-
-    Raises
-    ------
-    ConfigError
-        There is no name, or some are not a dataset's: all of these are listed.
-    """
-    lines = (_Line(f"name {number}", name) for number, name in enumerate(names, 1))
-    return [entry.dataset for entry in _entries(lines, None)]
-
-
-def left_to_do(states: Mapping[str, str]) -> list[str]:
-    """Return the datasets whose jobs are not finished, in their order."""
-    return [name for name, state in states.items() if state not in FINISHED]
 
 
 def _entries(lines: Iterable[_Line], path: Path | None) -> list[Entry]:

@@ -65,6 +65,33 @@ def parse_rungs(text: str) -> tuple[int, ...]:
     return rungs
 
 
+def check_rungs(rungs: Sequence[int]) -> None:
+    """Refuse a ladder that nobody can climb; an empty one is no limit.
+
+    Raises
+    ------
+    ConfigError
+        A rung is not positive, or they do not ascend.
+    """
+    if any(low >= high for low, high in itertools.pairwise((0, *rungs))):
+        raise ConfigError("rungs do not ascend", expected=EXPECTED, found=list(rungs))
+
+
+def check_rung(memory: int, rungs: Sequence[int]) -> None:
+    """Refuse memory to begin with that is no rung of the campaign: no worker may have it.
+
+    Raises
+    ------
+    ConfigError
+        As said.
+    """
+    if memory not in rungs:
+        sizes = ", ".join(f"{rung / UNITS['GB']:g}" for rung in rungs)
+        expected = f"{sizes} GB" if rungs else "none: the campaign limits no memory"
+        found = f"{memory / UNITS['GB']:g} GB"
+        raise ConfigError("the campaign has no such rung", expected=expected, found=found)
+
+
 def usable(rung: int) -> int:
     """Return how many bytes of a rung a dataset may be predicted to need."""
     return int(rung * USABLE)

@@ -185,14 +185,18 @@ def submit_again(
     connection: Connection, job: Row[Any], retry: Retry, reason: str, attempt_id: int | None
 ) -> None:
     """Bring a locked job back into ``submitted``, with what its next attempt is granted."""
-    values: dict[str, Any] = {
+    reason = f"{reason}: {retry.reason}"
+    move(connection, job, "submitted", reason, attempt_id=attempt_id, **granted(retry))
+
+
+def granted(retry: Retry) -> dict[str, Any]:
+    """Return the columns of a job that say what its next attempt may use."""
+    return {
         "memory": retry.grant.memory,
         "disk": retry.grant.disk,
         "time_scale": retry.grant.time_scale,
         "retries": json.dumps(retry.grant.retries, sort_keys=True),
     }
-    reason = f"{reason}: {retry.reason}"
-    move(connection, job, "submitted", reason, attempt_id=attempt_id, **values)
 
 
 def change_state(

@@ -6,7 +6,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, literal, select, update
@@ -15,7 +14,7 @@ from calib.errors import TERMINATED, Cancelled, ConfigError
 from calib.ids import DatasetId
 from calib.ledger.attempts import change_state
 from calib.ledger.jobs import (
-    AT_ONCE,
+    batched,
     check_context,
     ensure_campaign,
     lock_jobs,
@@ -105,7 +104,8 @@ def enter_jobs(
     Returns
     -------
     int
-        How many are new. They follow those that are there: chunks that are full stay so.
+        How many are new. They follow those that are there: chunks that are full, or were
+        made with another size, stay as they are.
 
     Raises
     ------
@@ -117,12 +117,14 @@ def enter_jobs(
     known = set(connection.scalars(there))
     last = connection.scalar(select(func.max(jobs.c.position)).where(jobs.c.campaign_id == number))
     first = 0 if last is None else int(last) + 1
+    chunk, filled = _next_chunk(connection, number, chunk_size)
     rows = (
-        new_job(number, each.dataset, run, context) | _placed(each, place, chunk_size)
-        for place, each in enumerate(_unknown(wanted, known), first)
+        new_job(number, each.dataset, run, context)
+        | _placed(each, first + n, chunk + (filled + n) // chunk_size)
+        for n, each in enumerate(_unknown(wanted, known))
     )
     before = len(known)
-    for some in _batches(rows):
+    for some in batched(rows):
         connection.execute(insert(jobs), some)
     _tell_planned(connection, number, first)
     return len(known) - before
@@ -184,6 +186,23 @@ def _unknown(wanted: Iterable[NewJob], known: set[str]) -> Iterator[NewJob]:
             yield each
 
 
+def _next_chunk(connection: Connection, campaign_id: int, size: int) -> tuple[int, int]:
+    """Return the chunk that new jobs go to, and how many are in it.
+
+    That is the last one while it has room, unless the chunk before it shows another size.
+    """
+    counted = select(jobs.c.chunk, func.count()).where(
+        jobs.c.campaign_id == campaign_id, jobs.c.chunk.is_not(None)
+    )
+    newest = counted.group_by(jobs.c.chunk).order_by(jobs.c.chunk.desc()).limit(2)
+    found = [(int(chunk), int(count)) for chunk, count in connection.execute(newest)]
+    if not found:
+        return 0, 0
+    last, count = found[0]
+    is_same_size = all(before == size for _, before in found[1:])
+    return (last, count) if count < size and is_same_size else (last + 1, 0)
+
+
 def _tell_planned(connection: Connection, campaign_id: int, first: int) -> None:
     """Begin the history of all jobs from a position on, in one statement."""
     said = planned(0)
@@ -193,9 +212,9 @@ def _tell_planned(connection: Connection, campaign_id: int, first: int) -> None:
     connection.execute(insert(transitions).from_select(columns, rows.order_by(jobs.c.id)))
 
 
-def _placed(wanted: NewJob, place: int, chunk_size: int) -> dict[str, Any]:
+def _placed(wanted: NewJob, place: int, chunk: int) -> dict[str, Any]:
     return {
-        "chunk": place // chunk_size,
+        "chunk": chunk,
         "position": place,
         "priority": wanted.priority,
         "memory": wanted.memory,
@@ -220,10 +239,5 @@ def _changed(overrides: str | None, changes: Changes) -> dict[str, Any]:
     if changes.overrides is not None:
         merged = json.loads(overrides or "{}") | dict(changes.overrides)
         found["overrides"] = _json(merged)
+        found["work_key"] = None  # it named the work with the settings of before
     return found
-
-
-def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    left = iter(rows)
-    while some := list(islice(left, AT_ONCE)):
-        yield some

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from calib.ledger.attempts import change_state
-from calib.ledger.jobs import lock_job
+from calib.ledger.attempts import change_state, granted
+from calib.ledger.jobs import batched, lock_job, update_job
 from calib.ledger.owners import Owner, why_dead
 from calib.ledger.reports import Rows
 from calib.ledger.schema import attempt as attempts
 from calib.ledger.schema import job as jobs
 from calib.ledger.schema import transition as transitions
 from calib.records import Retry, utc_now
-
-# Rows of one statement: PostgreSQL takes 65,535 parameters (protocol, Int16 count).
-_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
@@ -103,7 +99,7 @@ def standing(rows: Rows, job_id: int) -> Standing:
 def hand_out(connection: Connection, numbers: Sequence[int], reason: str) -> int:
     """Bring planned jobs into ``submitted``, all in one statement; return how many were."""
     done = 0
-    for some in _batches(numbers):
+    for some in batched(numbers):
         now = utc_now()
         planned = (jobs.c.id.in_(some)) & (jobs.c.state == "planned")
         values = {"state": "submitted", "reason": reason, "updated_at": now}
@@ -133,7 +129,7 @@ def end_lost(connection: Connection, job_id: int, loss: Loss) -> str:
     if job.state == "processing":
         change_state(connection, job_id, "submitted", f"{loss.reason}: {loss.retry.reason}")
     _blame(connection, last, loss)
-    _grant(connection, job_id, loss.retry)
+    update_job(connection, job_id, granted(loss.retry))
     return "submitted"
 
 
@@ -149,21 +145,6 @@ def _blame(connection: Connection, attempt_id: int | None, loss: Loss) -> None:
     connection.execute(update(attempts).where(freed).values(values))
 
 
-def _grant(connection: Connection, job_id: int, retry: Retry) -> None:
-    values: dict[str, Any] = {
-        "memory": retry.grant.memory,
-        "disk": retry.grant.disk,
-        "time_scale": retry.grant.time_scale,
-        "retries": json.dumps(retry.grant.retries, sort_keys=True),
-    }
-    connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
-
-
 def _may_live(row: dict[str, Any]) -> bool:
     owner = Owner(row["host"], row["pid"], row["started"], row["token"])
     return why_dead(owner, row["heartbeat"]) is None
-
-
-def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-    for first in range(0, len(numbers), _AT_ONCE):
-        yield numbers[first : first + _AT_ONCE]

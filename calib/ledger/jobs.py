@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     Connection,
@@ -31,6 +32,8 @@ from calib.ledger.schema import run as runs
 from calib.ledger.schema import transition as transitions
 from calib.ledger.states import check_transition
 from calib.records import utc_now
+
+T = TypeVar("T")
 
 # Rows of one statement: PostgreSQL takes 65,535 parameters (protocol, Int16 count).
 AT_ONCE = 2_000
@@ -191,8 +194,8 @@ def move_all(
     values = {"error_class": None, "code": None, **fields}
     values |= {"state": state, "reason": reason, "updated_at": now}
     said = (literal(now), literal(state), literal(reason))
-    for first in range(0, len(found), AT_ONCE):
-        these = jobs.c.id.in_([job.id for job in found[first : first + AT_ONCE]])
+    for some in batched(found):
+        these = jobs.c.id.in_([job.id for job in some])
         told = select(jobs.c.id, jobs.c.state, *said).where(these).order_by(jobs.c.id)
         connection.execute(insert(transitions).from_select(_CHANGE, told))
         connection.execute(update(jobs).where(these).values(values))
@@ -206,8 +209,8 @@ def lock_jobs(
     They have the columns id, dataset, state and overrides.
     """
     found: list[Row[Any]] = []
-    for first in range(0, len(numbers), AT_ONCE):
-        these = jobs.c.id.in_(numbers[first : first + AT_ONCE]) & jobs.c.state.in_(states)
+    for some in batched(numbers):
+        these = jobs.c.id.in_(some) & jobs.c.state.in_(states)
         # In one order: two who lock the same jobs wait for each other, and do not block.
         query = select(*_SHORT).where(these).order_by(jobs.c.id).with_for_update()
         found += connection.execute(query).all()
@@ -301,3 +304,10 @@ def _update_of(names: tuple[str, ...]) -> Update:
 def _row_of(table: Table, names: tuple[str, ...]) -> Select[Any]:
     """Return the question for the row of a table with these columns."""
     return select(table).where(*(table.c[name] == bindparam(f"of_{name}") for name in names))
+
+
+def batched(items: Iterable[T]) -> Iterator[list[T]]:
+    """Yield what there is in parts that one statement can hold."""
+    left = iter(items)
+    while some := list(islice(left, AT_ONCE)):
+        yield some

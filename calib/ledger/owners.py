@@ -7,6 +7,7 @@ import secrets
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psutil
 
@@ -20,6 +21,10 @@ STALE_AFTER = timedelta(minutes=5)
 _START_TOLERANCE = 2.0  # seconds
 _CLOCK_STEP = timedelta(days=1).total_seconds()
 
+# The namespace of a machine's own processes: PROC_PID_INIT_INO of Linux (linux/proc_ns.h).
+_NAMESPACE = Path("/proc/self/ns/pid")
+_MACHINE = f"pid:[{0xEFFFFFFC}]"
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -28,7 +33,7 @@ class Owner:
     Attributes
     ----------
     host, pid
-        Where it runs.
+        Where it runs; the host as :func:`this_host` names it.
     started
         Start time of the process, seconds since 1970: tells a process from a later one with
         the same number.
@@ -45,11 +50,24 @@ class Owner:
         return f"pid {self.pid} on {self.host}"
 
 
+def this_host() -> str:
+    """Return the name of this host, with ``#NUMBER`` where a container numbers its own processes.
+
+    Containers may share the name of their host, and none sees the processes of another.
+    """
+    name = socket.gethostname()
+    try:
+        namespace = str(_NAMESPACE.readlink())
+    except OSError:  # no Linux: there is one namespace
+        return name
+    return name if namespace == _MACHINE else f"{name}#{namespace.strip('pid:[]')}"
+
+
 def current_owner() -> Owner:
     """Return this process as an owner, with a token of its own at every call."""
     pid = os.getpid()
     started = psutil.Process(pid).create_time()
-    return Owner(socket.gethostname(), pid, started, secrets.token_hex(16))
+    return Owner(this_host(), pid, started, secrets.token_hex(16))
 
 
 def why_dead(owner: Owner, heartbeat: str, *, stale_after: timedelta = STALE_AFTER) -> str | None:
@@ -72,7 +90,7 @@ def why_dead(owner: Owner, heartbeat: str, *, stale_after: timedelta = STALE_AFT
         clock was set since it began. Then, and on another host: silence for longer than
         `stale_after`.
     """
-    if owner.host == socket.gethostname():
+    if owner.host == this_host():
         is_running = _is_running(owner)
         if is_running is not None:
             return None if is_running else f"{owner} has ended"

@@ -21,10 +21,9 @@ from calib.stages.job import Job
 from calib.stages.joblog import LOG_NAME
 from calib.stages.policy import STAGES
 from calib.stages.workfolder import RECORD, private_folder
+from calib.stages.workplaces import BUNDLES
 
 log = logging.getLogger(__name__)
-
-FOLDER = "failed"
 
 # Bytes of one file of a bundle: ten thousand failed datasets are 10 GB at the very most, and
 # about 0.2 GB as they come.
@@ -36,7 +35,7 @@ _HEADERS = 8
 
 def bundle_folder(job: Job) -> Path:
     """Return where the bundle of a job is kept."""
-    return Path(job.work) / FOLDER / job.run / job.dataset
+    return Path(job.work) / BUNDLES / job.run / job.dataset
 
 
 def write_bundle(job: Job, number: int, outcome: Outcome) -> Path | None:

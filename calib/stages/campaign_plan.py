@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
+from calib.campaigns.rungs import check_rungs
+from calib.errors import ConfigError
 from calib.stages.planning import Request
 
 GB = 10**9
@@ -63,6 +66,25 @@ class CampaignPlan:
     downloads: int = 4
     priority: int = 0
     delay_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run, whatever way it came in.
+
+        Raises
+        ------
+        ConfigError
+            Rungs do not ascend, or a number is out of its range.
+        """
+        check_rungs(self.rungs)
+        for name in ("workers", "chunk_size", "downloads"):
+            if getattr(self, name) < 1:
+                expected = "a whole number from 1"
+                raise ConfigError(
+                    f"{name} cannot be this", expected=expected, found=getattr(self, name)
+                )
+        if not 0 <= self.delay_scale < math.inf:
+            found = self.delay_scale
+            raise ConfigError("delay_scale cannot be this", expected="0 or more", found=found)
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ from calib.campaigns.job_overrides import JobOverrides, of_record
 from calib.campaigns.manifest import Entry
 from calib.campaigns.model import Prediction
 from calib.campaigns.retries import limit_all
-from calib.campaigns.rungs import rung_for
+from calib.campaigns.rungs import check_rung, rung_for
 from calib.errors import ConfigError
 from calib.ids import parse_dataset
 from calib.ledger.campaign_reports import LeftJob
@@ -104,7 +104,7 @@ def enrol(plan: CampaignPlan, entries: Sequence[Entry]) -> Enrolled:
     frozen, first = _freeze(plan, entries)
     wanted = _new_jobs(frozen, first, entries)
     keys = frozenset(str(each.work_key) for each in wanted)
-    text = to_json(frozen, indent=None)
+    text = stored_text(frozen)
 
     def enter(c: Connection) -> int:
         refuse_duplicates(rows_of(c), plan.name, keys)
@@ -117,6 +117,12 @@ def enrol(plan: CampaignPlan, entries: Sequence[Entry]) -> Enrolled:
     new = ledger_of(first.ledger).write(enter)
     rungs = Counter(each.memory for each in wanted)
     return Enrolled(frozen, first.run, new, len(wanted) - new, dict(rungs))
+
+
+def stored_text(plan: CampaignPlan) -> str:
+    """Return a plan as the ledger keeps it: without the ledger, whose URL has a password."""
+    request = replace(plan.request, ledger="")
+    return to_json(replace(plan, request=request), indent=None)
 
 
 def preview_enrolment(plan: CampaignPlan, entries: Sequence[Entry]) -> Enrolled:
@@ -226,6 +232,7 @@ def _freeze(plan: CampaignPlan, entries: Sequence[Entry]) -> tuple[CampaignPlan,
     _check_name(plan.name)
     if not entries:
         raise ConfigError("no dataset was named", expected="one or more names, or a manifest")
+    _check_rungs(plan, entries)
     request = plan.request
     known = ledger_of(request.ledger).ask(lambda rows: rows(_KNOWN, {"name": plan.name}))
     if known and request.context is None:  # the operational one may have moved on meanwhile
@@ -242,6 +249,19 @@ def _freeze(plan: CampaignPlan, entries: Sequence[Entry]) -> tuple[CampaignPlan,
         options=first.options,
     )
     return replace(plan, request=request), first
+
+
+def _check_rungs(plan: CampaignPlan, entries: Sequence[Entry]) -> None:
+    """Refuse datasets that are to begin with memory that no rung has; all are listed."""
+    bad = []
+    for each in entries:
+        try:
+            if each.overrides.rung is not None:
+                check_rung(each.overrides.rung, plan.rungs)
+        except ConfigError as error:
+            bad.append(f"{each.dataset.name}: {error}")
+    if bad:
+        raise ConfigError(f"{len(bad)} wrong in the list of datasets:\n  " + "\n  ".join(bad))
 
 
 def _check_name(name: str) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -20,16 +20,16 @@ import psutil
 from sqlalchemy import Connection, select
 
 from calib.archive.messages import message_folder, messages_of
-from calib.ledger.campaign_reports import LEFT, JobSelection
+from calib.ledger.campaign_reports import LEFT, JobSelection, campaigns
 from calib.ledger.ledger import Ledger
+from calib.ledger.owners import this_host
 from calib.ledger.reports import Rows
 from calib.ledger.schema import job as jobs
 from calib.ledger.states import FINISHED
+from calib.stages.scratch import lies_in
+from calib.stages.workplaces import BUNDLES, DASK, SESSIONS, TAKEN
 
-Kind = Literal["work", "bundle", "dask", "messages", "removed"]
-
-# Folders of the work folder that are no run's.
-DASK, BUNDLES, MESSAGES = "dask", "failed", "messages"
+Kind = Literal["work", "bundle", "dask", "messages", "logs", "removed"]
 
 # What a clean-up that was interrupted has renamed and not removed.
 _REMOVED = ".removed-"
@@ -45,8 +45,8 @@ class Leftover:
     ----------
     kind
         ``work`` (finished stages of a dataset), ``bundle`` (what a failure left to look at),
-        ``dask`` (scratch of a dead process), ``messages`` (message files of a dataset) or
-        ``removed`` (half of a clean-up that was interrupted).
+        ``dask`` (scratch of a dead process), ``messages`` (message files of a dataset), ``logs``
+        (of sessions in the background) or ``removed`` (half of a clean-up that was interrupted).
     paths
         The folder, or the files.
     size
@@ -142,6 +142,7 @@ def plan_clean(rows: Rows, work: Path, wish: Wish) -> CleanPlan:
     found = [*_folders(rows, work, wish)]
     if wish.selection == JobSelection():
         found += _scratch(work)
+    found += _logs(rows, work, wish.selection)
     if wish.messages:
         found += _messages(rows, work, wish.selection)
     going = tuple(each for may_go, each in found if may_go)
@@ -159,6 +160,8 @@ def remove(leftover: Leftover, ledger: Ledger) -> str | None:
             return _remove_folder(leftover, ledger)
         for path in leftover.paths:
             _remove_path(path)
+        if leftover.kind in {"dask", "logs"}:
+            _remove_if_empty(leftover.paths[0].parent)
     except OSError as error:
         return error.strerror or str(error)
     return None
@@ -172,7 +175,7 @@ def _remove_folder(leftover: Leftover, ledger: Ledger) -> str | None:
         mine = (jobs.c.dataset == leftover.dataset) & (jobs.c.run == leftover.run)
         query = select(jobs.c.state, jobs.c.uri).where(mine).with_for_update()
         for state, uri in connection.execute(query):
-            if state in LEFT or _lies_in(uri, path):
+            if state in LEFT or (uri and lies_in(uri, path)):
                 return False
         if path.exists():  # not where a conflict of the database has us do it again
             path.rename(aside)
@@ -183,6 +186,8 @@ def _remove_folder(leftover: Leftover, ledger: Ledger) -> str | None:
     _remove_path(aside)
     if ledger.ask(lambda rows: rows(_BUSY, {"run": leftover.run}))[0]["number"] == 0:
         _remove_if_empty(path.parent)
+    if leftover.kind == "bundle":
+        _remove_if_empty(path.parent.parent)
     return None
 
 
@@ -194,13 +199,13 @@ def _remove_path(path: Path) -> None:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    if not any(folder.iterdir()):
+    with suppress(OSError):  # something is in it, or it is gone
         folder.rmdir()
 
 
 def _folders(rows: Rows, work: Path, wish: Wish) -> Iterator[tuple[bool, Leftover]]:
     """Yield the folders of datasets, in runs and among the bundles of failures."""
-    runs = [each for each in _subfolders(work) if each.name not in {DASK, BUNDLES, MESSAGES}]
+    runs = [each for each in _subfolders(work) if each.name not in TAKEN]
     places: list[tuple[Kind, Path]] = [("work", run) for run in runs]
     places += [("bundle", run) for run in _subfolders(work / BUNDLES)]
     for kind, run in places:
@@ -230,18 +235,13 @@ def _verdict(found: Sequence[dict[str, Any]], folder: Path, *, force: bool) -> t
     states = {job["state"] for job in found}
     if states & set(LEFT):
         return False, "its job is to run or at work: cancel it first"
-    if any(_lies_in(job["uri"], folder) for job in found):
+    if any(job["uri"] and lies_in(job["uri"], folder) for job in found):
         return False, "its products are here: there was no other output"
     if states & {"error", "blocked"} and not force:
         return False, "a rescue goes on from here: --force removes it"
     if states <= FINISHED:
         return True, "its job is finished"
     return True, f"its job is {', '.join(sorted(states - FINISHED))}"
-
-
-def _lies_in(uri: str | None, folder: Path) -> bool:
-    place = (uri or "").removeprefix("file://").removeprefix("file:")
-    return bool(uri) and Path(place).is_relative_to(folder.absolute())
 
 
 def _is_chosen(job: dict[str, Any], selection: JobSelection) -> bool:
@@ -260,11 +260,28 @@ def _scratch(work: Path) -> Iterator[tuple[bool, Leftover]]:
         found = _OF_PROCESS.fullmatch(folder.name)
         if found is None:
             continue
-        is_here = found["host"] == socket.gethostname()
+        is_here = found["host"] == this_host()
         gone = is_here and not psutil.pid_exists(int(found["pid"]))
         dead = f"process {found['pid']} has ended"
         why = dead if gone else "its process may live"
         yield gone, Leftover("dask", (folder,), size_of(folder), None, None, None, why)
+
+
+def _logs(rows: Rows, work: Path, selection: JobSelection) -> Iterator[tuple[bool, Leftover]]:
+    """Yield the logs of campaigns in the background; those of a live session stay."""
+    if selection.states or selection.instruments:  # a log is of all jobs
+        return
+    for folder in _subfolders(work / SESSIONS):
+        campaign = next(iter(campaigns(rows, folder.name)), None)
+        if campaign is None or selection.campaign not in {None, folder.name}:
+            continue
+        session = campaign.session
+        last = campaign.created_at if session is None else session.heartbeat_at
+        if selection.older_than is not None and last >= selection.older_than:
+            continue
+        is_over = session is None or not session.is_live
+        why = "its session has ended" if is_over else "its session is at work"
+        yield is_over, Leftover("logs", (folder,), size_of(folder), None, None, None, why)
 
 
 def _messages(rows: Rows, work: Path, selection: JobSelection) -> Iterator[tuple[bool, Leftover]]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from calib.archive.layout import check_run_name
 from calib.archive.outputs import open_output
 from calib.errors import ConfigError
 from calib.ids import parse_dataset
@@ -18,6 +17,7 @@ from calib.references.context import resolve_context
 from calib.references.profile import CrdsProfile
 from calib.stages.calibrations import collection_record, with_certifications
 from calib.stages.job import Job, Options, key_of
+from calib.stages.workplaces import check_work_name
 from calib.stores.uri import parse_uri
 
 
@@ -134,7 +134,7 @@ def _job(request: Request, name: str, context: str, fixed: str) -> Job:
     return Job(
         dataset=name,
         campaign=request.campaign,
-        run=check_run_name(request.run or _default_run(context, fixed)),
+        run=check_work_name(request.run or _default_run(context, fixed)),
         run_is_named=request.run is not None,
         context=context,
         profile=request.profile,

@@ -16,10 +16,12 @@ from typing import Any
 
 import psutil
 
+from calib.errors import ConfigError
 from calib.ledger.reports import Rows
 from calib.ledger.states import FINISHED
-from calib.stages.bundle import FOLDER
 from calib.stages.recording import ledger_of
+from calib.stages.workplaces import BUNDLES
+from calib.stores.transfer import local_path
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +68,8 @@ def remove_leftovers(
             removed += _remove([folder], began)
         else:
             removed += _remove(_half_made(folder), began)
-    removed += _remove(_half_made(Path(work) / FOLDER / run), began)
-    for empty in (place, Path(work) / FOLDER / run, Path(work) / FOLDER):
+    removed += _remove(_half_made(Path(work) / BUNDLES / run), began)
+    for empty in (place, Path(work) / BUNDLES / run, Path(work) / BUNDLES):
         with suppress(OSError):
             empty.rmdir()
     if removed:
@@ -87,7 +89,27 @@ def _jobs_of(rows: Rows, dataset: str, run: str) -> list[dict[str, Any]]:
 
 def _is_published(job: dict[str, Any], folder: Path) -> bool:
     """Tell whether the products lie elsewhere: without an output they are in the folder."""
-    return job["state"] in FINISHED and job["uri"] not in {None, folder.as_uri()}
+    is_done = job["state"] in FINISHED and job["uri"] is not None
+    return is_done and not lies_in(job["uri"], folder)
+
+
+def lies_in(uri: str, folder: Path) -> bool:
+    """Tell whether products may lie in a folder, whatever path leads to it.
+
+    Where that cannot be told they may: nobody removes what could be the only copy.
+
+    Parameters
+    ----------
+    uri
+        Where the ledger says that the products are.
+    folder
+        A folder that somebody wants to remove.
+    """
+    try:
+        place = local_path(uri)
+        return place is not None and place.resolve().is_relative_to(folder.resolve())
+    except (ConfigError, OSError, RuntimeError, ValueError):  # RuntimeError: a loop of links
+        return True
 
 
 def _half_made(folder: Path) -> list[Path]:

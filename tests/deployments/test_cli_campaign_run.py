@@ -61,3 +61,18 @@ def test_campaign_is_submitted_rescued_and_reported(
     _, found, _ = call("train", "--dry-run")
     assert found["examples"] == 2
     assert not [*(tmp_path / "work").glob("*/*/stage.json")]
+
+
+def test_nothing_left_starts_no_server(
+    call: Any, crds: Observatory, raws: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A campaign that is finished is told at once: no server is started for it."""
+    started: list[int] = []
+    monkeypatch.setattr(session, "_start_server", lambda: started.append(1))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    places = [f"file:{raws}", f"file:{tmp_path / 'out'}"]
+    how = ["--context", crds.contexts[0], "--runner", "threads", "--delay-scale", "0"]
+    missing = "jzzz01abq"
+    assert call("submit", "spring", missing, *places, *how)[0] == 21
+    assert call("resume", "spring")[1]["counts"] == {"error": 1}
+    assert started == [1]

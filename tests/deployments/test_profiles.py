@@ -82,9 +82,24 @@ def test_prefect_takes_every_setting(path: Path, tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    known = {name: value.lower() for name, value in json.loads(done.stdout).items()}
-    for name, value in wanted.items():
-        assert known.get(name, "").rstrip("0").rstrip(".") == value.lower().rstrip("0").rstrip(".")
+    known = json.loads(done.stdout)
+    assert {name: meant(known.get(name, "")) for name in wanted} == {
+        name: meant(value) for name, value in wanted.items()
+    }
+
+
+def meant(text: str) -> float | str:
+    """Return a number as a number (200 is 200.0, and not 20), and words without capitals."""
+    try:
+        return float(text)
+    except ValueError:
+        return text.lower()
+
+
+@pytest.mark.parametrize(("one", "other"), [("200", "20"), ("0", ""), ("1.0", "10"), ("a", "b")])
+def test_other_values_are_told_apart(one: str, other: str) -> None:
+    """The comparison of settings can fail."""
+    assert meant(one) != meant(other)
 
 
 def test_private_server_and_profiles_agree() -> None:

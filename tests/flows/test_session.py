@@ -25,6 +25,7 @@ from calib.ledger.ledger import Attempt, Ledger, Start, current_owner, open_ledg
 from calib.records import Outcome
 from calib.references.profile import CrdsProfile
 from calib.stages.campaign_plan import CampaignPlan
+from calib.stages.job import Options
 from calib.stages.planning import Request
 from flows import backlog as backlogs
 from flows import fanout, placement, session
@@ -321,6 +322,21 @@ def test_memory_that_no_host_has_is_refused_at_once(campaign: Campaign) -> None:
 
     row = campaign.job()
     assert (row["error_class"], row["code"], row["retries"]) == ("OutOfMemory", 32, None)
+
+
+def test_end_that_no_worker_tells_is_announced(campaign: Campaign, tmp_path: Path) -> None:
+    """The session writes the message file and the bundle of a job that it ends itself."""
+    options = Options(messages="flat")
+    request = replace(campaign.plan.request, options=options)
+    campaign.plan = replace(campaign.plan, request=request)
+    campaign.enter(**{DATASET: {"memory": 500 * GB}})
+
+    campaign.loop(host(), campaign.succeed)
+
+    said = [path.read_text() for path in tmp_path.rglob(f"error-{DATASET}*")]
+    assert len(said) == 1
+    assert "500 GB of memory" in said[0]
+    assert list(tmp_path.rglob("failed/**/*.json"))
 
 
 def test_others_go_on_while_a_large_worker_is_away(campaign: Campaign) -> None:

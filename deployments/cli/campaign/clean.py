@@ -44,6 +44,7 @@ _KINDS = {
     "bundle": "failure bundle",
     "dask": "scratch of Dask",
     "messages": "message files",
+    "logs": "logs of sessions",
     "removed": "half removed",
 }
 
@@ -80,9 +81,10 @@ def clean(
     """Remove what campaigns left in the work folder. Without --yes only show what would go.
 
     That is the finished stages and the failure bundles of jobs that are finished or cancelled,
-    and the scratch of dead processes. Jobs that are to run or at work keep all they have, and
-    published products are never touched. What a rescue would go on from stays without --force.
-    It may run beside a campaign. Exit code 25 where something could not be removed.
+    the logs of sessions that have ended, and the scratch of dead processes of this host. Jobs
+    that are to run or at work keep all they have, and published products are never touched.
+    What a rescue would go on from stays without --force. It may run beside a campaign. Exit
+    code 25 where something could not be removed.
 
     Examples: `hstflow campaign clean`, `hstflow campaign clean night --older-than 30d --yes`,
     `hstflow campaign clean night --state error --force`.

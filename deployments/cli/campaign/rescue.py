@@ -225,12 +225,13 @@ def _changes(chosen: Sequence[Campaign], flags: RescueFlags) -> Changes:
 
 
 def _check_rung(chosen: Sequence[Campaign], memory: int) -> None:
+    from calib.campaigns.rungs import check_rung
+
     for campaign in chosen:
-        rungs = campaign.plan.get("rungs", ())
-        if memory not in rungs:
-            expected = ", ".join(f"{rung / 1e9:g}" for rung in rungs) + " GB"
-            message = f"campaign {campaign.name} has no such rung"
-            raise ConfigError(message, expected=expected, found=f"{memory / 1e9:g} GB")
+        try:
+            check_rung(memory, campaign.plan.get("rungs", ()))
+        except ConfigError as error:
+            raise ConfigError(f"campaign {campaign.name}: {error}") from None
 
 
 def _submit(jobs: Sequence[FoundJob], changes: Changes) -> int:

@@ -18,6 +18,7 @@ from calib.errors import DONE, GENERIC, ConfigError, Unavailable
 from calib.ledger.campaign_overview import Overview, jobs_in
 from calib.ledger.campaign_reports import LEFT
 from calib.ledger.location import ledger_url
+from calib.ledger.owners import this_host
 from deployments.cli.campaign.control import set_control
 from deployments.cli.campaign.following import overview_in, showing
 from deployments.cli.campaign.lookup import find_campaign, reading
@@ -176,12 +177,18 @@ def _to_go_on(story: Story) -> list[str]:
 def _run_here(ledger: str, name: str, flags: SessionFlags) -> Result:
     show_logs(verbose=flags.verbose, quiet=flags.quiet or flags.json)
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if flags.verbose else "WARNING")
-    with err.status("starting the Prefect server"):
-        _start_server()
+    if _has_work(name):
+        with err.status("starting the Prefect server"):
+            _start_server()
     with err.status("starting the workers"):
         from flows.campaign import resume_campaign
     with showing(ledger, name, quiet=flags.quiet):
         return resume_campaign(name, ledger, runner=flags.runner, workers=flags.workers)
+
+
+def _has_work(name: str) -> bool:
+    with reading() as rows:
+        return bool(jobs_in(find_campaign(rows, name), LEFT))
 
 
 def _start_server() -> None:
@@ -236,13 +243,14 @@ def _detach(ledger: str, name: str, flags: SessionFlags) -> int:
 
 def _is_of(overview: Overview, pid: int) -> bool:
     session = overview.campaign.session
-    return session is not None and (session.host, session.pid) == (socket.gethostname(), pid)
+    return session is not None and (session.host, session.pid) == (this_host(), pid)
 
 
 def _log_file(name: str) -> Path:
+    from calib.stages.workplaces import SESSIONS
     from tasks.settings import load_settings
 
-    folder = load_settings().work.absolute() / "campaigns" / name
+    folder = load_settings().work.absolute() / SESSIONS / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"session-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.log"
 

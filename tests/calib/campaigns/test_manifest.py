@@ -1,4 +1,4 @@
-"""A manifest names datasets, one a line; what is finished is not left to do."""
+"""A manifest names datasets, one a line, with what is meant for each alone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import pytest
 
 from calib.campaigns.manifest import (
     entries_of,
-    left_to_do,
     read_entries,
-    read_manifest,
-    read_names,
 )
 from calib.errors import ConfigError
 
@@ -22,7 +19,7 @@ def test_names_in_order_each_once(tmp_path: Path) -> None:
     path = tmp_path / "night.txt"
     path.write_text("# tonight\nj8bt06o6q\n\nJ8BT05NJQ  # first\nj8bt06o6q\n")
 
-    assert [each.name for each in read_manifest(path)] == ["j8bt06o6q", "j8bt05njq"]
+    assert [each.dataset.name for each in read_entries(path)] == ["j8bt06o6q", "j8bt05njq"]
 
 
 def test_all_bad_lines_are_named(tmp_path: Path) -> None:
@@ -33,7 +30,7 @@ def test_all_bad_lines_are_named(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"(?s)line 2: .*'nonsense'.*line 4: .*'j8bt05nj'"
     ) as caught:
-        read_manifest(path)
+        read_entries(path)
     assert caught.value.path == str(path)
 
 
@@ -44,35 +41,19 @@ def test_manifest_without_a_name_is_refused(tmp_path: Path, content: bytes) -> N
     path.write_bytes(content)
 
     with pytest.raises(ConfigError):
-        read_manifest(path)
+        read_entries(path)
 
 
 def test_missing_manifest_is_refused(tmp_path: Path) -> None:
     """The error names the file."""
     with pytest.raises(ConfigError, match="manifest cannot be read"):
-        read_manifest(tmp_path / "nothing.txt")
+        read_entries(tmp_path / "nothing.txt")
 
 
 def test_names_are_numbered() -> None:
     """A bad name in a list is found by its number."""
     with pytest.raises(ConfigError, match=r"name 2: .*'x'"):
-        read_names(["j8bt06o6q", "x"])
-
-
-def test_what_is_finished_is_not_left_to_do() -> None:
-    """Published and skipped datasets are done; failed, blocked and new ones are not."""
-    states = {
-        "a": "processed",
-        "b": "error",
-        "c": "skipped",
-        "d": "planned",
-        "e": "archived",
-        "f": "blocked",
-        "g": "synced",
-        "h": "submitted",
-    }
-
-    assert left_to_do(states) == ["b", "d", "f", "h"]
+        entries_of(["j8bt06o6q", "x"])
 
 
 def write(folder: Path, text: str, name: str = "night.txt") -> Path:

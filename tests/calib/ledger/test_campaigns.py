@@ -62,6 +62,27 @@ def test_jobs_are_dealt_out_in_chunks(ledger: Ledger) -> None:
         assert [change.to_state for change in ledger.history(each)] == ["planned"]
 
 
+def test_another_size_begins_another_chunk(ledger: Ledger) -> None:
+    """No job goes into a chunk that was made with another size, or is out of order."""
+    plan(ledger, [NewJob(each) for each in NAMES[:4]], size=3)
+    plan(ledger, [NewJob(NAMES[4])], size=4)
+    plan(ledger, [NewJob(each) for each in NAMES[5:]], size=1)
+    assert ledger.ask(lambda rows: chunks_left(rows, 1)) == {0: 3, 1: 1, 2: 1, 3: 1, 4: 1}
+    found = [each.dataset for chunk in range(5) for each in left(ledger, chunk)]
+    assert found == [each.name for each in NAMES]
+
+
+def test_other_settings_are_other_work(ledger: Ledger) -> None:
+    """A rescue that changes settings forgets what named the work; one with more memory does not."""
+    keys = [NewJob(each, work_key=each.name) for each in NAMES[:2]]
+    plan(ledger, keys)
+    ledger.write(lambda c: cancel_jobs(c, [1, 2], "by the operator"))
+    ledger.write(lambda c: rescue_jobs(c, [1], "more", Changes(overrides={"set": ["a.b=1"]})))
+    ledger.write(lambda c: rescue_jobs(c, [2], "more", Changes(memory=8)))
+    rows = ledger.ask(lambda rows: rows("SELECT work_key FROM job ORDER BY id", {}))
+    assert [row["work_key"] for row in rows] == [None, NAMES[1].name]
+
+
 def test_what_was_decided_for_a_job_is_kept(ledger: Ledger) -> None:
     """Memory, disk, factor, priority and overrides come back as they went in."""
     asked = {"rung": 8, "set": ["DARKCORR=OMIT"]}

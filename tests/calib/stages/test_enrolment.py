@@ -29,7 +29,13 @@ from calib.stages.archive import job_fingerprint, run_content
 from calib.stages.bestrefs import bestrefs
 from calib.stages.calibrate import calibrate_key, engine_of
 from calib.stages.campaign_plan import GB, CampaignPlan
-from calib.stages.enrolment import enrol, job_of, preview_enrolment, refuse_other_version
+from calib.stages.enrolment import (
+    enrol,
+    job_of,
+    preview_enrolment,
+    refuse_other_version,
+    stored_text,
+)
 from calib.stages.fetch import fetch
 from calib.stages.job import Job, Options
 from calib.stages.planning import Request, plan_jobs
@@ -91,11 +97,20 @@ def test_plan_is_frozen_and_comes_back(
     done = enrol(dataclasses.replace(plan, request=request), entries_of(NAMES))
     (campaign,) = ledger.ask(lambda rows: campaigns(rows, "nightly"))
     found = from_json(CampaignPlan, json.dumps(campaign.plan))
-    assert found == done.plan
+    here = dataclasses.replace(found.request, ledger=plan.request.ledger)
+    assert dataclasses.replace(found, request=here) == done.plan
+    assert plan.request.ledger not in json.dumps(campaign.plan)
     assert (found.request.output, found.request.work) == (
         f"file:{tmp_path}/out",
         f"{tmp_path}/work",
     )
+
+
+def test_stored_plan_has_no_password(plan: CampaignPlan) -> None:
+    """Whoever may read the ledger does not learn from it how to write it."""
+    text = stored_text(named(plan, "nightly", ledger="postgresql://me:s3cret@host/name"))
+    assert "s3cret" not in text
+    assert from_json(CampaignPlan, text).request.ledger == ""
 
 
 def test_context_is_frozen(plan: CampaignPlan, ledger: Ledger, observatory: Observatory) -> None:
@@ -142,15 +157,44 @@ def test_nothing_is_written_for_what_cannot_work(plan: CampaignPlan, ledger: Led
     assert ledger.ask(campaigns) == []
 
 
+def test_rungs_of_the_manifest_are_those_of_the_ladder(plan: CampaignPlan, ledger: Ledger) -> None:
+    """A dataset on a rung that no worker has would never run: all are listed, none is planned."""
+    rungs = zip(NAMES, ["rung=3", "rung=64", "rung=8GiB", "priority=1"], strict=True)
+    entries = [Entry(parse_dataset(name), parse_words([word])) for name, word in rungs]
+    with pytest.raises(ConfigError, match=f"(?s)2 wrong.*{NAMES[0]}.*3 GB.*{NAMES[2]}") as caught:
+        enrol(plan, entries)
+    assert NAMES[1] not in str(caught.value)
+    assert ledger.ask(campaigns) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rungs": (8, 2)},
+        {"rungs": (2, 2)},
+        {"rungs": (0, 2)},
+        {"workers": 0},
+        {"chunk_size": 0},
+        {"downloads": -1},
+        {"delay_scale": -1.0},
+        {"delay_scale": float("nan")},
+    ],
+)
+def test_plans_that_cannot_be_run(plan: CampaignPlan, wrong: dict[str, Any]) -> None:
+    """Whatever way a plan comes in, what cannot be run is refused before work."""
+    with pytest.raises(ConfigError):
+        dataclasses.replace(plan, **wrong)
+
+
 def test_overrides_win(plan: CampaignPlan, ledger: Ledger) -> None:
     """Rung, factor, retries and priority of the manifest are those of the job."""
-    words = ["rung=33", "timeout_scale=3", "retries=2", "priority=4"]
+    words = ["rung=64", "timeout_scale=3", "retries=2", "priority=4"]
     entries = [*entries_of(NAMES[:1]), Entry(parse_dataset(NAMES[1]), parse_words(words))]
     done = enrol(plan, entries)
     urgent, usual = left(ledger)
     job = job_of(done.plan, urgent)
     assert (urgent.dataset, urgent.priority, usual.priority) == (NAMES[1], 4, 0)
-    assert (job.grant.memory, job.grant.time_scale) == (33 * GB, 3.0)
+    assert (job.grant.memory, job.grant.time_scale) == (64 * GB, 3.0)
     assert job.grant.most == {"memory": 2, "time": 2, "again": 2}
     assert (job.grant.rungs, job.grant.is_supervised) == (plan.rungs, True)
     assert set(job.grant.limits) >= {"fetch", "calibrate", "archive"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +14,11 @@ from calib.archive.messages import write_message
 from calib.ids import parse_dataset
 from calib.ledger.campaign_reports import JobSelection
 from calib.ledger.ledger import Ledger, current_owner, open_ledger
+from calib.ledger.owners import this_host
+from calib.ledger.sessions import close_session, open_session
 from calib.records import Outcome
 from calib.stages.leftovers import CleanPlan, Wish, plan_clean, remove
+from calib.stages.scratch import lies_in
 
 __all__ = ["template"]
 
@@ -87,16 +89,42 @@ def test_only_what_was_chosen(
     assert names(look(ledger, work, Wish(selection))) == expected
 
 
-def test_products_in_the_work_folder_stay(ledger: Ledger, work: Path) -> None:
-    """Where there was no output the products lie here, and no force takes them."""
+@pytest.mark.parametrize("place", ["work", "my work", "Mühle%20", "alias", "x/../work"])
+def test_products_in_the_work_folder_stay(ledger: Ledger, work: Path, place: str) -> None:
+    """Where there was no output the products lie here, and nothing takes them, by any path."""
+    base = work.parent
+    (base / "x").mkdir()
+    here = base / place
+    if place == "alias":
+        here.symlink_to(work)
+    elif here.resolve() != work:
+        work = work.rename(here.resolve())
+    folder = here / story.RUN / story.LEFT
     numbers = {j.dataset: j.id for j in [*ledger.jobs_of(parse_dataset(story.LEFT))]}
     ledger.change_state(numbers[story.LEFT], "submitted", "now")
-    here = f"file://{work / story.RUN / story.LEFT}/products"
-    done = Outcome(story.LEFT, "processed", "left in the work folder", uri=here)
+    done = Outcome(story.LEFT, "processed", "left in the work folder", uri=folder.as_uri())
     story.work(ledger, numbers[story.LEFT], story.GB, done)
-    plan = look(ledger, work, Wish(force=True))
-    (stays,) = plan.staying
-    assert (stays.dataset, "products" in stays.why) == (story.LEFT, True)
+    for way in {here, work}:
+        (stays,) = look(ledger, way, Wish(force=True)).staying
+        assert (stays.dataset, "products" in stays.why) == (story.LEFT, True)
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("file:///a/b%20c/run/id", True),
+        ("file:/a/b c/run/id", True),
+        ("file:///a/b%20c/run/id/products", True),
+        ("file:///a/b%20c/run/id2", False),
+        ("file:///a/b%20c/run", False),
+        ("s3://bucket/a/b c/run/id", False),
+        ("file:a\0", True),
+        ("nonsense", True),
+    ],
+)
+def test_what_cannot_be_told_may_be_products(uri: str, expected: bool) -> None:
+    """A place that cannot be read may be here: what could be the only copy stays."""
+    assert lies_in(uri, Path("/a/b c/run/id")) is expected
 
 
 def test_removed_for_good(ledger: Ledger, work: Path) -> None:
@@ -129,7 +157,7 @@ def test_an_interrupted_clean_up_is_finished(ledger: Ledger, work: Path) -> None
 
 def test_scratch_of_the_dead_goes(ledger: Ledger, work: Path) -> None:
     """Dask's folder of a live process, or of one on another host, stays."""
-    host, alive = socket.gethostname(), current_owner().pid
+    host, alive = this_host(), current_owner().pid
     for name in (f"{host}-{NO_PROCESS}", f"{host}-{alive}", f"elsewhere-{NO_PROCESS}", "odd"):
         (work / "dask" / name).mkdir(parents=True)
     plan = look(ledger, work)
@@ -138,6 +166,33 @@ def test_scratch_of_the_dead_goes(ledger: Ledger, work: Path) -> None:
     assert [e.kind for e in look(ledger, work, Wish(JobSelection(story.NAME))).going] == [
         "work"
     ] * 3
+
+
+def test_logs_of_ended_sessions_go(ledger: Ledger, work: Path) -> None:
+    """The log of a live session stays; those of others go, with the folders that held them."""
+    log = work / "campaigns" / story.NAME / "session-20260101T000000Z.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("hello")
+    held = ledger.write(lambda c: open_session(c, story.NAME, current_owner()))
+    assert not [each for each in look(ledger, work).going if each.kind == "logs"]
+    ledger.write(lambda c: close_session(c, held, "completed", "done"))
+    for other in (JobSelection("other"), JobSelection(states=("error",))):
+        assert not [each for each in look(ledger, work, Wish(other)).going if each.kind == "logs"]
+    (found,) = [each for each in look(ledger, work).going if each.kind == "logs"]
+    assert remove(found, ledger) is None
+    assert not (work / "campaigns").exists()
+
+
+def test_nothing_empty_is_left(ledger: Ledger, work: Path) -> None:
+    """Folders of Dask and of bundles go with what was in them."""
+    (work / "dask" / f"{this_host()}-{NO_PROCESS}").mkdir(parents=True)
+    (work / "failed" / story.RUN / story.EASY).mkdir(parents=True)
+    shutil.rmtree(work / story.RUN)
+    (job,) = ledger.jobs_of(parse_dataset(story.LEFT))  # while it is to run its folders stay
+    ledger.change_state(job.id, "cancelled", "by the operator")
+    for each in look(ledger, work).going:
+        assert remove(each, ledger) is None
+    assert [*work.iterdir()] == []
 
 
 def test_messages_of_finished_jobs_go_when_asked(
