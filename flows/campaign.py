@@ -39,7 +39,7 @@ from flows.plans import campaign_of, plan_of
 from flows.runners import open_pool
 from flows.server import Progress, has_server, limit_downloads, show_report, wait_for_server
 from flows.session import Loop
-from flows.work import Work
+from flows.work import PREFECT_ERRORS, Work
 from tasks.settings import limit_reference_memory, load_settings
 
 if TYPE_CHECKING:
@@ -207,7 +207,8 @@ class _Session:
             wait_for_server()
             with without_heartbeat():
                 show_session(self.plan.name, return_state=True)
-        except Exception as error:  # noqa: BLE001 - the flow boundary: `_ended` knows better
+        except (*PREFECT_ERRORS, OSError, ValueError, LookupError) as error:
+            # Of Prefect or of the campaign: `_ended` knows.
             log.warning("the campaign's flow run is not shown to its end: %s", error)
         finally:
             del _sessions[self.plan.name]
@@ -305,16 +306,19 @@ def _run(plan: CampaignPlan, work: Work) -> Result:
     ledger, owner = ledger_of(plan.request.ledger), current_owner()
     ledger.ask(lambda rows: refuse_other_version(rows, plan.name))
     held = ledger.write(lambda c: open_session(c, plan.name, owner))
+    session = _Session(plan, work, held)
     outcome, message = "interrupted", "the process was stopped"
     try:
         ledger.write(lambda c: set_control(c, plan.name, "run"))
         ledger.mark_dead_owners()
-        result = _Session(plan, work, held).shown()
+        result = session.shown()
         outcome, message = result.outcome, result.message
-    except Exception as error:
+    except HstflowError as error:
         message = f"{type(error).__name__}: {error}"
         raise
     finally:
+        if isinstance(session.error, Exception):
+            message = f"{type(session.error).__name__}: {session.error}"
         _try_last(ledger.mark_dead_owners)
         _try_last(lambda: _tidy(plan, ledger))
         _try_last(lambda: ledger.write(lambda c: close_session(c, held, outcome, message)))
