@@ -223,9 +223,19 @@ class EngineError(HstflowError):
 
 
 class OutOfMemory(HstflowError):
-    """Memory ran out: worth another try with more."""
+    """Memory ran out: worth another try with more.
+
+    Parameters
+    ----------
+    need
+        Bytes that it is predicted to take; None: not known.
+    """
 
     code = OUR_MEMORY
+
+    def __init__(self, message: str, *, need: int | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.need = need
 
 
 class WorkerLost(OutOfMemory):

@@ -8,15 +8,32 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 
+from calib.errors import Unavailable
 from calib.ledger.campaign_reports import LeftJob, chunks_left, jobs_left
 from calib.ledger.dispatch import hand_out
 from calib.ledger.ledger import Ledger
 from calib.records import Retry
+from flows.placement import Need
 
 # Seconds between two looks at the ledger for jobs that were rescued, or become due.
 POLL = 2.0
 
 HANDED_OUT = "handed out by the campaign"
+
+
+class LedgerAway(Exception):
+    """The ledger cannot be used now."""
+
+
+class asking_ledger:  # noqa: N801 - a context manager, used as a function
+    """Tell trouble of the ledger, which passes, from other trouble."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, Unavailable):
+            raise LedgerAway(str(error)) from error
 
 
 @dataclass
@@ -39,6 +56,11 @@ class Ticket:
     chunk: int
     overtaken: int = 0
     misses: int = 0
+
+    @property
+    def need(self) -> Need:
+        """What it takes of a host or worker."""
+        return Need(self.left.memory, self.left.disk)
 
     def again(self, retry: Retry) -> Ticket:
         """Return the ticket of the attempt that follows at once."""

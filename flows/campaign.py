@@ -207,7 +207,8 @@ class _Session:
             wait_for_server()
             with without_heartbeat():
                 show_session(self.plan.name, return_state=True)
-        except PREFECT_ERRORS as error:
+        except (*PREFECT_ERRORS, OSError, ValueError, LookupError) as error:
+            # Of Prefect or of the campaign: `_ended` knows.
             log.warning("the campaign's flow run is not shown to its end: %s", error)
         finally:
             del _sessions[self.plan.name]
@@ -305,20 +306,31 @@ def _run(plan: CampaignPlan, work: Work) -> Result:
     ledger, owner = ledger_of(plan.request.ledger), current_owner()
     ledger.ask(lambda rows: refuse_other_version(rows, plan.name))
     held = ledger.write(lambda c: open_session(c, plan.name, owner))
+    session = _Session(plan, work, held)
     outcome, message = "interrupted", "the process was stopped"
     try:
         ledger.write(lambda c: set_control(c, plan.name, "run"))
         ledger.mark_dead_owners()
-        result = _Session(plan, work, held).shown()
+        result = session.shown()
         outcome, message = result.outcome, result.message
     except HstflowError as error:
-        message = str(error)
+        message = f"{type(error).__name__}: {error}"
         raise
     finally:
-        ledger.mark_dead_owners()
-        _tidy(plan, ledger)
-        ledger.write(lambda c: close_session(c, held, outcome, message))
+        if isinstance(session.error, Exception):
+            message = f"{type(session.error).__name__}: {session.error}"
+        _try_last(ledger.mark_dead_owners)
+        _try_last(lambda: _tidy(plan, ledger))
+        _try_last(lambda: ledger.write(lambda c: close_session(c, held, outcome, message)))
     return result
+
+
+def _try_last(step: Callable[[], object]) -> None:
+    """Do a step of the end; a ledger that is away hides neither the reason nor other steps."""
+    try:
+        step()
+    except (HstflowError, OSError) as error:
+        log.warning("the session is not closed as it should be: %s", error)
 
 
 def _tidy(plan: CampaignPlan, ledger: Ledger) -> None:

@@ -13,10 +13,10 @@ from prefect.client.schemas.objects import State
 from prefect.deployments import run_deployment
 from prefect.states import Completed, Failed
 
-from calib.ledger.campaign_reports import campaigns
+from calib.ledger.campaign_reports import control_of
 from calib.ledger.ledger import Ledger
 from calib.stages.recording import ledger_of
-from flows.backlog import Backlog
+from flows.backlog import Backlog, LedgerAway, asking_ledger
 from flows.frames import OneFlow, frame_here
 from flows.interrupts import Endings, interruptible
 from flows.plans import campaign_of, plan_of
@@ -84,7 +84,7 @@ class Wishes:
 
     def beat(self) -> str:
         """Return ``run``, ``pause`` or ``cancel``."""
-        return self.ledger.ask(lambda rows: campaigns(rows, self.campaign))[0].control
+        return self.ledger.ask(lambda rows: control_of(rows, self.campaign))
 
 
 @dataclass
@@ -116,13 +116,22 @@ class ChunkRuns:
             A person or the system stopped us; runs that are open go on.
         """
         while True:
-            wanted, left = self.heart.beat(), self.backlog.chunks()
-            self._forget(left)
-            if wanted == "run":
-                self._start(left)
-            if not self._open and (wanted != "run" or not self._may_start(left)):
-                return wanted
+            try:
+                if (wanted := self._turn()) is not None:
+                    return wanted
+            except LedgerAway as error:
+                log.warning("%s; trying again", error)
             self.ended.wait(BEAT)
+
+    def _turn(self) -> str | None:
+        """Look at the ledger and start runs; return the operator's wish if nothing is left."""
+        with asking_ledger():
+            wanted, left = self.heart.beat(), self.backlog.chunks()
+        self._forget(left)
+        if wanted == "run":
+            self._start(left)
+        is_over = not self._open and (wanted != "run" or not self._may_start(left))
+        return wanted if is_over else None
 
     def _forget(self, left: dict[int, int]) -> None:
         """Forget runs that have ended, and those whose datasets have."""

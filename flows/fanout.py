@@ -10,10 +10,12 @@ import itertools
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from distributed import Client
+from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from calib.errors import GENERIC, Unavailable, WorkerLost
@@ -26,6 +28,9 @@ from flows.work import FlowFrame, Work, run_job
 
 log = logging.getLogger(__name__)
 
+# Seconds in which an end must come over that was reported: a worker may die in between.
+FETCH_LIMIT = 10.0
+
 Handle = Any  # a future: result(), cancel(), add_done_callback()
 
 
@@ -37,8 +42,6 @@ class Order:
     ----------
     job, work, frame
         What :func:`flows.work.run_job` is given.
-    before
-        How many attempts the job had.
     priority
         Higher ones go first.
     """
@@ -46,7 +49,6 @@ class Order:
     job: Job
     work: Work
     frame: FlowFrame | None
-    before: int
     priority: int = 0
 
 
@@ -112,7 +114,7 @@ class ThreadPool:
 
     def submit(self, order: Order) -> Handle:
         """Start a dataset as soon as a thread is free."""
-        return self._threads.submit(run_job, order.job, order.work, order.frame, order.before)
+        return self._threads.submit(run_job, order.job, order.work, order.frame)
 
     def look(self) -> None:
         """Give up threads that hang in a call of C; others take their places."""
@@ -120,7 +122,8 @@ class ThreadPool:
             self._threads.give_up(stuck, WorkerLost("its thread does not come back"))
 
     def refresh(self) -> None:
-        """Threads stay."""
+        """Look at the disk; threads stay."""
+        self.placement.refresh()
 
 
 class DaskPool:
@@ -142,7 +145,8 @@ class DaskPool:
         self._means, self._cluster = None, None
         if isinstance(placement, ClusterMeans):
             self._means = placement
-            self._cluster = ClusterPlacement((), placement.ahead, placement.most)
+            known = (placement.ahead, placement.most, placement.patience)
+            self._cluster = ClusterPlacement((), *known)
             self.placement: Placement = self._cluster
         else:
             self.placement = placement
@@ -157,7 +161,6 @@ class DaskPool:
             job,
             order.work,
             order.frame,
-            order.before,
             # A tuple, whose first word Dask groups by: a group per dataset would stay in the
             # scheduler's memory.
             key=("dataset", job.campaign, job.dataset, next(self._numbers)),
@@ -182,10 +185,11 @@ class DaskPool:
         """
         if self._client.status != "running":
             raise Unavailable("the Dask scheduler is gone", path=self._address, code=GENERIC)
+        self.placement.refresh()
         if self._cluster is not None and self._means is not None:
             workers = self._client.scheduler_info(n_workers=-1)["workers"]
             self._means.check(list(workers))
-            self._cluster.see(offers_of(workers))
+            self._cluster.see(offers_of(workers), time.monotonic())
             self._look_for_workers(len(workers), self._means.patience)
 
     def _look_for_workers(self, number: int, patience: float) -> None:
@@ -207,7 +211,9 @@ def ending_of(future: Handle) -> Outcome | BaseException:
     if future.cancelled():
         return Cancelled()
     try:
-        outcome: Outcome = future.result()
+        outcome: Outcome = future.result(timeout=FETCH_LIMIT)
+    except CancelledError:  # between the two lines: its scheduler is gone
+        return Cancelled()
     except Exception as error:  # noqa: BLE001 - the boundary: one dataset stops no other
         return error
     return outcome
@@ -219,4 +225,4 @@ class Cancelled(Exception):
 
 def is_lost(error: BaseException) -> bool:
     """Tell whether the worker is gone, rather than that something is wrong with the job."""
-    return isinstance(error, KilledWorker | Cancelled | OSError)
+    return isinstance(error, KilledWorker | Cancelled | CommClosedError | TimeoutError)

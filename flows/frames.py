@@ -124,7 +124,8 @@ class ChunkFlow:
                     break
         finally:
             self._settle()
-            _shown.pop((self.campaign, self.chunk), None)
+            if _shown.get((self.campaign, self.chunk)) is self:  # it may be open again
+                del _shown[self.campaign, self.chunk]
 
     def _try(self) -> bool:
         """Show the flow run; False where the server did not let it begin."""

@@ -68,7 +68,7 @@ class PrivateServer:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.log = home / "server.log"
-        self.url = f"http://127.0.0.1:{_free_port()}/api"
+        self.url = f"http://127.0.0.1:{free_port()}/api"
         set_defaults()
         os.environ["PREFECT_HOME"] = str(home)
         self._stopping = threading.Event()
@@ -148,7 +148,8 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

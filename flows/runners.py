@@ -115,8 +115,10 @@ def _threads(plan: CampaignPlan) -> Iterator[Pool]:
 def _host(plan: CampaignPlan, ahead: int) -> HostPlacement:
     """Return what this host can give: its memory, and what is free below the work folder."""
     memory = max(MEMORY_LIMIT, min(plan.rungs, default=0))  # the smallest rung is tried anywhere
-    disk = shutil.disk_usage(plan.request.work).free
-    return HostPlacement(memory, disk, ahead * plan.workers)
+    work = Path(plan.request.work)
+    placement = HostPlacement(memory, None, ahead * plan.workers, work)
+    placement.refresh()
+    return placement
 
 
 def make_runner(name: str, workers: int, scratch: Path) -> DaskTaskRunner:

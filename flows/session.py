@@ -13,18 +13,19 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from calib.campaigns.retries import decide
-from calib.errors import GENERIC, HstflowError, OutOfMemory, Unavailable, WorkerLost
+from calib.errors import GENERIC, HstflowError, OutOfMemory, WorkerLost
 from calib.ledger.campaign_reports import jobs_left
 from calib.ledger.campaigns import cancel_jobs
 from calib.ledger.dispatch import Loss, Standing, end_lost, standing
 from calib.ledger.ledger import Ledger
-from calib.records import Outcome, Retry
+from calib.records import Grant, Outcome, Retry
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import job_of
-from flows.backlog import Backlog, Ticket
+from calib.stages.state_message import announce_end
+from flows.backlog import Backlog, LedgerAway, Ticket, asking_ledger
 from flows.fanout import Cancelled, Handle, Order, Pool, ending_of, is_lost
 from flows.interrupts import Endings
-from flows.placement import GB, Need
+from flows.placement import GB, Need, Refusal
 from flows.work import FlowFrame, Work
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class Loop:
     control: str = "run"
     _running: dict[int, tuple[Ticket, Handle]] = field(default_factory=dict)
     _waiting: deque[Ticket] = field(default_factory=deque)
-    _watched: dict[int, tuple[Ticket, float]] = field(default_factory=dict)
+    _watched: dict[int, tuple[Ticket, BaseException, float]] = field(default_factory=dict)
     _unsettled: deque[tuple[Ticket, Handle]] = field(default_factory=deque)
     _next_beat: float = 0.0
     _next_sweep: float = 0.0
@@ -126,7 +127,7 @@ class Loop:
                 self._turn(now)
                 if self._is_over(now):
                     return self.control
-            except _LedgerAway as error:
+            except LedgerAway as error:
                 log.warning("%s; trying again", error)
                 pause = BEAT
             self._unsettled.extend(self.ended.wait(pause))
@@ -153,7 +154,7 @@ class Loop:
         """Do what is to be done now and then."""
         if now >= self._next_beat:
             self._next_beat = now + BEAT
-            with _ledger():
+            with asking_ledger():
                 wanted = self.heart.beat()
             if wanted == "run":
                 self._stopped_at = None
@@ -164,7 +165,7 @@ class Loop:
             self._next_sweep = now + SWEEP
             self.pool.refresh()
             self._refuse_waiting()
-            with _ledger():
+            with asking_ledger():
                 self.ledger.mark_dead_owners()
 
     def _fill(self, now: float) -> None:
@@ -182,10 +183,12 @@ class Loop:
                 del self._waiting[place]
                 self._overtake(place)
                 return ticket
-            if ticket.overtaken >= MOST_OVERTAKING:
+            # Nothing is kept free for one whose worker is away: that may take long.
+            is_there = self.pool.placement.is_there(ticket.need)
+            if ticket.overtaken >= MOST_OVERTAKING and is_there:
                 return None
         while len(self._waiting) < MOST_WAITING:
-            with _ledger():
+            with asking_ledger():
                 found = self.backlog.next(now)
             if found is None or self._may_start(found):
                 self._overtake(len(self._waiting) if found else 0)
@@ -194,52 +197,61 @@ class Loop:
         return None
 
     def _may_start(self, ticket: Ticket) -> bool:
-        return self.frames.is_ready(ticket.chunk) and self.pool.placement.fits(_need(ticket))
+        return self.frames.is_ready(ticket.chunk) and self.pool.placement.fits(ticket.need)
 
     def _overtake(self, number: int) -> None:
         for place in range(number):
             self._waiting[place].overtaken += 1
 
     def _wait_or_refuse(self, ticket: Ticket) -> None:
-        reason = self.pool.placement.refusal(_need(ticket))
-        if reason is None:
+        refusal = self.pool.placement.refusal(ticket.need)
+        if refusal is None:
             self._waiting.append(ticket)
             return
         try:
-            why = self._after_what(ticket, reason)
-            self._lose(ticket, Loss(why, OutOfMemory.__name__, OutOfMemory.code, None))
-        except _LedgerAway:
+            self._lose(ticket, self._refused(ticket, refusal))
+        except LedgerAway:
             self.backlog.done(ticket)  # it is found again
             raise
 
-    def _after_what(self, ticket: Ticket, refusal: str) -> str:
-        """Say what brought a job to a rung that is nowhere: that is what is wrong with it."""
+    def _refused(self, ticket: Ticket, refusal: Refusal) -> Loss:
+        """Return the end of a job that fits nowhere: memory does not come by waiting, disk may.
+
+        What brought it to a rung that is nowhere is said, too: that is what is wrong with it.
+        """
         before = self._stand(ticket)
-        return f"{before.reason}; but {refusal}" if before.attempts else refusal
+        why = f"{before.reason}; but {refusal.reason}" if before.attempts else refusal.reason
+        name, code = refusal.error_class, refusal.code
+        retry = None if name == OutOfMemory.__name__ else decide(name, code, self._grant(ticket))
+        return Loss(why, name, code, retry)
 
     def _refuse_waiting(self) -> None:
         """End those that wait for workers that have gone for good."""
         for ticket in list(self._waiting):
-            if self.pool.placement.refusal(_need(ticket)):
+            if self.pool.placement.refusal(ticket.need):
                 self._waiting.remove(ticket)
                 self._wait_or_refuse(ticket)
 
     def _start(self, ticket: Ticket) -> None:
-        job = job_of(self.plan, ticket.left)
+        try:
+            with asking_ledger():
+                job = job_of(self.plan, ticket.left)
+        except LedgerAway:
+            self.backlog.put_back(ticket)
+            raise
         frame = self.frames.frame(ticket.chunk)
-        priority = ticket.left.priority
-        order = Order(job, self.work, frame, ticket.left.attempts, priority)
+        order = Order(job, self.work, frame, ticket.left.priority)
         number, memory = ticket.left.attempts + 1, (ticket.left.memory or 0) / GB
         log.info("%s #%d: handed out, memory %g GB", job.dataset, number, memory)
         future = self.pool.submit(order)
         self._running[ticket.left.id] = (ticket, future)
-        self.pool.placement.take(_need(ticket))
+        self.pool.placement.take(ticket.need)
         future.add_done_callback(lambda done: self.ended.put((ticket, done)))
 
     def _settle(self, ticket: Ticket, future: Handle) -> None:
         """Take the end of an attempt: from its own word, or from the ledger without one."""
         if self._running.pop(ticket.left.id, None) is not None:
-            self.pool.placement.give_back(_need(ticket))
+            self.pool.placement.give_back(ticket.need)
         end = ending_of(future)
         if isinstance(end, Outcome):
             self._take(ticket, end)
@@ -278,18 +290,45 @@ class Loop:
         """Find out what became of a job whose worker did not say."""
         self.pool.refresh()
         now = self._stand(ticket)
+        if now.at_work:
+            self._watched[ticket.left.id] = (ticket, error, time.monotonic())
+        else:
+            self._judge(ticket, error, now)
+
+    def _judge(self, ticket: Ticket, error: BaseException, now: Standing) -> None:
+        """Do what follows where nobody is at work on a job: its own last word goes before ours."""
+        is_begun = now.attempts > ticket.left.attempts
         if now.state not in {"submitted", "processing"}:
             self._finish(ticket, None)
-        elif now.is_closed and now.attempts > ticket.left.attempts:
-            self.backlog.done(ticket)  # its own process said what follows: it is read again
-        elif now.at_work:
-            self._watched[ticket.left.id] = (ticket, time.monotonic())
+        elif now.is_closed and is_begun:
+            self._read_again(ticket, self._delay_after(ticket, now))
         elif isinstance(error, Cancelled) and self.control != "run":
-            self.backlog.done(ticket)
-        elif is_lost(error) and now.attempts == ticket.left.attempts and self._is_new(ticket):
+            self._read_again(ticket)
+        elif is_lost(error) and not is_begun and self._is_new(ticket):
             self.backlog.put_back(ticket)
         else:
             self._lose(ticket, self._loss(ticket, error))
+
+    def _read_again(self, ticket: Ticket, delay: float = 0.0) -> None:
+        """Let go of a job whose next attempt the ledger knows; it comes again when it is due."""
+        goes_on = self.control == "run"
+        if goes_on and delay > 0:
+            self.backlog.delay(ticket, delay, time.monotonic())
+        else:
+            self.backlog.done(ticket)
+        if delay > 0 or not goes_on:  # one that comes at once finds its chunk open
+            self._close_if_through(ticket.chunk)
+
+    def _delay_after(self, ticket: Ticket, now: Standing) -> float:
+        """Return the rest that the worker's last word gave a job: the ledger has the rest of it."""
+        if now.error_class is None or now.code is None:
+            return 0.0
+        retry = decide(now.error_class, now.code, self._grant(ticket))
+        return retry.delay if retry else 0.0
+
+    def _grant(self, ticket: Ticket) -> Grant:
+        with asking_ledger():
+            return job_of(self.plan, ticket.left).grant
 
     def _is_new(self, ticket: Ticket) -> bool:
         """Count a worker that was lost before the job began; tell whether that may happen."""
@@ -304,32 +343,36 @@ class Loop:
             name = type(error).__name__
             code = error.code if isinstance(error, HstflowError) else GENERIC
             reason = f"{name}: {error}"
-        return Loss(reason, name, code, decide(name, code, job_of(self.plan, ticket.left).grant))
+        return Loss(reason, name, code, decide(name, code, self._grant(ticket)))
 
     def _lose(self, ticket: Ticket, loss: Loss) -> None:
-        with _ledger():
+        with asking_ledger():
+            job = job_of(self.plan, ticket.left)
             state = self.ledger.write(lambda c: end_lost(c, ticket.left.id, loss))
         log.warning("%s #%d: %s", ticket.left.dataset, ticket.left.attempts + 1, loss.reason)
         if state == "submitted" and loss.retry is not None:
-            self._again(ticket, loss.retry)
-        else:
-            self._finish(ticket, None)
+            self._read_again(ticket, loss.retry.delay)
+            return
+        if state == "error":  # no worker can tell: it is gone, or never had the job
+            end = Outcome(job.dataset, state, loss.reason, loss.code, loss.error_class)
+            announce_end(job, ticket.left.attempts + 1, end)
+        self._finish(ticket, None)
 
     def _stand(self, ticket: Ticket) -> Standing:
-        with _ledger():
+        with asking_ledger():
             return self.ledger.ask(lambda rows: standing(rows, ticket.left.id))
 
     def _watch(self, now: float) -> None:
         """Look after the jobs whose workers Dask has lost, though their processes are there."""
-        for number, (ticket, since) in list(self._watched.items()):
+        for number, (ticket, error, since) in list(self._watched.items()):
             stand = self._stand(ticket)
-            if stand.at_work and now - since < LOST_PATIENCE:
+            if not stand.at_work:
+                self._judge(ticket, error, stand)
+            elif now - since < LOST_PATIENCE:
                 continue
-            if stand.state in {"submitted", "processing"}:
-                error = WorkerLost("its process is there, but does not answer")
-                self._lose(ticket, self._loss(ticket, error))
             else:
-                self._finish(ticket, None)
+                silent = WorkerLost("its process is there, but does not answer")
+                self._lose(ticket, self._loss(ticket, silent))
             del self._watched[number]
 
     def _stop(self, now: float) -> None:
@@ -346,7 +389,7 @@ class Loop:
         self._stopped_at = now
 
     def _cancel_all(self) -> None:
-        with _ledger():
+        with asking_ledger():
             for chunk in self.backlog.chunks():
                 self._cancel_chunk(chunk)
 
@@ -354,22 +397,3 @@ class Loop:
         number = self.backlog.campaign_id
         left = [job.id for job in self.ledger.ask(lambda rows: jobs_left(rows, number, chunk))]
         self.ledger.write(lambda c: cancel_jobs(c, left, "campaign cancelled"))
-
-
-class _LedgerAway(Exception):
-    """The ledger cannot be used now."""
-
-
-class _ledger:  # noqa: N801 - a context manager, used as a function
-    """Tell trouble of the ledger, which passes, from other trouble."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, Unavailable):
-            raise _LedgerAway(str(error)) from error
-
-
-def _need(ticket: Ticket) -> Need:
-    return Need(ticket.left.memory, ticket.left.disk)

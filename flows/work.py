@@ -24,10 +24,9 @@ from prefect.context import FlowRunContext, SettingsContext, SyncClientContext, 
 from prefect.exceptions import MissingContextError, PrefectException
 from prefect.utilities.annotations import opaque
 
-from calib.errors import ConfigError, HstflowError, WorkerLost
+from calib.errors import ConfigError, HstflowError
 from calib.records import Outcome
 from calib.stages.job import Job
-from calib.stages.recording import ledger_of
 from calib.stages.sequence import Stages, process_dataset
 from flows.event_queue import let_events_go
 
@@ -35,7 +34,12 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 # What Prefect raises of its own: its exceptions, and those of the connection to its server.
-PREFECT_ERRORS = (PrefectException, httpx.HTTPError, httpx.StreamError)
+_OWN = (PrefectException, httpx.HTTPError, httpx.StreamError)
+
+# And what its client raises where no server answers, which is no exception of its own. To be
+# caught where nothing but Prefect runs; elsewhere `is_prefects` tells.
+PREFECT_ERRORS = (*_OWN, RuntimeError)
+_NO_SERVER = "Failed to reach API"
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class FlowFrame:
     payload: bytes
 
 
-def run_job(job: Job, work: Work, frame: FlowFrame | None, before: int) -> Outcome:
+def run_job(job: Job, work: Work, frame: FlowFrame | None) -> Outcome:
     """Take one dataset through its stages; what a worker is sent.
 
     Parameters
@@ -80,8 +84,6 @@ def run_job(job: Job, work: Work, frame: FlowFrame | None, before: int) -> Outco
         The stages.
     frame
         The flow run to which the stages belong as tasks; None: they are plain functions.
-    before
-        How many attempts the job had when it was handed out.
 
     Returns
     -------
@@ -90,29 +92,17 @@ def run_job(job: Job, work: Work, frame: FlowFrame | None, before: int) -> Outco
 
     Raises
     ------
-    WorkerLost
-        Another worker began this and is gone; the campaign decides what follows.
     HstflowError
-        The attempt could not begin: see :func:`calib.stages.sequence.process_dataset`.
+        The attempt could not begin: see :func:`calib.stages.sequence.process_dataset`. Where
+        Dask brings a job a second time, after the loss of the worker that had begun it, this
+        is WorkerLost: the campaign decides what follows.
     """
-    _refuse_again(job, before)
     plain = load_stages(work.plain)
     place = None if frame is None else place_of(frame)
     if place is None:
         return process_dataset(job, plain)
     stages = _sturdy(load_stages(work.tasks), plain)
     return place.run(lambda: process_dataset(job, stages))
-
-
-def _refuse_again(job: Job, before: int) -> None:
-    """Refuse what Dask brings a second time, after the loss of the worker that had it.
-
-    It would be begun on the same rung again, and what is finished would be looked at as new.
-    """
-    rows = ledger_of(job.ledger).jobs_of(job.id, campaign=job.campaign)
-    if any(each.run == job.run and each.attempts != before for each in rows):
-        message = "the worker that began this is gone"
-        raise WorkerLost(message, dataset=job.dataset)
 
 
 @cache
@@ -199,7 +189,7 @@ def place_of(frame: FlowFrame) -> Place | None:
         place.close()
     try:
         _kept[thread] = place = Place(frame)
-    except (*PREFECT_ERRORS, RuntimeError) as error:  # its client: "Failed to reach API"
+    except PREFECT_ERRORS as error:
         log.warning("the flow run cannot be entered, stages are run without it: %s", error)
         return None
     return place
@@ -225,6 +215,11 @@ def _sturdy(tasks: Stages, plain: Stages) -> Stages:
     )
 
 
+def is_prefects(error: Exception) -> bool:
+    """Tell whether an error is Prefect's, rather than of what runs inside it."""
+    return isinstance(error, _OWN) or (isinstance(error, RuntimeError) and _NO_SERVER in str(error))
+
+
 def _either(stage: str, task: Callable[..., R], plain: Callable[..., R]) -> Callable[..., R]:
     def call(*arguments: Any) -> R:
         try:
@@ -233,6 +228,8 @@ def _either(stage: str, task: Callable[..., R], plain: Callable[..., R]) -> Call
         except HstflowError:
             raise
         except PREFECT_ERRORS as error:
+            if not is_prefects(error):
+                raise
             # What a stage has finished is found again: doing it without Prefect is safe.
             log.warning("%s: Prefect failed, the stage is run without it: %s", stage, error)
             return plain(*arguments)

@@ -39,13 +39,24 @@ _NO_TURN = (
 def download_turn(job: Job) -> Iterator[None]:
     """Wait for a turn to download, where the inputs come from MAST.
 
-    A server that is away, or that knows no such limit, stops no download.
+    A server that is away, or that knows no such limit, stops no download, and hides nothing
+    that went wrong with one.
     """
-    with ExitStack() as turn:
-        if job.source.startswith("astroquery:") and PREFECT_API_URL.value():
-            try:
-                slot = concurrency(LIMIT_NAME, timeout_seconds=TURN, lease_duration=LEASE)
-                turn.enter_context(slot)
-            except _NO_TURN as error:
-                log.warning("downloading without a turn: %s", error)
+    turn = ExitStack()
+    if job.source.startswith("astroquery:") and PREFECT_API_URL.value():
+        try:
+            slot = concurrency(LIMIT_NAME, timeout_seconds=TURN, lease_duration=LEASE)
+            turn.enter_context(slot)
+        except _NO_TURN as error:
+            log.warning("downloading without a turn: %s", error)
+    try:
         yield
+    finally:
+        _give_back(turn)
+
+
+def _give_back(turn: ExitStack) -> None:
+    try:
+        turn.close()
+    except _NO_TURN as error:  # its lease ends by itself
+        log.warning("the turn to download is not given back: %s", error)

@@ -24,12 +24,12 @@ from typing import Any, Self
 import httpx
 import psutil
 
-from flows.private_server import DEFAULTS
+from flows.private_server import DEFAULTS, answers
 
 ROOT = Path(__file__).parents[1]
 MARK = "HSTFLOW_TEST_MARK"
 NURSERY = Path(__file__).with_name("worker_nursery.py")
-SCRIPT = Path(os.environ.get("CHAOS_SHIM", Path(__file__).with_name("campaign_process.py")))
+SCRIPT = Path(__file__).with_name("campaign_process.py")
 
 # Seconds that a process may take to come up on a busy machine.
 START_LIMIT = 120.0
@@ -135,7 +135,7 @@ class Server:
 
     def wait(self) -> None:
         """Wait until it answers."""
-        wait_for(self._answers, "the Prefect server")
+        wait_for(lambda: answers(self.url), "the Prefect server")
 
     def stop(self) -> None:
         """Stop it as an operator does, or as a machine that goes down if that takes long."""
@@ -157,12 +157,6 @@ class Server:
                 page = client.get(page["next_page"]).raise_for_status().json()
                 found += page["events"]
         return [f"{each['event']} {each['resource']['prefect.resource.id']}" for each in found]
-
-    def _answers(self) -> bool:
-        try:
-            return bool(httpx.get(f"{self.url}/health", timeout=5).is_success)
-        except httpx.HTTPError:
-            return False
 
 
 class Cluster:

@@ -21,7 +21,8 @@ from calib.stages.sequence import PLAIN as STAGES
 
 __all__ = ["LIMIT", "NEEDS", "STAGES"]
 
-# Bytes by dataset, or "poison", "hang", or "program": one that does not end.
+# Bytes by dataset, or "poison", "hang", "freeze" (in a call of C), or "program": one that does
+# not end.
 NEEDS = "HSTFLOW_TEST_NEEDS"
 
 # Seconds that a calibration which hangs may take: what is predicted is a minute at least.
@@ -40,6 +41,8 @@ def _needy(job: Job, *given: Any, **named: Any) -> Any:
         os.kill(os.getpid(), signal.SIGKILL)
     if need == "hang":
         _sleep(3600)
+    if need == "freeze":
+        time.sleep(3600)
     if need == "program":
         log = job.folder / "sleep.log"
         run_program(["sleep", "3600"], folder=job.folder, log_file=log)
@@ -59,7 +62,7 @@ def limited(job_of: Callable[..., Job]) -> Callable[..., Job]:
 
     def make(*given: Any) -> Job:
         job = job_of(*given)
-        if _need_of(job) != "hang":
+        if _need_of(job) not in {"hang", "freeze"}:
             return job
         limits = {**job.grant.limits, "calibrate": float(os.environ[LIMIT])}
         return replace(job, grant=replace(job.grant, limits=limits))

@@ -7,6 +7,7 @@ fetched yet.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from calib.cost_model import Features
@@ -58,7 +59,10 @@ def features_of(
         with the sizes where there are any.
     """
     if not headers:
-        return typical_features(dataset)
+        typical = typical_features(dataset)
+        if not sizes:
+            return typical
+        return replace(typical, n_files=len(sizes), total_mb=sum(sizes) / MB)
     instrument = dataset.instrument
     if instrument not in INSTRUMENT_NUMBERS:
         instrument = str(headers[0].get("INSTRUME", "")).strip().lower()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from calib.campaigns.rungs import next_rung
+from calib.campaigns.rungs import next_rung, rung_for, usable
 from calib.errors import (
     CHILD_MEMORY,
     CONTAINER_MEMORY,
@@ -91,7 +91,7 @@ RULES = (
 )
 
 
-def decide(error_class: str, code: int, grant: Grant) -> Retry | None:
+def decide(error_class: str, code: int, grant: Grant, need: int | None = None) -> Retry | None:
     """Say what follows a failed attempt.
 
     Parameters
@@ -100,6 +100,8 @@ def decide(error_class: str, code: int, grant: Grant) -> Retry | None:
         Name of the error's class, and its exit code.
     grant
         What the attempt was granted, and how often the job was tried again before.
+    need
+        Bytes of memory that are known to be needed: rungs below are passed over.
 
     Returns
     -------
@@ -113,7 +115,7 @@ def decide(error_class: str, code: int, grant: Grant) -> Retry | None:
     most = grant.most.get(rule.kind, rule.most)
     if most is not None and done >= most:
         return None
-    change = _CHANGES[rule.kind](grant)
+    change = _CHANGES[rule.kind](grant, need)
     if change is None:
         return None
     granted, said = change
@@ -153,23 +155,26 @@ def limit_all(most: int) -> dict[str, int]:
     return {rule.kind: most for rule in RULES}
 
 
-def _climb(grant: Grant) -> tuple[Grant, str] | None:
+def _climb(grant: Grant, need: int | None) -> tuple[Grant, str] | None:
     memory = next_rung(grant.memory or 0, grant.rungs)
     if memory is None:
         return None
+    if need is not None and need > usable(memory):  # a ladder without such a rung: its last one
+        memory = rung_for(need, grant.rungs) or grant.rungs[-1]
+        return replace(grant, memory=memory), f"the rung that is needed, {memory / _GB:g} GB"
     return replace(grant, memory=memory), f"next rung, {memory / _GB:g} GB"
 
 
-def _wait_longer(grant: Grant) -> tuple[Grant, str]:
+def _wait_longer(grant: Grant, _need: int | None) -> tuple[Grant, str]:
     scale = grant.time_scale * _MORE_TIME
     return replace(grant, time_scale=scale), f"again with {scale:g} times the time"
 
 
-def _repeat(grant: Grant) -> tuple[Grant, str]:
+def _repeat(grant: Grant, _need: int | None) -> tuple[Grant, str]:
     return grant, "again"
 
 
-_CHANGES: dict[str, Callable[[Grant], tuple[Grant, str] | None]] = {
+_CHANGES: dict[str, Callable[[Grant, int | None], tuple[Grant, str] | None]] = {
     "memory": _climb,
     "time": _wait_longer,
     "again": _repeat,

@@ -165,7 +165,7 @@ def finish(connection: Connection, attempt: Attempt, outcome: Outcome) -> None:
     _check_outcome(attempt, outcome)
     job = lock_job(connection, attempt.job_id)
     row = connection.execute(_LOCKED, {"of_attempt": attempt.id}).one()
-    if row.token == attempt.token and row.outcome == outcome.state:
+    if _is_closed_with(row, attempt, outcome):
         return
     _check_open(row, attempt)
     published = outcome.state == "skipped" and outcome.uri is not None
@@ -259,6 +259,21 @@ def check_held(connection: Connection, attempt: Attempt) -> None:
         The attempt is closed: taken over, cancelled or finished.
     """
     _check_open(connection.execute(_LOCKED, {"of_attempt": attempt.id}).one(), attempt)
+
+
+def is_finished(connection: Connection, attempt: Attempt, outcome: Outcome) -> bool:
+    """Tell whether this owner's attempt was closed with this outcome before.
+
+    The job is locked first, as by all who close attempts: two never wait for each other.
+    """
+    lock_job(connection, attempt.job_id)
+    row = connection.execute(_ATTEMPT, {"of_attempt": attempt.id}).one()
+    return _is_closed_with(row, attempt, outcome)
+
+
+def _is_closed_with(row: Row[Any], attempt: Attempt, outcome: Outcome) -> bool:
+    known = (row.token, row.outcome, row.error_class)
+    return bool(known == (attempt.token, outcome.state, outcome.error_class))
 
 
 def _check_open(row: Row[Any], attempt: Attempt) -> None:

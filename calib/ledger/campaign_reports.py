@@ -188,6 +188,8 @@ WHERE CAST(:name AS VARCHAR) IS NULL OR campaign.name = CAST(:name AS VARCHAR)
 ORDER BY campaign.id
 """
 
+_CONTROL = "SELECT control FROM campaign WHERE name = :name"
+
 _SESSIONS = """
 SELECT campaign_session.id AS id, host, pid, process_started, token, flow_run, started_at,
   heartbeat_at, ended_at, outcome, message
@@ -262,6 +264,11 @@ SELECT COUNT(*) AS number FROM job WHERE updated_at >= :since AND +campaign_id =
 def campaigns(rows: Rows, name: str | None = None) -> list[Campaign]:
     """Return all campaigns, or the one of a name, the oldest first."""
     return [_campaign(rows, row) for row in rows(_CAMPAIGNS, {"name": name})]
+
+
+def control_of(rows: Rows, name: str) -> str:
+    """Return what the operator wants of a campaign that is there, and nothing else of it."""
+    return str(rows(_CONTROL, {"name": name})[0]["control"])
 
 
 def sessions_of(rows: Rows, campaign_id: int) -> list[CampaignSession]:

@@ -32,6 +32,8 @@ class Standing:
         Whether the last attempt was closed by its own process, which said what follows.
     reason
         Why it is in this state, for people.
+    error_class, code
+        What the last attempt ended with; None where it is open, or ended well.
     """
 
     state: str
@@ -39,6 +41,8 @@ class Standing:
     at_work: bool
     is_closed: bool
     reason: str | None = None
+    error_class: str | None = None
+    code: int | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ _STANDING = """
 SELECT job.state AS state, job.attempts AS attempts, job.reason AS reason,
   attempt.host AS host, attempt.pid AS pid,
   attempt.process_started AS started, attempt.token AS token, attempt.heartbeat_at AS heartbeat,
-  attempt.outcome AS outcome
+  attempt.outcome AS outcome, attempt.error_class AS error_class, attempt.code AS code
 FROM job LEFT JOIN attempt ON attempt.job_id = job.id AND attempt.number = job.attempts
 WHERE job.id = :id
 """
@@ -88,7 +92,8 @@ def standing(rows: Rows, job_id: int) -> Standing:
     is_open = row["token"] is not None and row["outcome"] is None
     is_closed = row["outcome"] == "error"  # "interrupted": it was freed by somebody else
     is_alive = is_open and _may_live(row)
-    return Standing(row["state"], int(row["attempts"]), is_alive, is_closed, row["reason"])
+    last_word = (row["reason"], row["error_class"], row["code"])
+    return Standing(row["state"], int(row["attempts"]), is_alive, is_closed, *last_word)
 
 
 def hand_out(connection: Connection, numbers: Sequence[int], reason: str) -> int:

@@ -8,11 +8,11 @@ from functools import cache
 
 from sqlalchemy import Connection, Update, bindparam, insert, update
 
-from calib.ledger.attempts import Attempt, check_held
+from calib.ledger.attempts import Attempt, check_held, is_finished
 from calib.ledger.location import hide_credentials
 from calib.ledger.schema import stage_run as stage_runs
 from calib.ledger.states import check_stage_state
-from calib.records import utc_now
+from calib.records import Outcome, utc_now
 
 # Made once, as in :mod:`calib.ledger.jobs`.
 _NEW = insert(stage_runs).returning(stage_runs.c.id)
@@ -53,6 +53,21 @@ def open_stage(connection: Connection, attempt: Attempt, stage: str) -> int:
     check_held(connection, attempt)
     row = {"attempt_id": attempt.id, "stage": stage, "state": "running", "started_at": utc_now()}
     return int(connection.scalars(_NEW, row).one())
+
+
+def open_last_stage(
+    connection: Connection, attempt: Attempt, stage: str, outcome: Outcome
+) -> int | None:
+    """Enter the stage run that closes the attempt; None where it was closed so already.
+
+    Raises
+    ------
+    Interrupted
+        The attempt is closed with another outcome: taken over, cancelled or finished.
+    """
+    if is_finished(connection, attempt, outcome):
+        return None
+    return open_stage(connection, attempt, stage)
 
 
 def close_stage(

@@ -274,7 +274,7 @@ def _end(running: _Running) -> resource.struct_rusage:
     signal_tree(pid, signal.SIGKILL)
     _, status, usage = os.wait4(pid, 0)
     running.process.returncode = os.waitstatus_to_exitcode(status)
-    running.relay.pass_on()
+    running.relay.finish()
     return usage
 
 

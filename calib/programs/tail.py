@@ -14,6 +14,9 @@ _TAIL = 8192
 # A program that writes without end fills its own log, and not the memory of this process.
 _AT_ONCE = 1 << 20
 
+# What is passed on at the end at most, bytes: a calibration of an association says less.
+_MOST = 16 * _AT_ONCE
+
 
 class Relay:
     """Passes the lines of a growing file on to the job's log.
@@ -36,13 +39,32 @@ class Relay:
 
     def pass_on(self) -> None:
         """Pass on the complete lines that have come since the last call."""
+        self._take()
+
+    def finish(self) -> None:
+        """Pass on all that is left, when the program has ended; also a line without an end."""
+        for _ in range(_MOST // _AT_ONCE):
+            if self._take() < _AT_ONCE:
+                break
+        else:
+            log.warning("%s: the rest of its output is in %s alone", self._program, self.path)
+        if self._rest:
+            self._tell(self._rest)
+            self._rest = b""
+
+    def _take(self) -> int:
+        """Pass on complete lines of what comes next; return how many bytes came."""
         with self.path.open("rb") as file:
             file.seek(self._position)
             new = file.read(_AT_ONCE)
         self._position += len(new)
         *lines, self._rest = (self._rest + new).split(b"\n")
         for line in lines:
-            log.info("%s: %s", self._program, line.decode(errors="replace").rstrip())
+            self._tell(line)
+        return len(new)
+
+    def _tell(self, line: bytes) -> None:
+        log.info("%s: %s", self._program, line.decode(errors="replace").rstrip())
 
 
 def last_lines(path: Path, number: int = LINES) -> str:

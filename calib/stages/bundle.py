@@ -16,7 +16,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from calib.errors import HstflowError
-from calib.ledger.ledger import Attempt
 from calib.records import Outcome, utc_now
 from calib.stages.job import Job
 from calib.stages.joblog import LOG_NAME
@@ -39,8 +38,8 @@ def bundle_folder(job: Job) -> Path:
     return Path(job.work) / BUNDLES / job.run / job.dataset
 
 
-def write_bundle(job: Job, attempt: Attempt, outcome: Outcome) -> Path | None:
-    """Keep what tells why a job failed, in place of an older bundle.
+def write_bundle(job: Job, number: int, outcome: Outcome) -> Path | None:
+    """Keep what tells why a job failed in its last attempt, in place of an older bundle.
 
     A bundle that cannot be written is a warning: the ledger has the error.
 
@@ -52,7 +51,7 @@ def write_bundle(job: Job, attempt: Attempt, outcome: Outcome) -> Path | None:
     place = bundle_folder(job)
     try:
         with private_folder(place) as folder:
-            for name, text in _contents(job, attempt, outcome):
+            for name, text in _contents(job, number, outcome):
                 (folder / name).write_text(text[-MOST:], encoding="utf-8")
             shutil.rmtree(place, ignore_errors=True)
             folder.rename(place)
@@ -68,11 +67,11 @@ def remove_bundle(job: Job) -> None:
     shutil.rmtree(bundle_folder(job), ignore_errors=True)
 
 
-def _contents(job: Job, attempt: Attempt, outcome: Outcome) -> Iterator[tuple[str, str]]:
+def _contents(job: Job, number: int, outcome: Outcome) -> Iterator[tuple[str, str]]:
     """Yield name and text of each file of a bundle."""
     record = {
         "outcome": asdict(outcome),
-        "attempt": attempt.number,
+        "attempt": number,
         "grant": asdict(job.grant),
         "faults": [str(fault) for fault in job.options.faults],
         "at": utc_now(),

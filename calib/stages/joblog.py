@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from calib.stages.workfolder import folder_errors
+
 _dataset: ContextVar[tuple[str, int] | None] = ContextVar("dataset", default=None)
 _stage: ContextVar[str] = ContextVar("stage", default="-")
 FORMAT = "%(asctime)sZ %(levelname)-7s %(dataset)s %(stage)s #%(attempt)d  %(message)s"
@@ -36,10 +38,19 @@ class _OfThisJob(logging.Filter):
 
 @contextmanager
 def job_log(folder: Path, dataset: str, attempt: int) -> Iterator[Path]:
-    """Write the lines of one attempt to ``FOLDER/process.txt`` (appended: attempts follow)."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the lines of one attempt to ``FOLDER/process.txt`` (appended: attempts follow).
+
+    Raises
+    ------
+    ConfigError
+        The work folder cannot be written.
+    Unavailable
+        The disk is full, or does not answer: what the system says may pass.
+    """
     path = folder / LOG_NAME
-    handler = logging.FileHandler(path, encoding="utf-8")
+    with folder_errors(folder, others_pass=True):
+        folder.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path, encoding="utf-8")
     formatter = logging.Formatter(FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from calib.campaigns.retries import decide
-from calib.errors import GENERIC, Cancelled, HstflowError, ReferenceUnavailable
+from calib.errors import (
+    GENERIC,
+    Cancelled,
+    HstflowError,
+    Interrupted,
+    OutOfMemory,
+    ReferenceUnavailable,
+)
 from calib.records import Outcome, Retry
 from calib.stages.job import Job
 
@@ -28,7 +35,10 @@ def failed(job: Job, error: Exception, stage: str | None) -> Outcome:
 
 
 def interrupted(job: Job, stop: BaseException, stage: str) -> Outcome:
-    """Return the outcome of an attempt that a person or the system stopped."""
+    """Return the outcome of an attempt that a person or the system stopped.
+
+    As for any failure the retry table says whether another one follows a supervised attempt.
+    """
     code = stop.code if isinstance(stop, SystemExit) and isinstance(stop.code, int) else 130
     return Outcome(
         dataset=job.dataset,
@@ -39,6 +49,7 @@ def interrupted(job: Job, stop: BaseException, stage: str) -> Outcome:
         stage=stage,
         run=job.run,
         context=job.context,
+        retry=_retry(job, Interrupted("stopped"), code),
     )
 
 
@@ -51,4 +62,5 @@ def _state(error: Exception) -> str:
 def _retry(job: Job, error: Exception, code: int) -> Retry | None:
     if not job.grant.is_supervised or _state(error) != "error":
         return None
-    return decide(type(error).__name__, code, job.grant)
+    need = error.need if isinstance(error, OutOfMemory) else None
+    return decide(type(error).__name__, code, job.grant, need)

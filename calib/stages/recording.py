@@ -17,9 +17,11 @@ from functools import partial
 from sqlalchemy import Connection
 
 from calib.errors import HstflowError, Interrupted, TransientError
+from calib.ledger.jobs import lock_job
 from calib.ledger.ledger import Attempt, Ledger, open_ledger
-from calib.ledger.stage_runs import StageMetrics, close_stage, open_stage
+from calib.ledger.stage_runs import StageMetrics, close_stage, open_last_stage, open_stage
 from calib.programs.allowance import current_allowance
+from calib.records import Outcome
 from calib.stages.job import Job
 from calib.stages.joblog import stage_name
 from calib.stages.metrics import Meter
@@ -83,8 +85,32 @@ class Book:
         try:
             self.flush()
         except TransientError:
-            self._left = self._left[:-1]  # whoever called tries that again
+            self.forget(write)  # whoever called tries that again
             raise
+
+    def last(self, attempt: Attempt, write: Write) -> None:
+        """Write all that waits, and what closes the attempt, in one transaction.
+
+        The job is locked before anything else, as whoever cancels it does: of two processes
+        that lock job and attempt in different orders the database would stop one.
+
+        Raises
+        ------
+        HstflowError
+            As :meth:`now`.
+        """
+        first = partial(lock_job, job_id=attempt.job_id)
+        self._left.insert(0, first)
+        try:
+            self.now(write)
+        finally:
+            self.forget(first)
+
+    def forget(self, write: Write) -> bool:
+        """Drop what waits, and tell whether it did."""
+        waited = write in self._left
+        self._left = [each for each in self._left if each != write]
+        return waited
 
     def flush(self) -> None:
         """Write all that waits, in one transaction.
@@ -105,7 +131,9 @@ class Book:
                 raise
             for write in writes[:-1]:
                 self._try(write)
-            raise
+            if not isinstance(error, Interrupted):
+                raise
+            self._ledger.write(writes[-1])  # the word that closed the attempt may be said again
 
     def _try(self, write: Write) -> None:
         """Write what can be written beside something that is refused."""
@@ -167,12 +195,14 @@ class _Run:
     def open(self, connection: Connection) -> None:
         self.number = open_stage(connection, self.attempt, self.stage)
 
+    def open_last(self, connection: Connection, *, outcome: Outcome) -> None:
+        self.number = open_last_stage(connection, self.attempt, self.stage, outcome)
+
     def close(
         self, connection: Connection, *, state: str, metrics: StageMetrics, error: str | None
     ) -> None:
-        if self.number is None:
-            return
-        if not close_stage(connection, self.number, state, metrics, error):
+        number = self.number
+        if number is not None and not close_stage(connection, number, state, metrics, error):
             log.warning("%s was closed before: %s not recorded", self.stage, state)
 
     def end(
@@ -181,7 +211,8 @@ class _Run:
         """Write what the stage found, and that it has ended, with the next transaction."""
         for write in writes:
             self.book.later(write)
-        self.book.later(partial(self.close, state=state, metrics=metrics, error=error))
+        if self.number is not None:
+            self.book.later(partial(self.close, state=state, metrics=metrics, error=error))
 
 
 @contextmanager
@@ -194,12 +225,21 @@ def recorded(job: Job, attempt: Attempt, stage: str) -> Iterator[StageEnd]:
 
 
 @contextmanager
-def recorded_last(job: Job, attempt: Attempt, stage: str) -> Iterator[None]:
-    """Record the stage that closes the attempt, opened with the write that closes it."""
+def recorded_last(job: Job, attempt: Attempt, stage: str, outcome: Outcome) -> Iterator[None]:
+    """Record the stage that closes the attempt, opened with the write that closes it.
+
+    It may be done again: where the attempt was closed with this outcome before, no stage run
+    is opened.
+    """
     run = _Run(book_of(job, attempt), attempt, stage)
-    run.book.later(run.open)
+    opening = partial(run.open_last, outcome=outcome)
+    run.book.later(opening)
     with _measured(job, run):
-        yield
+        try:
+            yield
+        finally:
+            if run.book.forget(opening):  # it was taken back, or not done at all
+                run.number = None
     run.book.flush()
 
 
@@ -211,7 +251,7 @@ def _measured(job: Job, run: _Run) -> Iterator[StageEnd]:
         try:
             yield end
         except BaseException as error:
-            run.end("error", meter.read(), _one_line(error), [])
+            run.end("error", meter.read(), _one_line(error), end.writes)
             raise
         metrics = meter.read()
         run.end(end.state, metrics, None, end.writes)

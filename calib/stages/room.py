@@ -64,6 +64,7 @@ def check_memory(job: Job, features: Features) -> None:
         dataset=job.dataset,
         expected=f"at most {granted / 1e9:.2f} GB",
         found=f"{expected.memory / 1e9:.2f} GB ({expected.note})",
+        need=expected.memory,
     )
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from calib.campaigns.features import features_of_files
-from calib.errors import HstflowError, Interrupted
+from calib.errors import Cancelled, HstflowError, Interrupted, TransientError
 from calib.ledger.ledger import Attempt, Start, current_owner
 from calib.ledger.predictions import record_features
+from calib.ledger.pulse import closed_of
 from calib.ledger.registry import record_inputs, record_references
+from calib.programs.allowance import current_allowance
 from calib.records import Archived, Outcome, Previews, Products, RawInputs, References
 from calib.stages import archive as archiving
 from calib.stages import bestrefs as choosing
@@ -25,7 +30,7 @@ from calib.stages.faulting import faulty
 from calib.stages.job import Job
 from calib.stages.joblog import job_log
 from calib.stages.outcomes import failed, interrupted
-from calib.stages.policy import with_retries
+from calib.stages.policy import is_retryable, with_patience, with_retries
 from calib.stages.recording import keeping_book, ledger_of, recorded, recorded_last
 from calib.stages.room import check_disk, check_memory
 from calib.stages.watch import at_work, pause, unstopped, watching
@@ -50,11 +55,15 @@ class Stages:
 def run_fetch(job: Job, attempt: Attempt) -> Finished[RawInputs]:
     """Fetch the inputs; recorded in the ledger."""
     with recorded(job, attempt, "fetch") as end:
-        check_disk(job)
-        finished = guarded(job, attempt, "fetch", lambda: fetching.fetch(job))
+        finished = guarded(job, attempt, "fetch", lambda: _fetch(job))
         end.note(reused=finished.reused)
         end.enter(lambda c: record_inputs(c, attempt, finished.record))
         return finished
+
+
+def _fetch(job: Job) -> Finished[RawInputs]:
+    check_disk(job)
+    return fetching.fetch(job)
 
 
 def run_bestrefs(job: Job, attempt: Attempt, inputs: RawInputs) -> Finished[References]:
@@ -71,10 +80,11 @@ def run_calibrate(
 ) -> Finished[Products]:
     """Calibrate; recorded in the ledger, with what the inputs look like."""
     with recorded(job, attempt, "calibrate") as end:
-        features = features_of_files(inputs, job.id)
-        end.enter(lambda c: record_features(c, attempt, features))
 
         def work() -> Finished[Products]:
+            features = features_of_files(inputs, job.id)
+            if not job.options.faults:  # nothing is learned from failures on purpose
+                end.enter(lambda c: record_features(c, attempt, features))
             return calibrating.calibrate(
                 job, inputs, references, before=lambda: check_memory(job, features)
             )
@@ -117,7 +127,7 @@ def _publish(job: Job, attempt: Attempt, made: Made) -> Archived:
 
 def run_state_message(job: Job, attempt: Attempt, outcome: Outcome) -> Outcome:
     """Close the job; recorded in the ledger."""
-    with recorded_last(job, attempt, "state-message"):
+    with recorded_last(job, attempt, "state-message", outcome):
         return closing.state_message(job, attempt, outcome)
 
 
@@ -166,11 +176,11 @@ def process_dataset(job: Job, stages: Stages = PLAIN) -> Outcome:
     """
     attempt = ledger_of(job.ledger).start(_start(job), current_owner())
     with (
-        job_log(job.folder, job.dataset, attempt.number),
+        ExitStack() as logs,
         keeping_book(job, attempt),
         watching(job, attempt, _closes(job, attempt)),
     ):
-        return _boundary(job, attempt, stages)
+        return _boundary(job, attempt, stages, logs)
 
 
 def _closes(job: Job, attempt: Attempt) -> Callable[[HstflowError, str], None]:
@@ -183,19 +193,23 @@ def _start(job: Job) -> Start:
     return Start(*known, is_supervised=job.grant.is_supervised, attempts=job.attempts)
 
 
-def _boundary(job: Job, attempt: Attempt, stages: Stages) -> Outcome:
+def _boundary(job: Job, attempt: Attempt, stages: Stages, logs: ExitStack) -> Outcome:
     """Turn whatever happens into an outcome, and close the job with it."""
     start = time.perf_counter()
     progress = _Progress()
-    closing.announce(job, "processing")
     try:
+        logs.enter_context(job_log(job.folder, job.dataset, attempt.number))
+        closing.announce(job, "processing")
         outcome = _all_stages(job, attempt, stages, progress)
     except HstflowError as error:
         _say(progress.stage, error)
         outcome = failed(job, error, progress.stage)
     except (KeyboardInterrupt, SystemExit) as stop:
-        closing.state_message(job, attempt, interrupted(job, stop, progress.stage))
-        raise
+        outcome = interrupted(job, stop, progress.stage)
+        if _stops_us(stop):
+            _say_stopped(job, attempt, outcome)
+            raise
+        log.exception("a stage called for the end of the process")
     except Exception as error:  # the flow boundary: a bug is an outcome too
         log.exception("unexpected error")
         outcome = failed(job, error, progress.stage)
@@ -207,13 +221,60 @@ def _say(stage: str, error: HstflowError) -> None:
     log.error("%s failed: %s: %s", stage, type(error).__name__, error)
 
 
+def _stops_us(stop: BaseException) -> bool:
+    """Tell whether somebody ends this process; a library that calls `exit` in a thread does not.
+
+    Signals are heard in the main thread alone.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main or not isinstance(stop, SystemExit)
+
+
+def _say_stopped(job: Job, attempt: Attempt, outcome: Outcome) -> None:
+    """Close the attempt of a process that ends; without the ledger it is found dead later."""
+    try:
+        closing.state_message(job, attempt, outcome)
+    except HstflowError as error:
+        log.warning("the end was not recorded: %s", error)
+
+
 def _close(job: Job, attempt: Attempt, stages: Stages, outcome: Outcome) -> Outcome:
     """Close the attempt, unless it is not ours any more: then whoever has it says how it ends."""
     try:
-        return stages.state_message(job, attempt, outcome)
+        return _last_word(job, attempt, stages, outcome)
     except Interrupted as gone:
+        if cancelled := _cancelled_meanwhile(job, attempt, outcome):
+            with suppress(Interrupted):  # closed so by other words than an operator's
+                return _last_word(job, attempt, stages, cancelled)
         log.warning("this end is not recorded: %s", gone)
         return failed(job, gone, outcome.stage) if outcome.state == "processed" else outcome
+
+
+def _last_word(job: Job, attempt: Attempt, stages: Stages, outcome: Outcome) -> Outcome:
+    """Close the attempt; while the ledger is away it is tried on, which costs the work nothing."""
+    try:
+        return stages.state_message(job, attempt, outcome)
+    except TransientError as error:
+        if not is_retryable(error):
+            raise
+        log.warning("the ledger is away, the end of this attempt waits for it: %s", error)
+        again = partial(run_state_message, job, attempt, outcome)
+        return with_patience(again, until=_is_ending)
+
+
+def _is_ending() -> bool:
+    """Tell whether this process is about to end, or nobody wants the attempt any more."""
+    allowance = current_allowance()
+    return allowance is not None and isinstance(allowance.breach, Interrupted)
+
+
+def _cancelled_meanwhile(job: Job, attempt: Attempt, outcome: Outcome) -> Outcome | None:
+    """Return the outcome of an attempt that was cancelled in its last moment; None: it was not."""
+    closed = ledger_of(job.ledger).ask(lambda rows: closed_of(rows, [attempt]))
+    state, message = closed.get(attempt.id, ("", ""))
+    if state != "cancelled" or outcome.state == "cancelled":
+        return None
+    return failed(job, Cancelled(message), outcome.stage)
 
 
 class _Progress:
@@ -226,10 +287,9 @@ def _all_stages(job: Job, attempt: Attempt, stages: Stages, progress: _Progress)
     inputs = stages.fetch(job, attempt).record
     progress.stage = "bestrefs"
     references = stages.bestrefs(job, attempt, inputs).record
-    if found := published_before(job, inputs, references):
+    if found := at_work(attempt, "bestrefs", partial(published_before, job, inputs, references)):
         progress.stage = "archive"
-        archiving.register_found(job, attempt, found)
-        archiving.lay_out_tar(job)
+        at_work(attempt, "archive", partial(_take_found, job, attempt, found))
         return _nothing_to_do(job, found)
     progress.stage = "calibrate"
     products = stages.calibrate(job, attempt, inputs, references)
@@ -241,6 +301,12 @@ def _all_stages(job: Job, attempt: Attempt, stages: Stages, progress: _Progress)
     if archived.already_there or (job.output is None and products.reused and previews.reused):
         return _nothing_to_do(job, archived)
     return _processed(job, archived, made)
+
+
+def _take_found(job: Job, attempt: Attempt, found: Archived) -> None:
+    with unstopped():
+        archiving.register_found(job, attempt, found)
+    archiving.lay_out_tar(job)
 
 
 def _processed(job: Job, archived: Archived, made: Made) -> Outcome:

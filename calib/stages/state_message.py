@@ -7,7 +7,7 @@ import shutil
 
 from calib.archive.messages import write_message
 from calib.archive.outputs import open_output
-from calib.errors import ArchiveError
+from calib.errors import HstflowError
 from calib.ledger.attempts import finish
 from calib.ledger.ledger import Attempt
 from calib.ledger.pulse import close_open_stages
@@ -28,18 +28,35 @@ def state_message(job: Job, attempt: Attempt, outcome: Outcome) -> Outcome:
     to be kept); a failed job's stays, so that the next attempt goes on there, and a bundle
     tells why it failed.
     """
-    book_of(job, attempt).now(lambda c: finish(c, attempt, outcome))
+    book_of(job, attempt).last(attempt, lambda c: finish(c, attempt, outcome))
     if outcome.retry is not None:
         log.info("another attempt follows: %s", outcome.retry.reason)
         return outcome
-    announce(job, _message_state(outcome), outcome)
-    if outcome.state in {"error", "blocked"}:
-        write_bundle(job, attempt, outcome)
+    announce_end(job, attempt.number, outcome)
     if _is_published(outcome):
         remove_bundle(job)
         if not job.options.keep_scratch and job.output is not None:
             shutil.rmtree(job.folder, ignore_errors=True)
     return outcome
+
+
+def announce_end(job: Job, number: int, outcome: Outcome) -> None:
+    """Tell how a job has ended, after the ledger knows: a message file, a bundle of a failure.
+
+    Also for ends that no worker told: of one that is gone, or was never begun.
+
+    Parameters
+    ----------
+    job
+        The job.
+    number
+        Its last attempt.
+    outcome
+        How it ended; no other attempt follows.
+    """
+    announce(job, _message_state(outcome), outcome)
+    if outcome.state in {"error", "blocked"}:
+        write_bundle(job, number, outcome)
 
 
 def close_from_outside(job: Job, attempt: Attempt, outcome: Outcome) -> None:
@@ -56,10 +73,10 @@ def announce(job: Job, state: str, outcome: Outcome | None = None) -> None:
     """
     if job.options.messages == "none":
         return
-    lines = _lines(job, outcome) if outcome else []
     try:
+        lines = _lines(job, outcome) if outcome else []
         write_message(job.messages_folder, job.options.messages, state, job.dataset, lines)
-    except ArchiveError as error:
+    except HstflowError as error:
         log.warning("the message file was not written: %s", error)
 
 

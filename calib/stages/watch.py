@@ -28,6 +28,7 @@ from calib.ledger.pulse import beat_all, closed_of
 from calib.programs.allowance import CURRENT, current_allowance
 from calib.programs.tree import resident
 from calib.stages.job import Job
+from calib.stages.policy import with_patience
 from calib.stages.recording import ledger_of
 from calib.stages.watched import Closing, Watched
 
@@ -65,8 +66,7 @@ class _Threads:
         """Look after an attempt from now on."""
         with self.lock:
             self.watched[one.attempt.id] = one
-            if not all(thread.is_alive() for thread in self._threads) or not self._threads:
-                self._start()
+            self._start()
 
     def leave(self, one: Watched) -> None:
         """Forget an attempt."""
@@ -87,14 +87,16 @@ class _Threads:
             return self.watched.get(attempt.id)
 
     def _start(self) -> None:
-        """Start both threads; also after a fork, which leaves them behind."""
-        self._wake = threading.Event()
-        self._threads = [
-            threading.Thread(target=_watch, args=(self._wake,), name="watchdog", daemon=True),
-            threading.Thread(target=_listen, args=(self._wake,), name="heartbeat", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        """Start the threads that do not live; also after a fork, which leaves them behind."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        if not self._threads:
+            self._wake = threading.Event()
+        alive = {thread.name for thread in self._threads}
+        for name, work in (("watchdog", _watch), ("heartbeat", _listen)):
+            if name not in alive:
+                thread = threading.Thread(target=work, args=(self._wake,), name=name, daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
 
 _threads = _Threads()
@@ -248,8 +250,9 @@ def _follow_up(one: Watched) -> None:
         one.allowance.signal_programs(signal.SIGKILL)
     if late > GRACE and _threads.is_disposable:
         _end_process(one, why)
-    if late > GRACE and not one.abandoned:
+    if late > GRACE and not one.is_closing:
         # In a thread of its own: nobody is watched over while the ledger is waited for.
+        one.is_closing = True
         closing = threading.Thread(target=_abandon, args=(one, why), name="closing", daemon=True)
         closing.start()
         closing.join(GRACE / 2)
@@ -263,7 +266,7 @@ def _abandon(one: Watched, why: HstflowError) -> None:
     message = "%s does not come back from a call; only the end of this process will end it"
     one.tell(logging.ERROR, message, one.stage)
     try:
-        one.close(why, one.stage)
+        with_patience(lambda: one.close(why, one.stage), until=lambda: not one.is_at_work())
     except HstflowError as error:  # closed already, or the ledger is away: it is found dead later
         one.tell(logging.WARNING, "the end was not recorded: %s", error)
     finally:
@@ -293,6 +296,8 @@ def _listen(wake: threading.Event) -> None:
                 _exchange(url, attempts)
             except HstflowError as error:
                 log.warning("the ledger was not reached: %s", error)
+            except Exception:  # this thread's boundary: all attempts here would be taken for dead
+                log.exception("unexpected error: the next heartbeat is tried all the same")
 
 
 def _exchange(url: str, attempts: list[Watched]) -> None:

@@ -78,7 +78,7 @@ class Watched:
         self.began = self.heard = time.monotonic()
         self.stage = "fetch"
         self.stopped_at: float | None = None
-        self.given_up = self.abandoned = False
+        self.given_up = self.abandoned = self.is_closing = False
         self._context: Context = copy_context()
         self._entered = 0.0
         self._thread: int | None = None

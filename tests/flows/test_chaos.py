@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import random
-import socket
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -33,6 +32,7 @@ from calib.stages.planning import Request, plan_jobs
 from calib.stages.sequence import process_dataset
 from calib.stores.s3_client import open_client
 from calib.stores.s3_store import S3Store
+from flows.private_server import free_port
 
 pytestmark = pytest.mark.prefect
 
@@ -173,13 +173,6 @@ def plan_faults(mast: MastServer, sky: Observatory, rng: random.Random) -> None:
     for name in rng.sample(sky.datasets, DATASETS // 2):
         mast.faults[f"{name}_raw.fits"] = rng.choices(FAULTS, k=rng.choice([1, 2]))
     mast.query_faults["missions"] = ["503", "html", "slow:1", "503"]
-
-
-def free_port() -> int:
-    """Return a port that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def fetch_all(folder: Path) -> list[str]:

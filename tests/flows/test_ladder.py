@@ -27,9 +27,9 @@ SECONDS = 2.0  # limit of a stage
 
 @pytest.fixture(scope="module")
 def sky(tmp_path_factory: pytest.TempPathFactory) -> Observatory:
-    """Return one exposure for each rung, one that kills, one that hangs, and harmless ones."""
+    """Return one exposure for each rung, one that kills, two that hang, and harmless ones."""
     folder = tmp_path_factory.mktemp("ladder") / "sky"
-    return build_observatory(folder, exposures=len(RUNGS) + 2 + HARMLESS, small=True)
+    return build_observatory(folder, exposures=len(RUNGS) + 3 + HARMLESS, small=True)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def ledger(
     """Run the campaign on three workers that are followed by others; return its ledger."""
     folder = tmp_path_factory.mktemp("climb")
     url = f"sqlite:///{folder / 'ledger.db'}"
-    climbing, (poison, hanging) = sky.datasets[: len(RUNGS)], special(sky)
-    needs = {**dict(zip(climbing, NEED, strict=True)), poison: "poison", hanging: "hang"}
+    kinds = dict(zip(special(sky), ("poison", "hang", "freeze"), strict=True))
+    needs = {**dict(zip(sky.datasets[: len(RUNGS)], NEED, strict=True)), **kinds}
     request = Request(
         source=f"file:{sky.raws}",
         output=f"file:{folder / 'out'}",
@@ -76,15 +76,14 @@ def ledger(
 
         wait_for(has_ended, "the campaign to end")
         assert "RESULT failed" in machine.said("campaign"), machine.said("campaign")
-        assert cluster.losses == len(RUNGS)
+        assert cluster.losses == len(RUNGS) + 2  # poison on each rung, the frozen one twice
         cluster.stop()
     return url
 
 
-def special(sky: Observatory) -> tuple[str, str]:
-    """Return the dataset that kills and the one that hangs."""
-    poison, hanging = sky.datasets[len(RUNGS) : len(RUNGS) + 2]
-    return poison, hanging
+def special(sky: Observatory) -> tuple[str, ...]:
+    """Return the datasets that kill, hang, and hang in a call of C."""
+    return sky.datasets[len(RUNGS) : len(RUNGS) + 3]
 
 
 def tries(url: str, dataset: str) -> list[tuple[int, float, str, str | None]]:
@@ -115,23 +114,26 @@ def test_poison_ends_as_an_error_after_the_top_rung(ledger: str, sky: Observator
     assert [memory for memory, *_ in found] == list(RUNGS)
 
 
-def test_hang_is_tried_once_more_with_twice_the_time(ledger: str, sky: Observatory) -> None:
-    """Its second end is exit code 137."""
-    found = tries(ledger, special(sky)[1])
+@pytest.mark.parametrize("place", [1, 2])
+def test_hang_is_tried_once_more_with_twice_the_time(
+    ledger: str, sky: Observatory, place: int
+) -> None:
+    """Its second end is exit code 137, also where its worker has to be ended: no rung is lost."""
+    hanging = special(sky)[place]
 
-    assert [(scale, error) for _, scale, _, error in found] == [
-        (1.0, "TimedOut"),
-        (2.0, "TimedOut"),
+    assert [(memory, scale, error) for memory, scale, _, error in tries(ledger, hanging)] == [
+        (RUNGS[0], 1.0, "TimedOut"),
+        (RUNGS[0], 2.0, "TimedOut"),
     ]
     query = "SELECT code FROM job WHERE dataset = :dataset"
-    assert ask(ledger, query, dataset=special(sky)[1]) == [{"code": 137}]
+    assert ask(ledger, query, dataset=hanging) == [{"code": 137}]
 
 
 def test_nobody_else_is_harmed(ledger: str, sky: Observatory) -> None:
     """All others are published, each once, and every history is whole."""
-    poison, hanging = special(sky)
+    poison, hanging, frozen = special(sky)
     expected = dict.fromkeys(sky.datasets, "processed")
-    expected |= {poison: "error WorkerLost", hanging: "error TimedOut"}
+    expected |= {poison: "error WorkerLost", **dict.fromkeys((hanging, frozen), "error TimedOut")}
 
     assert wrong_ends(ledger, "climb", expected) == []
     assert wrong_history(ledger) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import sys
 import time
 import uuid
@@ -18,7 +17,7 @@ from campaign_sessions import Sessions, names, running, wait_for
 from sqlalchemy import create_engine, make_url, text
 
 from calib.simulate.observatory import Observatory
-from flows.private_server import DEFAULTS
+from flows.private_server import DEFAULTS, answers, free_port
 
 pytestmark = [pytest.mark.prefect, pytest.mark.slow]
 
@@ -59,9 +58,7 @@ def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[
 @contextmanager
 def prefect_server(url: str, folder: Path) -> Iterator[dict[str, str]]:
     """Run a server on a database; yield the variables that point at it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")},
         **DEFAULTS,
@@ -71,15 +68,8 @@ def prefect_server(url: str, folder: Path) -> Iterator[dict[str, str]]:
     command = [sys.executable, "-m", "prefect", "server", "start", "--no-ui"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     api = f"http://127.0.0.1:{port}/api"
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"{api}/health", timeout=5).is_success
-        except httpx.HTTPError:
-            return False
-
     with contextmanager(running)(command, environment, folder / "server.log"):
-        wait_for(answers, "the server", 120)
+        wait_for(lambda: answers(api), "the server", 120)
         yield {**environment, "PREFECT_API_URL": api}
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows import placement
 from flows.placement import (
     GB,
     ClusterPlacement,
     HostPlacement,
     Need,
     Offer,
+    Refusal,
     offers_of,
 )
 
@@ -53,9 +58,52 @@ def test_a_rung_that_no_worker_offers_is_refused_by_size() -> None:
     """The message says what is asked for, and the largest there is."""
     cluster = ClusterPlacement([Offer(1, 8 * GB), Offer(1, 16 * GB)], ahead=2)
 
-    assert cluster.refusal(Need(64 * GB)) == (
-        "the job needs 64 GB of memory; the most that the workers can give is 16 GB"
+    assert cluster.refusal(Need(64 * GB)) == Refusal(
+        "the job needs 64 GB of memory; the most that the workers can give is 16 GB",
+        "OutOfMemory",
+        32,
     )
+
+
+def test_memory_and_disk_on_different_workers_are_told() -> None:
+    """Each of the two is there, but not together."""
+    cluster = ClusterPlacement([Offer(1, 16 * GB, 1 * GB), Offer(1, 2 * GB, 50 * GB)], ahead=2)
+
+    found = cluster.refusal(Need(8 * GB, 20 * GB))
+
+    assert found is not None
+    assert "8 GB of memory and 20 GB of disk; workers offer each of the two" in found.reason
+
+
+def test_large_worker_is_waited_for_while_it_is_started_again() -> None:
+    """Jobs that only it can hold wait; where it does not come back they are refused."""
+    cluster, large = ClusterPlacement((), ahead=2, patience=600.0), Need(64 * GB)
+    cluster.see([Offer(1, 64 * GB), Offer(1, 8 * GB)], 0.0)
+    assert cluster.is_there(large)
+
+    cluster.see([Offer(1, 8 * GB)], 30.0)
+    assert cluster.refusal(large) is None
+    assert not cluster.fits(large)
+    assert not cluster.is_there(large)
+
+    cluster.see([Offer(1, 8 * GB)], 700.0)
+    assert cluster.refusal(large) is not None
+
+
+def test_disk_of_a_host_is_looked_at_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What runs may have used its share: a job waits for that, and is refused for lack of more."""
+    free = iter([100 * GB, 60 * GB])
+    monkeypatch.setattr(placement.shutil, "disk_usage", lambda _: SimpleNamespace(free=next(free)))
+    host = HostPlacement(64 * GB, None, at_once=4, folder=tmp_path)
+    host.refresh()
+    host.take(Need(disk=40 * GB))
+    host.refresh()
+
+    assert not host.fits(Need(disk=50 * GB))
+    assert host.refusal(Need(disk=50 * GB)) is None
+    found = host.refusal(Need(disk=150 * GB))
+    assert found is not None
+    assert (found.error_class, found.code) == ("Unavailable", 25)
 
 
 @pytest.mark.parametrize(

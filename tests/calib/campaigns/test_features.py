@@ -124,3 +124,12 @@ def test_file_that_is_gone() -> None:
     file = InputFile("a_raw.fits", "/nowhere/a_raw.fits", "", 1, "raw", "j8bt05njq")
     with pytest.raises(NotFound, match="a_raw"):
         features_of_files(RawInputs("j8bt05njq", "file:", (file,)), parse_dataset("j8bt05njq"))
+
+
+def test_sizes_count_without_headers() -> None:
+    """Files that were listed and not opened tell their number and size."""
+    dataset = parse_dataset("j8pq010a1")
+    known = features_of([], [50 * 10**6, 70 * 10**6], dataset)
+    assert (known.n_files, known.total_mb) == (2, 120.0)
+    assert known.drizcorr == typical_features(dataset).drizcorr
+    assert features_of([], [], dataset) == typical_features(dataset)

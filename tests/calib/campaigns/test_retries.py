@@ -143,3 +143,15 @@ def test_table_is_documented() -> None:
     """The page about campaigns has the table as the program has it."""
     lines = PAGE.read_text().splitlines()
     assert [row for row in table() if f"| {' | '.join(row)} |" not in lines] == []
+
+
+@pytest.mark.parametrize(
+    ("need", "memory"), [(None, 8), (1, 8), (8, 16), (14, 16), (15, 64), (56, 64), (500, 64)]
+)
+def test_known_need_is_granted_at_once(need: int | None, memory: int) -> None:
+    """Rungs that are foreseen to be too small are not tried one after the other."""
+    grant = Grant(memory=2 * GB, rungs=RUNGS)
+    retry = decide("OutOfMemory", 32, grant, None if need is None else need * GB)
+    assert retry is not None
+    assert retry.grant.memory == memory * GB
+    assert f"{memory} GB" in retry.reason

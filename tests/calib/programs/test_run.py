@@ -240,3 +240,12 @@ def test_interrupts_wait_for_a_program(allowance: Allowance) -> None:
         assert not allowance.interrupt(lambda: sent.append(1))
     assert allowance.interrupt(lambda: sent.append(2))
     assert sent == [2]
+
+
+def test_last_words_reach_the_log(place: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """All that a program says is passed on, also much at its end, and a line without an end."""
+    with caplog.at_level(logging.INFO):
+        run(place, "print(('y' * 999 + '\\n') * 2500 + 'the end', end='')")
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[-1].endswith(": the end")
+    assert sum(line.endswith("yyy") for line in lines) == 2_500

@@ -10,16 +10,20 @@ from typing import Any
 
 import pytest
 
-from calib.errors import ConfigError, Unavailable
+from calib.cost_model import Features
+from calib.errors import ConfigError, Interrupted, Unavailable
+from calib.ledger import predictions
 from calib.ledger.ledger import current_owner
 from calib.ledger.reports import stages_of
+from calib.records import Outcome
 from calib.stages import metrics
 from calib.stages.job import Job
 from calib.stages.metrics import Meter, bytes_in
 from calib.stages.recording import keeping_book, ledger_of, recorded
-from calib.stages.sequence import process_dataset
+from calib.stages.sequence import process_dataset, run_state_message
 
 MB = 1 << 20
+HUGE = Features(8, 3000.0, 1, 1, 2, 0, 1, 1, 0)
 
 
 def test_peak_is_that_of_the_stage(tmp_path: Path) -> None:
@@ -118,6 +122,57 @@ def test_what_waits_survives_a_ledger_that_is_away(
         with recorded(job, attempt, "bestrefs"):
             pass
     assert _states(job) == [("fetch", "done"), ("bestrefs", "done")]
+
+
+def test_last_word_can_be_said_again(job: Job) -> None:
+    """After its commit the same end is accepted once more; another one is not."""
+    attempt = begun(job)
+    outcome = Outcome(job.dataset, "error", "bad", 21, "CorruptFile")
+    other = Outcome(job.dataset, "error", "worse", 23, "EngineError")
+    with keeping_book(job, attempt):
+        assert run_state_message(job, attempt, outcome) == outcome
+        assert run_state_message(job, attempt, outcome) == outcome
+        with pytest.raises(Interrupted, match="is closed: bad"):
+            run_state_message(job, attempt, other)
+    assert _states(job) == [("state-message", "done")]
+    assert len(ledger_of(job.ledger).history(job.id)) == 4  # planned, submitted, processing, end
+
+
+def test_last_stage_that_was_rolled_back_is_forgotten(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number belongs to nobody, or to another process: nothing is closed by it."""
+    attempt = begun(job)
+    outcome = Outcome(job.dataset, "error", "bad", 21, "CorruptFile")
+    with keeping_book(job, attempt) as book:
+        with monkeypatch.context() as patch:
+            patch.setattr("calib.stages.state_message.finish", _raise(Unavailable("locked")))
+            for _ in range(3):
+                with pytest.raises(Unavailable):
+                    run_state_message(job, attempt, outcome)
+        assert book._left == []
+        run_state_message(job, attempt, outcome)
+    assert _states(job) == [("state-message", "done")]
+
+
+def test_job_is_locked_before_its_attempt(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transaction that closes an attempt locks in the order of whoever cancels it."""
+    attempt, order = begun(job), []
+    for place, name in (
+        ("calib.stages.recording.lock_job", "job"),
+        ("calib.ledger.stage_runs.check_held", "attempt"),
+        ("calib.ledger.predictions.record_features", "attempt"),
+    ):
+        monkeypatch.setattr(place, _noted(order, name))
+    with keeping_book(job, attempt) as book:
+        book.later(lambda c: predictions.record_features(c, attempt, HUGE))
+        run_state_message(job, attempt, Outcome(job.dataset, "error", "bad", 21, "CorruptFile"))
+    assert order[0] == "job"
+    assert "attempt" in order
+
+
+def _noted(order: list[str], name: str) -> Any:
+    return lambda *_given, **_named: order.append(name)
 
 
 def test_refused_write_takes_nothing_with_it(job: Job) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from calib.campaigns.rungs import rung_for
 from calib.cost_model import FORESEEN, Features
 from calib.errors import OutOfMemory, Unavailable
 from calib.ledger.attempts import finish
@@ -14,6 +15,7 @@ from calib.ledger.ledger import StageMetrics, Start, current_owner
 from calib.ledger.stage_runs import close_stage, open_stage
 from calib.records import Grant, Outcome
 from calib.stages.job import Job
+from calib.stages.outcomes import failed
 from calib.stages.recording import ledger_of
 from calib.stages.room import check_disk, check_memory
 
@@ -41,8 +43,15 @@ def was_measured(job: Job, peak: int) -> None:
 
 def test_job_that_is_foreseen_to_fail_is_given_back(job: Job) -> None:
     """Its message is the one that training knows: nothing can be learned from it."""
-    with pytest.raises(OutOfMemory, match=FORESEEN):
-        check_memory(granted(job, memory=GB), HUGE)
+    small = granted(job, memory=GB)
+    with pytest.raises(OutOfMemory, match=FORESEEN) as caught:
+        check_memory(small, HUGE)
+
+    assert caught.value.need is not None
+    ladder = dataclasses.replace(small.grant, rungs=(GB, 2 * GB, 64 * GB))
+    retry = failed(dataclasses.replace(small, grant=ladder), caught.value, "calibrate").retry
+    assert retry is not None
+    assert retry.grant.memory == rung_for(caught.value.need, ladder.rungs) != 2 * GB
 
 
 def test_measurement_is_believed_before_the_formula(job: Job) -> None:
