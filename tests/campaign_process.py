@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from ladder_needs import LIMIT
+
 from flows.private_server import set_defaults
 
 set_defaults()
@@ -13,8 +15,6 @@ set_defaults()
 
 def main(action: str, *arguments: str) -> None:
     """Do what is asked and say how it ended."""
-    from ladder_stages import LIMIT, limited
-
     from calib.campaigns.manifest import read_entries
     from calib.records import from_json
     from calib.stages.campaign_plan import CampaignPlan
@@ -24,6 +24,8 @@ def main(action: str, *arguments: str) -> None:
     from flows.work import Work
 
     if LIMIT in os.environ:  # of the tests of the ladder
+        from ladder_stages import limited
+
         vars(session)["job_of"] = limited(job_of)
     if action == "submit":
         plan, manifest, *stages = arguments

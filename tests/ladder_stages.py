@@ -1,6 +1,8 @@
 """Stages that need as much memory as a test says, hang, or kill the worker that takes them.
 
-A campaign is given them by their name; the workers find the needs in their environment.
+A campaign is given them by their name; the workers find the needs in their environment. This
+module changes the calibration of the process that imports it: tests import
+:mod:`ladder_needs` alone.
 """
 
 from __future__ import annotations
@@ -13,20 +15,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from ladder_needs import LIMIT, NEEDS
+
 from calib.campaigns import model
 from calib.programs.run import run_program
 from calib.stages import calibrate as calibrating
 from calib.stages.job import Job
 from calib.stages.sequence import PLAIN as STAGES
 
-__all__ = ["LIMIT", "NEEDS", "STAGES"]
-
-# Bytes by dataset, or "poison", "hang", "freeze" (in a call of C), or "program": one that does
-# not end.
-NEEDS = "HSTFLOW_TEST_NEEDS"
-
-# Seconds that a calibration which hangs may take: what is predicted is a minute at least.
-LIMIT = "HSTFLOW_TEST_LIMIT"
+__all__ = ["STAGES"]
 
 # Seconds for which memory is held: longer than the watchdog looks away.
 _HELD = 1.5

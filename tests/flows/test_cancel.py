@@ -9,7 +9,7 @@ import psutil
 import pytest
 from campaign_audit import ask, scratch_left, wrong_ends, wrong_history
 from chaos import SCRIPT, Machine, wait_for
-from ladder_stages import NEEDS
+from ladder_needs import NEEDS
 
 from calib.ledger.campaigns import Changes, rescue_jobs, set_control
 from calib.ledger.ledger import open_ledger

@@ -7,7 +7,7 @@ import json
 import pytest
 from campaign_audit import ask, wrong_ends, wrong_history, wrong_publications
 from chaos import SCRIPT, Cluster, Machine, wait_for
-from ladder_stages import LIMIT, NEEDS
+from ladder_needs import LIMIT, NEEDS
 
 from calib.records import to_json
 from calib.simulate.observatory import Observatory, build_observatory
