@@ -20,6 +20,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 import httpx
+from prefect import Task
 from prefect.context import FlowRunContext, SettingsContext, SyncClientContext, hydrated_context
 from prefect.exceptions import MissingContextError, PrefectException
 from prefect.utilities.annotations import opaque
@@ -221,10 +222,12 @@ def is_prefects(error: Exception) -> bool:
 
 
 def _either(stage: str, task: Callable[..., R], plain: Callable[..., R]) -> Callable[..., R]:
+    is_task = isinstance(task, Task)
+
     def call(*arguments: Any) -> R:
         try:
             # Prefect would look through every field of every record for futures of other tasks.
-            return task(*map(opaque, arguments))
+            return task(*(map(opaque, arguments) if is_task else arguments))
         except HstflowError:
             raise
         except PREFECT_ERRORS as error:

@@ -34,7 +34,7 @@ from calib.stores.s3_client import open_client
 from calib.stores.s3_store import S3Store
 from flows.private_server import free_port
 
-pytestmark = pytest.mark.prefect
+pytestmark = [pytest.mark.prefect, pytest.mark.slow]
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from calib.simulate.observatory import Observatory, build_observatory
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.planning import Request
 
-pytestmark = pytest.mark.prefect
+pytestmark = [pytest.mark.prefect, pytest.mark.slow]
 
 # 2, 8, 16 and 64 GB, scaled down to what a worker needs anyhow, and what a small machine has.
 RUNGS = (800_000_000, 1_200_000_000, 1_600_000_000, 2_000_000_000)

@@ -44,6 +44,7 @@ def doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doors]:
     monkeypatch.setattr(work, "hydrated_context", made.hydrated)
     monkeypatch.setattr(work, "SyncClientContext", lambda: nullcontext(SimpleNamespace(client=1)))
     monkeypatch.setattr(work.FlowRunContext, "get", lambda: made.run)
+    monkeypatch.setattr(work, "let_events_go", lambda: True)  # it would start a server
     yield made
     leave_flow_runs()
 
@@ -83,3 +84,9 @@ def test_flow_runs_of_ended_threads_are_left(doors: Doors) -> None:
     assert (doors.entered, doors.left) == (1, 0)
     leave_flow_runs()
     assert doors.left == 1
+
+
+def test_function_in_the_place_of_a_task_is_given_the_records() -> None:
+    """Only Prefect's tasks are given arguments wrapped against being looked through."""
+    call = work._either("fetch", lambda *given: given, lambda *_: ("plain",))
+    assert call("job", 1) == ("job", 1)
