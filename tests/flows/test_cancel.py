@@ -18,7 +18,7 @@ from calib.simulate.observatory import Observatory
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.planning import Request
 
-pytestmark = pytest.mark.prefect
+pytestmark = [pytest.mark.prefect, pytest.mark.slow]
 
 NAME = "night"
 

@@ -106,6 +106,7 @@ def test_scheduler_that_dies_ends_the_session_and_another_goes_on(sessions: Sess
     assert "RESULT completed all 3" in sessions.run("threads")
 
 
+@pytest.mark.slow
 def test_adaptive_cluster_without_workers_gets_some_by_the_work(sessions: Sessions) -> None:
     """A cluster file with a minimum of none: the first jobs make the workers come."""
     path = sessions.folder / "cluster.toml"
