@@ -51,6 +51,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--json", action="store_true", help="figures as JSON")
     options = parser.parse_args()
+    if options.workers < 1 or options.n <= FEW * options.workers:
+        parser.error(f"-n: more than {FEW} frames for each process are needed")
     parent = TMPFS if os.access(TMPFS, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="hstflow-", dir=parent) as scratch:
         found = measure(Path(scratch), options.n, options.workers, options.style)
