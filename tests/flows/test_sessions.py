@@ -45,7 +45,8 @@ def test_paused_session_ends_and_is_resumed(sessions: Sessions) -> None:
     assert tries == [{"most": 1}]
 
 
-@pytest.mark.parametrize("runner", ["threads", pytest.param("local", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("runner", ["threads", "local"])
 def test_cancelled_session_does_not_wait_for_a_stage_that_hangs(
     sessions: Sessions, runner: str
 ) -> None:
