@@ -66,11 +66,11 @@ unit: $(VENV)/.test ## tests without a server and without golden products, but t
 parity: $(VENV)/.test ## our pixels beside those of the reference programs
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m "parity and not prefect and not full" $(SPREAD) $(PARITY_TESTS)
 
-full: $(VENV)/.test ## what is too large or slow for `make test`: full-size frames, PostgreSQL
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m "full or slow" $(SPREAD) tests/parity tests/calib
+full: $(VENV)/.test ## what is too large or slow for `make test`: full-size frames, PostgreSQL, dying clusters
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "full or slow" $(SPREAD) tests/parity tests/calib tests/flows
 
-flows: $(VENV)/.test ## tests that start a Prefect server
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m prefect $(SPREAD) $(PREFECT_TESTS)
+flows: $(VENV)/.test ## tests that start a Prefect server, but the slow ones
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "prefect and not slow" $(SPREAD) $(PREFECT_TESTS)
 
 # The tracer doubles the time of the tests: CI measures after them. The flows run in processes of
 # their own, which it does not see.

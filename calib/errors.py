@@ -9,6 +9,7 @@
     │   ├── Unavailable              21, 22, 26 by source
     │   ├── ReferenceUnavailable     27  named by the rules, not in the cache
     │   └── Interrupted              130, 143
+    │       └── Cancelled            143  an operator took the job back
     ├── DataError                    final: trying again gives the same answer
     │   ├── NotFound                 21, 22, 26
     │   ├── Proprietary              22
@@ -18,6 +19,8 @@
     │   └── MissingReference         27
     ├── EngineError                  23  program, exit code, last log lines
     ├── OutOfMemory                  31, 32, 33, 34: the next memory rung
+    │   └── WorkerLost               33  the process that worked on it is gone
+    ├── TimedOut                     137  a stage went over its limit: once more with twice the time
     ├── PreviewError                 28  only where previews are required
     └── ArchiveError                 25  not writable, full, upload, verify
 
@@ -46,6 +49,7 @@ CONTAINER_MEMORY = 33
 SYSTEM_MEMORY = 34
 SVM = 40
 MVM = 41
+TIMED_OUT = 137  # 128 + SIGKILL: what CALCLOUD's killed containers end with
 INTERRUPTED = 130
 TERMINATED = 143
 
@@ -146,6 +150,12 @@ class Interrupted(TransientError):
     code = INTERRUPTED
 
 
+class Cancelled(Interrupted):
+    """An operator cancelled the job or its campaign; only a rescue brings it back."""
+
+    code = TERMINATED
+
+
 class DataError(HstflowError):
     """Something about this dataset that no retry changes."""
 
@@ -213,9 +223,31 @@ class EngineError(HstflowError):
 
 
 class OutOfMemory(HstflowError):
-    """Memory ran out: worth another try with more."""
+    """Memory ran out: worth another try with more.
+
+    Parameters
+    ----------
+    need
+        Bytes that it is predicted to take; None: not known.
+    """
 
     code = OUR_MEMORY
+
+    def __init__(self, message: str, *, need: int | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.need = need
+
+
+class WorkerLost(OutOfMemory):
+    """The process that worked on the job is gone: most often because memory ran out."""
+
+    code = CONTAINER_MEMORY
+
+
+class TimedOut(HstflowError):
+    """A stage went over its time limit and was ended."""
+
+    code = TIMED_OUT
 
 
 class PreviewError(HstflowError):

@@ -39,6 +39,11 @@ LONGEST_RUN = 100
 RUN_NAMES = f"[a-z0-9][a-z0-9._-]*, up to {LONGEST_RUN} characters"
 _RUN = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 
+# Implicit campaigns, which take any context: `process`, `archive reproduce`, a rebuilt ledger.
+IMPLICIT = ("adhoc", "reproduce", "rebuilt")
+_CAMPAIGN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+CAMPAIGN_NAMES = f"letters, digits, and . _ - within, up to 100, not {' or '.join(IMPLICIT)}"
+
 
 @dataclass(frozen=True, order=True)
 class DatasetId:
@@ -130,6 +135,11 @@ def rootname_of(name: str, dataset: str) -> str:
     stem = name.rpartition("/")[2].lower()
     root, after = stem[:9], stem[9:10]
     return root if after in {"_", "."} and _IPST.fullmatch(root) else dataset
+
+
+def is_campaign_name(name: str) -> bool:
+    """Tell whether a new campaign may have this name: a part of names of flow runs and files."""
+    return bool(_CAMPAIGN.fullmatch(name)) and name not in IMPLICIT
 
 
 def is_run_name(name: str) -> bool:

@@ -1,47 +1,176 @@
-"""Many datasets on one frozen context: one Dask task each, in which six stage tasks run."""
+"""Many datasets on one frozen context, fanned out to workers, until nothing is left.
+
+The ledger knows the campaign: what is left of it, who is at work on it, and what the operator
+wants. So its name is enough to go on with it, in another process or on another host.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
-from prefect.futures import PrefectFuture
+from prefect import flow
+from prefect.client.schemas.objects import State, StateType
+from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
-from calib.campaigns.manifest import FINISHED, left_to_do, read_manifest, read_names
+from calib.campaigns.manifest import read_entries
 from calib.compiled import warm_up
-from calib.errors import CONTAINER_MEMORY, HstflowError
-from calib.ledger.ledger import Ledger
-from calib.ledger.reports import states_in
-from calib.records import Outcome
-from calib.stages.job import Job
-from calib.stages.planning import Request, plan_jobs
+from calib.errors import HstflowError
+from calib.ledger.campaign_reports import Campaign, campaigns, errors_by_class
+from calib.ledger.campaigns import set_control
+from calib.ledger.dispatch import runs_of
+from calib.ledger.ledger import Ledger, current_owner
+from calib.ledger.sessions import Session, beat_session, close_session, note_flow_run, open_session
+from calib.ledger.states import FINISHED
+from calib.stages.campaign_plan import CampaignPlan
+from calib.stages.enrolment import enrol, refuse_other_version
 from calib.stages.recording import ledger_of
-from flows.dataset import DatasetFailed, process_job
+from calib.stages.scratch import remove_leftovers
+from flows.backlog import Backlog
+from flows.chunk import ChunkRuns
+from flows.frames import ChunkFlows, without_heartbeat
 from flows.interrupts import interruptible
-from flows.runners import make_runner
+from flows.parameters import CampaignOptions, ProcessOptions, build_request
+from flows.plans import campaign_of, plan_of
+from flows.runners import open_pool
+from flows.server import Progress, has_server, limit_downloads, show_report, wait_for_server
+from flows.session import Loop
+from flows.work import PREFECT_ERRORS, Work
 from tasks.settings import limit_reference_memory, load_settings
 
-# Jobs submitted to the runner and not finished, per worker: enough to keep each busy, few
-# enough that a campaign of a hundred thousand is not held in memory.
-AHEAD = 4
+if TYPE_CHECKING:
+    from calib.campaigns.manifest import Entry
+
+log = logging.getLogger(__name__)
+
+STAGES = Work()
 
 
-@task(
-    name="dataset",
-    task_run_name="dataset-{job.dataset}",
-    retries=0,
+@dataclass(frozen=True)
+class Result:
+    """How a session of a campaign ended.
+
+    Attributes
+    ----------
+    outcome
+        ``completed``, ``failed``, ``paused`` or ``cancelled``; ``interrupted`` is raised.
+    message
+        One line for people: ``20 of 200 datasets are not finished: ...``.
+    counts
+        Datasets of the campaign by state, from the ledger.
+    """
+
+    outcome: str
+    message: str
+    counts: dict[str, int]
+
+
+def submit_campaign(plan: CampaignPlan, entries: Iterable[Entry], *, work: Work = STAGES) -> Result:
+    """Enter a campaign in the ledger and run it until nothing is left, or it is stopped.
+
+    Parameters
+    ----------
+    plan
+        How to run it. The same name again goes on where it stopped, with more datasets where
+        there are more.
+    entries
+        The datasets, with what is said of each alone.
+    work
+        The stages.
+
+    Returns
+    -------
+    Result
+        How it ended: what the ledger says, not what this process happened to see.
+
+    Raises
+    ------
+    ConfigError, ContextError
+        Something cannot work: nothing was started.
+    Unavailable
+        A live process is at work on the campaign.
+    KeyboardInterrupt, SystemExit
+        A person or the system stopped us; the campaign can be resumed.
+    """
+    enrolled = enrol(plan, list(entries))
+    return _run(enrolled.plan, work)
+
+
+def resume_campaign(
+    name: str,
+    ledger: str,
+    *,
+    runner: str | None = None,
+    workers: int | None = None,
+    work: Work = STAGES,
+) -> Result:
+    """Go on with a campaign that the ledger knows.
+
+    Parameters
+    ----------
+    name, ledger
+        The campaign, and where it is known.
+    runner, workers
+        Others than those of its plan, for this time.
+    work
+        The stages.
+
+    Raises
+    ------
+    ConfigError
+        There is no such campaign, or nobody planned it.
+    Unavailable
+        A live process is at work on it.
+    """
+    plan = plan_of(ledger_of(ledger), name, ledger)
+    plan = replace(plan, runner=runner or plan.runner, workers=workers or plan.workers)
+    return _run(plan, work)
+
+
+@flow(
+    name="campaign",
+    flow_run_name="campaign-{name}",
     persist_result=False,
-    cache_policy=NO_CACHE,
+    description="Calibrate many HST datasets on one context; finished ones are skipped.",
 )
-def dataset(job: Job) -> Outcome:
-    """Take one dataset through its six stage tasks, on a worker."""
-    return process_job(job)
+def campaign(
+    name: str,
+    manifest: str,
+    input_uri: str = "astroquery:",
+    output_uri: str = "file:.",
+    context: str | None = None,
+    options: ProcessOptions | None = None,
+    how: CampaignOptions | None = None,
+) -> State[Any]:
+    """Submit a campaign as a flow run: what a deployment calls.
+
+    Parameters
+    ----------
+    name
+        The campaign; the same again goes on where it stopped.
+    manifest
+        Path of its manifest.
+    input_uri, output_uri, context, options
+        As for ``process-dataset``.
+    how
+        Runner, workers, rungs and what else belongs to the campaign.
+
+    Returns
+    -------
+    State
+        Completed where every dataset is finished, else Failed with counts.
+    """
+    how = how or CampaignOptions()
+    asked = how.model_dump(exclude={"profile", "run"})
+    request = build_request(
+        input_uri, output_uri, how.profile, context, how.run, options or ProcessOptions()
+    )
+    plan = CampaignPlan(request=replace(request, campaign=name), **asked)
+    return _state_of(submit_campaign(plan, read_entries(Path(manifest))))
 
 
 @flow(
@@ -49,136 +178,188 @@ def dataset(job: Job) -> Outcome:
     flow_run_name="campaign-{name}",
     persist_result=False,
     validate_parameters=False,
-    description="Calibrate many HST datasets on one context; finished ones are skipped.",
+    description="A session of a campaign: many HST datasets on one context.",
 )
-def run_campaign(name: str, request: Request, workers: int) -> State[Any]:
-    """Run what is left of a campaign that the ledger knows; one bad dataset stops no other.
-
-    Returns
-    -------
-    State
-        Completed where every dataset of the campaign is finished, else Failed with counts:
-        the final state comes from the ledger, not from what this process happened to see.
-    """
-    ledger = ledger_of(request.ledger)
-    left = left_to_do(states_in_order(ledger, name))
-    jobs = plan_jobs(request, left) if left else []
-    for job, future in _submitted(jobs, AHEAD * workers):
-        _settle(job, future)
-    return _final_state(ledger, name)
+def show_session(name: str) -> State[Any]:
+    """Be the flow run in which a session of a campaign works."""
+    return _state_of(_sessions[name].run())
 
 
-def start_campaign(
-    name: str,
-    datasets: Iterable[str] | Path,
-    request: Request,
-    *,
-    runner: str = "local",
-    workers: int = 2,
-) -> State[Any]:
-    """Plan a campaign and run what is left of it on the server of PREFECT_API_URL.
+_sessions: dict[str, _Session] = {}
 
-    Parameters
-    ----------
-    name
-        Name of the campaign. The same name goes on where it stopped.
-    datasets
-        Names, or the path of a manifest.
-    request
-        Inputs, output, profile, context (frozen now), options.
-    runner, workers
-        As :func:`flows.runners.make_runner`.
 
-    Raises
-    ------
-    ConfigError, ContextError
-        Something cannot work: nothing was started.
-    """
-    limit_reference_memory(load_settings())  # of this process; local workers set their own
-    request = plan_campaign(name, datasets, request)
-    if runner == "local":
-        warm_up()  # once, instead of in each worker
-    task_runner = make_runner(runner, workers, Path(request.work) / "dask")
+class _Session:
+    """One process at work on one campaign; it runs once, with or without a flow run."""
+
+    def __init__(self, plan: CampaignPlan, work: Work, held: Session) -> None:
+        self.plan, self.work, self.held = plan, work, held
+        self.ledger = ledger_of(plan.request.ledger)
+        self.result: Result | None = None
+        self.error: BaseException | None = None
+        self.begun = False
+
+    def shown(self) -> Result:
+        """Run inside a flow run of the campaign where there is a server, and without else."""
+        if FlowRunContext.get() is not None or not has_server():
+            return self.run()
+        _sessions[self.plan.name] = self
+        try:
+            wait_for_server()
+            with without_heartbeat():
+                show_session(self.plan.name, return_state=True)
+        except (*PREFECT_ERRORS, OSError, ValueError, LookupError) as error:
+            # Of Prefect or of the campaign: `_ended` knows.
+            log.warning("the campaign's flow run is not shown to its end: %s", error)
+        finally:
+            del _sessions[self.plan.name]
+        return self._ended()
+
+    def _ended(self) -> Result:
+        """Return what came of it, whatever Prefect made of that."""
+        if not self.begun:
+            return self.run()
+        if self.error is not None:
+            raise self.error
+        if self.result is None:
+            raise HstflowError("the campaign's flow run ended before the campaign")
+        return self.result
+
+    def run(self) -> Result:
+        """Run the campaign in this process."""
+        self.begun = True
+        try:
+            self.result = self._work()
+        except BaseException as error:
+            self.error = error
+            raise
+        return self.result
+
+    def _work(self) -> Result:
+        self._note_flow_run()
+        wanted = self._shown_loop() if self._has_work() else "run"
+        found = campaign_of(self.ledger, self.plan.name)
+        if FlowRunContext.get() is not None:
+            failures = self.ledger.ask(lambda rows: errors_by_class(rows, found.id))
+            show_report(found.name, found.counts, failures)
+        return _result(found, wanted)
+
+    def _has_work(self) -> bool:
+        found = campaign_of(self.ledger, self.plan.name)
+        return any(found.counts.get(state) for state in ("planned", "submitted", "processing"))
+
+    def _shown_loop(self) -> str:
+        """Run the loop, and show how far it is where there is a flow run."""
+        if FlowRunContext.get() is None:
+            return self._loop()
+        progress = Progress(self.plan.name, self._share)
+        try:
+            return self._loop()
+        finally:
+            progress.close()
+
+    def _share(self) -> float:
+        found = campaign_of(self.ledger, self.plan.name)
+        return found.finished / max(1, found.total)
+
+    def _loop(self) -> str:
+        plan = self.plan
+        limit_reference_memory(load_settings())  # of this process; local workers set their own
+        if plan.runner == "local":
+            warm_up()  # once, instead of in each worker
+        total = campaign_of(self.ledger, plan.name).total
+        backlog = Backlog(self.ledger, self.held.campaign_id)
+        if plan.chunks == "deployment":
+            with interruptible() as ended:
+                return ChunkRuns(plan.name, self.held.id, backlog, self, ended).run()
+        with open_pool(plan) as pool, interruptible() as ended:
+            frames = self._frames(plan.style(total) == "tasks", lambda: ended.put(None))
+            loop = Loop(plan, self.work, self.ledger, backlog, pool, frames, self, ended)
+            try:
+                return loop.run()
+            finally:
+                frames.close_all()
+
+    def _frames(self, with_tasks: bool, wake: Callable[[], None]) -> ChunkFlows:
+        if FlowRunContext.get() is not None:
+            others = [each for each in self._live_campaigns() if each != self.plan.name]
+            limit_downloads(self.plan.downloads, is_alone=not others)
+        is_here = self.plan.runner in {"local", "threads"}
+        return ChunkFlows(self.plan.name, wake, with_tasks=with_tasks, sends_settings=not is_here)
+
+    def _live_campaigns(self) -> list[str]:
+        found = self.ledger.ask(campaigns)
+        return [each.name for each in found if each.session and each.session.is_live]
+
+    def beat(self) -> str:
+        """Say that the process lives, and return what the operator wants."""
+        return self.ledger.write(lambda c: beat_session(c, self.held))
+
+    def _note_flow_run(self) -> None:
+        here = FlowRunContext.get()
+        if here is not None and here.flow_run is not None:
+            number = str(here.flow_run.id)
+            self.ledger.write(lambda c: note_flow_run(c, self.held, number))
+
+
+def _run(plan: CampaignPlan, work: Work) -> Result:
+    """Run a session of a campaign that the ledger knows, and close it however it ends."""
+    ledger, owner = ledger_of(plan.request.ledger), current_owner()
+    ledger.ask(lambda rows: refuse_other_version(rows, plan.name))
+    held = ledger.write(lambda c: open_session(c, plan.name, owner))
+    session = _Session(plan, work, held)
+    outcome, message = "interrupted", "the process was stopped"
     try:
-        state: State[Any] = run_campaign.with_options(task_runner=task_runner)(
-            name, request, workers, return_state=True
-        )
+        ledger.write(lambda c: set_control(c, plan.name, "run"))
+        ledger.mark_dead_owners()
+        result = session.shown()
+        outcome, message = result.outcome, result.message
+    except HstflowError as error:
+        message = f"{type(error).__name__}: {error}"
+        raise
     finally:
-        ledger_of(request.ledger).mark_dead_owners()
-    return state
+        if isinstance(session.error, Exception):
+            message = f"{type(session.error).__name__}: {session.error}"
+        _try_last(ledger.mark_dead_owners)
+        _try_last(lambda: _tidy(plan, ledger))
+        _try_last(lambda: ledger.write(lambda c: close_session(c, held, outcome, message)))
+    return result
 
 
-def plan_campaign(name: str, datasets: Iterable[str] | Path, request: Request) -> Request:
-    """Enter a campaign and its jobs in the ledger.
-
-    Returns
-    -------
-    Request
-        With the context resolved: it is frozen with the campaign, and a later context is
-        another campaign. So are the references of a calibration collection.
-    """
-    ids = read_manifest(datasets) if isinstance(datasets, Path) else read_names(datasets)
-    request = dataclasses.replace(request, campaign=name)
-    first = plan_jobs(request, [ids[0].name])[0]
-    ledger = ledger_of(request.ledger)
-    ledger.mark_dead_owners()
-    ledger.ensure_campaign(name, context=first.context)
-    ledger.plan(name, ids, first.run, context=first.context)
-    return dataclasses.replace(request, context=first.context, options=first.options)
-
-
-def states_in_order(ledger: Ledger, name: str) -> dict[str, str]:
-    """Return the state of every dataset of a campaign, in the order of the manifest."""
-    return ledger.ask(lambda rows: states_in(rows, name))
-
-
-def _submitted(jobs: Sequence[Job], ahead: int) -> Iterator[tuple[Job, PrefectFuture[Outcome]]]:
-    """Submit the jobs, `ahead` of those that have ended, and yield each as soon as it ends."""
-    running: dict[Any, Job] = {}
-    with interruptible() as ended:
-        for job in jobs:
-            ended.check()
-            _enter(job)
-            future = dataset.submit(job)
-            running[future.task_run_id] = job
-            future.add_done_callback(ended.put)
-            if len(running) >= ahead:
-                done = ended.next()
-                yield running.pop(done.task_run_id), done
-        while running:
-            done = ended.next()
-            yield running.pop(done.task_run_id), done
-
-
-def _enter(job: Job) -> None:
-    """Write the ledger row before anything starts: what is submitted can be found again."""
-    ledger_of(job.ledger).submit(job.campaign, job.id, job.run, context=job.context)
-
-
-def _settle(job: Job, future: PrefectFuture[Outcome]) -> None:
-    """Take a job's end; a worker that was lost with it becomes an error of that dataset."""
+def _try_last(step: Callable[[], object]) -> None:
+    """Do a step of the end; a ledger that is away hides neither the reason nor other steps."""
     try:
-        future.result()
-    except DatasetFailed:
-        return
-    except Exception as error:  # noqa: BLE001 - the boundary: one dataset stops no other
-        _record_loss(job, error)
+        step()
+    except (HstflowError, OSError) as error:
+        log.warning("the session is not closed as it should be: %s", error)
 
 
-def _record_loss(job: Job, error: Exception) -> None:
-    ledger = ledger_of(job.ledger)
-    ledger.mark_dead_owners()
-    row = ledger.jobs_of(job.id, campaign=job.campaign)[-1]
-    if row.state in {"submitted", "processing"}:
-        code = error.code if isinstance(error, HstflowError) else CONTAINER_MEMORY
-        reason = f"the worker was lost: {type(error).__name__}: {error}"
-        ledger.change_state(row.id, "error", reason, error_class=type(error).__name__, code=code)
+def _tidy(plan: CampaignPlan, ledger: Ledger) -> None:
+    """Remove what dead workers left in the work folder."""
+    request = plan.request
+    for run in ledger.ask(lambda rows: runs_of(rows, plan.name)):
+        remove_leftovers(
+            request.work,
+            run,
+            ledger=request.ledger,
+            campaign=plan.name,
+            keep_scratch=request.options.keep_scratch,
+        )
 
 
-def _final_state(ledger: Ledger, name: str) -> State[Any]:
-    counts = ledger.count_states(campaign=name)
-    total, text = sum(counts.values()), ", ".join(f"{n} {state}" for state, n in counts.items())
+def _result(found: Campaign, wanted: str) -> Result:
+    counts = dict(found.counts)
+    total, text = found.total, ", ".join(f"{n} {state}" for state, n in counts.items())
     left = total - sum(counts.get(state, 0) for state in FINISHED)
-    if left:
-        return Failed(message=f"{left} of {total} datasets are not finished: {text}")
-    return Completed(message=f"all {total} datasets are finished: {text}")
+    if left == 0:
+        return Result("completed", f"all {total} datasets are finished: {text}", counts)
+    outcome = {"pause": "paused", "cancel": "cancelled"}.get(wanted, "failed")
+    return Result(outcome, f"{left} of {total} datasets are not finished: {text}", counts)
+
+
+def _state_of(result: Result) -> State[Any]:
+    if result.outcome == "completed":
+        return Completed(message=result.message)
+    if result.outcome == "failed":
+        return Failed(message=result.message)
+    # Prefect's own Paused is no end of a flow run: it would wait for an answer in its page.
+    return State(type=StateType.CANCELLED, name=result.outcome.capitalize(), message=result.message)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prefect import flow
 
 from calib.errors import HstflowError
-from calib.records import Outcome
+from calib.ledger.ledger import Attempt
+from calib.records import Outcome, RawInputs
 from calib.stages import sequence
 from calib.stages.job import Job
 from calib.stages.planning import plan_jobs
+from calib.stages.workfolder import Finished
 from flows.parameters import ProcessOptions, build_request
 from tasks.archive import archive
 from tasks.bestrefs import bestrefs
 from tasks.calibrate import calibrate
+from tasks.downloads import download_turn
 from tasks.fetch import fetch
 from tasks.preview import preview
 from tasks.settings import limit_reference_memory, load_settings
@@ -26,6 +31,15 @@ TASKS = sequence.Stages(
     archive=archive,
     state_message=state_message,
 )
+
+
+def _fetch_in_turn(job: Job, attempt: Attempt) -> Finished[RawInputs]:
+    with download_turn(job):
+        return sequence.PLAIN.fetch(job, attempt)
+
+
+# The stages of a campaign that shows no task for each: downloads still take turns.
+PLAIN = replace(sequence.PLAIN, fetch=_fetch_in_turn)
 
 
 class DatasetFailed(HstflowError):

@@ -15,44 +15,57 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from calib.errors import TERMINATED
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Endings:
-    """What has ended: futures, in the order in which they end, or an interrupt."""
+    """What has ended, in the order in which it ends, or a signal."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._interrupted = False
+        self._signal: int | None = None
 
-    def put(self, future: Any) -> None:
-        """Add a future that has ended."""
-        self._queue.put(future)
+    def put(self, ended: Any) -> None:
+        """Add something that has ended; from any thread."""
+        self._queue.put(ended)
 
-    def next(self) -> Any:
-        """Wait for the next future that ends.
+    def wait(self, seconds: float) -> list[Any]:
+        """Return all that has ended; where nothing has, wait for the first for a while.
 
         Raises
         ------
-        KeyboardInterrupt
-            The terminal's interrupt came meanwhile.
+        KeyboardInterrupt, SystemExit
+            SIGINT or SIGTERM came meanwhile.
         """
-        future = self._queue.get()
         self.check()
-        return future
+        found = []
+        try:
+            found.append(self._queue.get(timeout=max(0.0, seconds)))
+            while True:
+                found.append(self._queue.get_nowait())
+        except queue.Empty:
+            pass
+        self.check()
+        return [each for each in found if each is not None]
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if the terminal's interrupt came."""
-        if self._interrupted:
+        """Raise KeyboardInterrupt or SystemExit(143) if SIGINT or SIGTERM came."""
+        if self._signal == signal.SIGINT:
             raise KeyboardInterrupt
+        if self._signal is not None:
+            raise SystemExit(TERMINATED)
 
-    def interrupt(self) -> None:
-        """Note an interrupt and wake whoever waits."""
-        self._interrupted = True
+    def interrupt(self, number: int) -> None:
+        """Note a signal and wake whoever waits."""
+        self._signal = number
         self._queue.put(None)
 
 
 @contextmanager
 def interruptible() -> Iterator[Endings]:
-    """Give a queue of endings that the first SIGINT interrupts; a second one is Python's own.
+    """Give a queue of endings that the first signal interrupts; a second one is as before.
 
     Outside the main thread, where no handler can be set, signals stay as they are.
     """
@@ -60,13 +73,20 @@ def interruptible() -> Iterator[Endings]:
     if threading.current_thread() is not threading.main_thread():
         yield endings
         return
+    previous = {number: signal.getsignal(number) for number in SIGNALS}
 
-    def first(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, previous)
-        endings.interrupt()
+    def first(number: int, _frame: FrameType | None) -> None:
+        _restore(previous)
+        endings.interrupt(number)
 
-    previous = signal.signal(signal.SIGINT, first)
+    for number in SIGNALS:
+        signal.signal(number, first)
     try:
         yield endings
     finally:
-        signal.signal(signal.SIGINT, previous)
+        _restore(previous)
+
+
+def _restore(handlers: dict[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

@@ -10,8 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from calib.errors import ConfigError
 from calib.references.profile import load_profile
+from calib.stages.campaign_plan import CHUNK_SIZE, RUNGS
+from calib.stages.faults import parse_faults
 from calib.stages.job import Options
 from calib.stages.planning import Request
+from calib.stages.workplaces import INGEST
 from calib.switches import parse_overrides
 from tasks.settings import Settings, load_settings
 
@@ -46,6 +49,29 @@ class ProcessOptions(BaseModel):
         default=False, description="publish in this run although another one has the same result"
     )
     tar: bool | None = Field(None, description="lay products out as CALDP's tar too")
+    simulate: list[str] = Field(
+        default_factory=list, description="failures on purpose: STAGE=KIND[:TIMES][@DATASET]"
+    )
+
+
+class CampaignOptions(BaseModel):
+    """How a campaign is run; the fields of :class:`calib.stages.campaign_plan.CampaignPlan`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    profile: str | None = Field(None, description="onsite, offsite, cloud or a file")
+    run: str | None = Field(None, description="name of the output collection")
+    runner: str = Field("local", description="local, threads, tcp://HOST:PORT or a cluster file")
+    workers: int = Field(default=2, ge=1, description="processes or threads")
+    stages: Literal["auto", "tasks", "plain"] = Field("auto", description="stages as tasks or not")
+    rungs: tuple[int, ...] = Field(default=RUNGS, description="sizes of memory, bytes")
+    chunk_size: int = Field(default=CHUNK_SIZE, ge=1, description="datasets of one flow run")
+    chunks: Literal["here", "deployment"] = Field("here", description="where chunks are run")
+    downloads: int = Field(default=4, ge=1, description="downloads from MAST at the same time")
+    priority: int = Field(default=0, description="higher ones go first")
+    delay_scale: float = Field(
+        default=1.0, ge=0, description="factor on the waits before a dataset is tried again"
+    )
 
 
 class IngestOptions(BaseModel):
@@ -82,7 +108,7 @@ def build_ingest(
         run=run,
         output=output_uri,
         is_current=asked.pop("current"),
-        scratch=load_settings().work / "ingest",
+        scratch=load_settings().work / INGEST,
         **asked,
     )
 
@@ -128,6 +154,7 @@ def _options(options: ProcessOptions, settings: Settings) -> Options:
         threads=options.threads,
         own_run=options.own_run,
         tar=settings.tar if options.tar is None else options.tar,
+        faults=parse_faults(options.simulate or [settings.simulate]),
     )
 
 

@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +24,7 @@ from pathlib import Path
 from calib.errors import Unavailable
 
 START_LIMIT = 120.0  # seconds; 4 to 25 were seen, with the first database migration
+LOOK = 2.0  # seconds between two looks whether the server is there
 PR_SET_PDEATHSIG = 1  # linux/prctl.h: signal for us when the parent dies
 
 # Settings of server and client. Read and batch sizes: with the defaults (1) the server spends
@@ -32,6 +34,17 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h: signal for us when the parent dies
 DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    # A line for each task that ends well says what its state says; errors and retries are kept.
+    "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "WARNING",
+    # Stored events are two fifths of the server's CPU, and most of its database. Runs, their
+    # states and automations do not need them; a server of your own stores them.
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+    # Leases in the server's memory are lost when it stops, and their slots never given back.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+        "prefect.server.concurrency.lease_storage.filesystem"
+    ),
+    # Events wait in the memory of the process until the server takes them (flows.event_queue).
+    "PREFECT_EVENTS_WORKER_MAX_QUEUE_SIZE": "5000",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
@@ -55,9 +68,10 @@ class PrivateServer:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.log = home / "server.log"
-        self.url = f"http://127.0.0.1:{_free_port()}/api"
+        self.url = f"http://127.0.0.1:{free_port()}/api"
         set_defaults()
         os.environ["PREFECT_HOME"] = str(home)
+        self._stopping = threading.Event()
         self._process = self._start()
         atexit.register(self.stop)
         os.environ["PREFECT_API_URL"] = self.url
@@ -72,7 +86,8 @@ class PrivateServer:
         """
         deadline = time.monotonic() + START_LIMIT
         while time.monotonic() < deadline and self._process.poll() is None:
-            if _answers(self.url):
+            if answers(self.url):
+                self._supervise()
                 return
             time.sleep(0.1)
         self.stop()
@@ -81,8 +96,21 @@ class PrivateServer:
             f"the private Prefect server did not start: {tail}", path=self.log, code=1
         )
 
+    def _supervise(self) -> None:
+        """Start the server again, on the same port, whenever it ends before we do."""
+
+        def look() -> None:
+            while not self._stopping.wait(LOOK):
+                if self._process.poll() is not None:
+                    self._process = self._start()
+
+        # It lives as long as the process: Linux sends the signal of PR_SET_PDEATHSIG when the
+        # thread ends that started the child.
+        threading.Thread(target=look, name="prefect-server", daemon=True).start()
+
     def stop(self) -> None:
         """Stop the server; registered to run when this process ends."""
+        self._stopping.set()
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -120,14 +148,16 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Tell whether a Prefect server answers at the URL of its API."""
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310 - loopback
             return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's OK

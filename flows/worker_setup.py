@@ -9,17 +9,27 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from calib.stages.watch import make_disposable
 from tasks.settings import limit_reference_memory, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from distributed import Worker
 
-# A Dask worker that holds more than this share of its memory takes no more tasks (distributed,
-# configuration worker.memory.pause): references that stay would stop it for good.
-PAUSE = 0.8
+# References fill no more than this share of a worker's memory; at 0.95 its nanny ends it
+# (distributed, configuration worker.memory.terminate).
+MOST_FILLED = 0.8
+
+# Seconds that a worker which is closed has for the events of its last tasks.
+LAST_WORDS = 3.0
+
+# How many workers share the memory of the host: set by the campaign for its own.
+SHARE_VARIABLE = "HSTFLOW_WORKERS_HERE"
 
 # What a worker needs beside references, bytes: 0.78 GB was the peak of a pair of full WFC frames.
 NEEDED = 1 << 30
@@ -31,9 +41,27 @@ def dask_setup(worker: Worker) -> None:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     import flows.dataset  # noqa: F401 - imported before the first dataset, for all of them
 
-    limit_reference_memory(load_settings(), room_for_references(worker.memory_manager.memory_limit))
+    memory = share_of(worker.memory_manager.memory_limit, os.environ)
+    # One that is paused takes no more jobs until its memory falls, which with nothing to do it
+    # may never: the watchdog keeps each job to its grant, and the nanny ends what goes beyond.
+    worker.memory_manager.memory_pause_fraction = False
+    make_disposable()  # the nanny starts another process
+    limit_reference_memory(load_settings(), room_for_references(memory))
     gc.collect()
     gc.freeze()
+
+
+async def dask_teardown(_worker: Worker) -> None:
+    """Let the Prefect server hear the last words of this process, before it ends."""
+    from prefect.events.worker import EventsWorker
+
+    said: Any = EventsWorker.drain_all(timeout=LAST_WORDS)  # to be awaited, as we are in a loop
+    await said
+
+
+def share_of(limit: int | None, environ: Mapping[str, str]) -> int | None:
+    """Return what a worker may use, bytes, where several share the limit; None: no limit."""
+    return None if limit is None else limit // max(1, int(environ.get(SHARE_VARIABLE, "1")))
 
 
 def room_for_references(limit: int | None) -> int | None:
@@ -44,4 +72,4 @@ def room_for_references(limit: int | None) -> int | None:
     limit
         Memory of the worker, bytes; None: Dask does not watch over it.
     """
-    return None if limit is None else max(0, int(PAUSE * limit) - NEEDED)
+    return None if limit is None else max(0, int(MOST_FILLED * limit) - NEEDED)

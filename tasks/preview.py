@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from pathlib import Path
 
+import httpx
 from prefect.artifacts import create_image_artifact
+from prefect.exceptions import PrefectException
 
 from calib.ledger.ledger import Attempt
 from calib.records import Previews, Products, RawInputs
@@ -14,6 +17,8 @@ from calib.stages.job import Job
 from calib.stages.sequence import run_preview
 from calib.stages.workfolder import Finished
 from tasks.policies import stage_task
+
+log = logging.getLogger(__name__)
 
 # A data URL lives in the server's database: only small pictures belong there.
 LARGEST_ARTIFACT = 50_000
@@ -32,9 +37,13 @@ def preview(
 
 
 def _show(thumb: Path) -> None:
+    """Put a thumbnail into the run's page; a server that is away costs the picture alone."""
     picture = base64.b64encode(thumb.read_bytes()).decode()
-    create_image_artifact(
-        image_url=f"data:image/jpeg;base64,{picture}",
-        key=re.sub(r"[^a-z0-9]+", "-", f"preview-{thumb.stem}".lower()),
-        description=f"Preview of {thumb.stem.removesuffix('_thumb')}",
-    )
+    try:
+        create_image_artifact(
+            image_url=f"data:image/jpeg;base64,{picture}",
+            key=re.sub(r"[^a-z0-9]+", "-", f"preview-{thumb.stem}".lower()),
+            description=f"Preview of {thumb.stem.removesuffix('_thumb')}",
+        )
+    except (httpx.HTTPError, PrefectException) as error:
+        log.warning("%s is not shown in the run's page: %s", thumb.name, error)

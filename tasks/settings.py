@@ -50,6 +50,10 @@ class Settings(BaseSettings):
     tar: bool = Field(
         default=False, description="lay products out as CALDP's OUTPUT/outputs/ID/ID.tar.gz too"
     )
+    simulate: str = Field(
+        default="",
+        description="failures on purpose, joined by commas: STAGE=KIND[:TIMES][@DATASET]",
+    )
     reference_memory: ByteSize | None = Field(
         default=None,
         description="bytes of references that a process keeps decoded, such as 2GiB; 0: none",

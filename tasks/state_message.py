@@ -13,8 +13,10 @@ from tasks.policies import stage_task
 
 @stage_task("state-message")
 def state_message(job: Job, attempt: Attempt, outcome: Outcome) -> Outcome:
-    """Close the job and tell the world."""
+    """Close the job and tell the world, unless another attempt follows."""
     closed = run_state_message(job, attempt, outcome)
+    if closed.retry is not None:
+        return closed
     emit_event(
         event=f"hst.dataset.{closed.state}",
         resource={

@@ -33,8 +33,12 @@ ARGUMENTS = 7
 VAGUE = {"util", "utils", "helper", "helpers", "common", "misc"}
 MAY_CATCH_ALL = {
     "calib/stages/sequence.py",  # the boundary at which any failure of a dataset is its outcome
+    "calib/stages/watch.py",  # without its heartbeat every attempt here is taken for dead
+    "calib/stages/watched.py",  # a stage that was stopped: why counts, not what it made of that
     "calib/stages/recording.py",  # closes the stage run in the ledger and raises again
-    "flows/campaign.py",  # one dataset that is lost stops no other
+    "flows/daemon_threads.py",  # a future raises what its call raised
+    "flows/campaign.py",  # keeps what stopped a session, whatever Prefect makes of it; raised again
+    "flows/fanout.py",  # one dataset that is lost stops no other
 }
 MAY_PRINT = ("deployments/cli/",)
 

@@ -1,4 +1,4 @@
-"""A newcomer's first half hour: the demo, the tutorial and the tour of the archive, as written.
+"""A newcomer's first hour: the demo, the tutorial, the tours of the archive and of campaigns.
 
 One story in one folder, since the demo takes most of the time: the pages go on where an
 interrupted demo stopped.
@@ -6,6 +6,7 @@ interrupted demo stopped.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -86,12 +87,35 @@ def play(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_newcomer(tmp_path: Path) -> None:
-    """Ctrl-C, then every block of the tutorial and of the tour, with what the pages promise."""
-    interrupt_demo(tmp_path / "demo")
-    play_tutorial(tmp_path)
-    check_demo(tmp_path / "demo")
-    play_tour(tmp_path)
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder in which all pages are played."""
+    return tmp_path_factory.mktemp("story")
+
+
+@pytest.fixture
+def told(story: Path) -> Path:
+    """Return the folder after the tutorial, also where a tour is tested alone."""
+    if not (story / "pictures").exists():
+        play_tutorial(story)
+    return story
+
+
+def test_newcomer(story: Path) -> None:
+    """Ctrl-C, then every block of the tutorial, with what it promises."""
+    interrupt_demo(story / "demo")
+    play_tutorial(story)
+    check_demo(story / "demo")
+
+
+def test_tour_of_the_archive(told: Path) -> None:
+    """Every block of the tour, with what it promises."""
+    play_tour(told)
+
+
+def test_tour_of_campaigns(told: Path) -> None:
+    """Every block of the tour: a campaign with a broken dataset, and one that is rescued."""
+    play_campaign(told)
 
 
 def interrupt_demo(folder: Path) -> None:
@@ -156,3 +180,40 @@ def play_tour(folder: Path) -> None:
         "publications new, 0 known",
     ):
         assert promised in toured, promised
+
+
+def play_campaign(folder: Path) -> None:
+    """One dataset stays broken, one is rescued from the stage that failed; little is left."""
+    toured = play(PAGES / "campaigns.md", folder).stdout
+
+    for promised in (
+        "4 would run",
+        "exit code",
+        "1 dataset would be submitted again; nothing was written",
+        "3 of 4 done, 1 failed",
+        "tried again",
+        "blackboardAWS.snapshot: 4 rows",
+    ):
+        assert promised in toured, promised
+    assert stages_of(folder, "jsky02aaq", 2) == {
+        "fetch": "reused",
+        "bestrefs": "reused",
+        "calibrate": "done",
+        "preview": "done",
+        "archive": "done",
+        "state-message": "done",
+    }
+    counts = json.loads((folder / "status.json").read_text())["counts"]
+    assert counts == {"processed": 3, "error": 1}
+    previews = folder / "night" / "data" / "acs" / "jsky02aaq" / "previews"
+    assert (previews / "jsky02aaq_flt_thumb.jpg").exists()  # it could not be drawn at first
+    assert (folder / "night.html").read_text().count("jsky02aaq") > 0
+    assert len((folder / "costs.csv").read_text().splitlines()) == 1 + 3 * 6 + 6 + 2
+    assert [path for path in (folder / "campaign-work").rglob("*") if path.is_file()] == []
+
+
+def stages_of(folder: Path, dataset: str, attempt: int) -> dict[str, str]:
+    """Return how the stages of an attempt ended, from the campaign's ledger."""
+    query = "select stage, state from costs where dataset = ? and attempt = ?"
+    with closing(sqlite3.connect(folder / "campaigns.db")) as database:
+        return dict(database.execute(query, (dataset, attempt)).fetchall())

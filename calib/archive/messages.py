@@ -26,7 +26,7 @@ from calib import caldp
 from calib.archive import disk
 from calib.archive.layout import STAGING, refuse_detour
 from calib.archive.staging import staged, sweep
-from calib.errors import ConfigError
+from calib.errors import ConfigError, HstflowError
 from calib.ids import DatasetId, parse_dataset
 
 Style = Literal["flat", "folders"]
@@ -110,6 +110,36 @@ def find_style(folder: Path, dataset: DatasetId | str) -> Style | None:
     if any((folder / place).is_file() for place in _flat_places(name).values()):
         return "flat"
     return None
+
+
+def messages_of(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """Return the message files in a folder, of both styles, by dataset."""
+    names = {name for place in (folder, *_places_in(folder)) for name in _names_in(place)}
+    datasets = sorted({found for name in names if (found := _dataset_of(name))})
+    kept = {}
+    for dataset in datasets:
+        places = {*_flat_places(dataset).values(), *_folder_places(dataset).values()}
+        paths = (folder / place for place in sorted(places))
+        if there := tuple(path for path in paths if path.is_file()):
+            kept[dataset] = there
+    return kept
+
+
+def _places_in(folder: Path) -> list[Path]:
+    return [folder / name for name in sorted({*_FOLDERS.values()})]
+
+
+def _names_in(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir() if each.is_file()] if folder.is_dir() else []
+
+
+def _dataset_of(name: str) -> str | None:
+    """Return the dataset that a message file is named after; None where it is none of ours."""
+    last = name.removesuffix(".trigger").rpartition("-")[2]
+    try:
+        return parse_dataset(last).name
+    except HstflowError:
+        return None
 
 
 def _flat_places(dataset: str) -> dict[str, str]:

@@ -95,6 +95,8 @@ class StoreOutput(StoreHoldings, Output):
             The run does not hold the dataset, or holds it damaged.
         """
         lead_to(self, dataset, run, self._point)
+        # Who published it may have died before giving its claim back, and nobody publishes again.
+        clear_abandoned(self.store, claim_key(run, dataset))
 
     def remove(self, run: str, dataset: DatasetId) -> bool:
         """Remove a version that is not current: :func:`calib.archive.removal.remove_from_store`."""

@@ -34,6 +34,8 @@ class CalibrationRequest:
         Switches and parameters set by the user.
     threads
         How many threads the engine may use. The products do not depend on it.
+    environment
+        Variables for the programs that the engine starts, beside those of this process.
     """
 
     dataset: str
@@ -42,6 +44,7 @@ class CalibrationRequest:
     output: Path
     overrides: Overrides = field(default_factory=Overrides)
     threads: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def available_cpus() -> int:

@@ -10,12 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from calib.errors import GENERIC, ConfigError, Unavailable
-from calib.ledger.location import hide_credentials
+from calib.ledger.location import hide_credentials, is_secret
 from calib.ledger.owners import Owner, why_dead
 from calib.ledger.reports import Rows
-
-# Words in the names of parameters whose values have no place in a database.
-_SECRET_WORDS = ("password", "passwd", "secret", "token", "credential", "apikey", "api_key")
 
 _RUN = """
 SELECT name, context, engine, engine_version, parameters, output FROM run WHERE name = :name
@@ -115,15 +112,16 @@ def refuse_other_context(what: str, frozen: str | None, asked: str) -> None:
         raise ConfigError(message, expected=frozen, found=asked)
 
 
-def at_work(owner: Owner, since: str, dataset: str) -> Unavailable:
-    """Return the error for a dataset that a live owner is processing."""
-    message = f"being processed by {owner} since {since}"
+def at_work(owner: Owner, since: str, dataset: str, *, campaign: str | None = None) -> Unavailable:
+    """Return the error for a dataset that a live owner is processing, here or elsewhere."""
+    where = "" if campaign is None else f"in campaign {campaign} "
+    message = f"being processed {where}by {owner} since {since}"
     return Unavailable(message, dataset=dataset, code=GENERIC)
 
 
 def _refuse_secrets(parameters: Mapping[str, Any]) -> None:
     for name, value in parameters.items():
-        if any(word in name.lower() for word in _SECRET_WORDS):
+        if is_secret(name):
             message = "a parameter that looks like a secret is not stored in the ledger"
             raise ConfigError(message, found=name)
         if isinstance(value, Mapping):

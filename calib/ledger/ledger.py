@@ -16,17 +16,18 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection
 
 from calib.ids import DatasetId
-from calib.ledger import attempts, jobs, publications, registry, reports, stage_runs
+from calib.ledger import attempts, jobs, publications, registry, reports, stage_runs, starting
 from calib.ledger.attempts import Attempt
 from calib.ledger.location import as_url
 from calib.ledger.owners import STALE_AFTER, Owner, current_owner
 from calib.ledger.publications import Published
 from calib.ledger.rows import rows_of
 from calib.ledger.stage_runs import StageMetrics
+from calib.ledger.starting import Start
 from calib.ledger.store import Store
 from calib.records import DataId, Member, Outcome, RawInputs, References
 
-__all__ = ["Attempt", "Ledger", "Owner", "StageMetrics", "current_owner", "open_ledger"]
+__all__ = ["Attempt", "Ledger", "Owner", "StageMetrics", "Start", "current_owner", "open_ledger"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -170,6 +171,23 @@ class Ledger:
         """
         return self._store.write(
             lambda c: attempts.begin(c, job_id, owner, stale_after=self._stale_after)
+        )
+
+    def start(self, wanted: Start, owner: Owner) -> Attempt:
+        """Enter and submit a job, and begin an attempt of it, in one transaction.
+
+        Raises
+        ------
+        ConfigError
+            The campaign or the run is frozen on another context.
+        Unavailable
+            A live owner is processing it, or the same work in another campaign; the message
+            says who, where, and since when.
+        Interrupted, Cancelled, WorkerLost
+            It is supervised, and ended, was begun or was lost meanwhile.
+        """
+        return self._store.write(
+            lambda c: starting.start(c, wanted, owner, stale_after=self._stale_after)
         )
 
     def heartbeat(self, attempt: Attempt) -> None:
@@ -330,7 +348,10 @@ class Ledger:
         scheduler after the loss of a worker), and begins from there. The attempts are closed
         as interrupted, and the history says who was lost.
         """
-        return self._store.write(lambda c: attempts.free_all_dead(c, stale_after=self._stale_after))
+        after = self._stale_after
+        if not self._store.read(lambda c: attempts.with_dead_owners(c, stale_after=after)):
+            return []
+        return self._store.write(lambda c: attempts.free_all_dead(c, stale_after=after))
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run one of the functions of this package that take a connection, in one transaction.

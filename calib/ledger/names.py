@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from calib.errors import ConfigError
 from calib.ids import RUN_NAMES, is_run_name
@@ -14,6 +14,9 @@ from calib.ledger.schema import run as runs
 NO_COLLECTION = "none"
 
 
+_KIND = select(collections.c.kind).where(collections.c.name == bindparam("of_name"))
+
+
 def check_run_name_free(connection: Connection, name: str) -> None:
     """Refuse a name for a run that a collection has.
 
@@ -22,7 +25,7 @@ def check_run_name_free(connection: Connection, name: str) -> None:
     ConfigError
         There is a collection of this name.
     """
-    kind = connection.scalar(select(collections.c.kind).where(collections.c.name == name))
+    kind = connection.scalar(_KIND, {"of_name": name})
     if kind is not None:
         message = f"a {kind} has this name: a run needs another"
         raise ConfigError(message, found=name)

@@ -4,11 +4,12 @@ Times are ISO 8601 text in UTC with microseconds: they sort as text, read the sa
 and PostgreSQL, and need no driver to interpret. JSON is text with sorted keys, so that equal
 content compares equal.
 
-Two halves meet at ``attempt``: *jobs* say what happened (campaign, job, attempt, stage_run,
-transition), the *registry* says what exists (run, publication, product, tombstone, data_id,
-member, input_used, reference_used, exposure_header, current_run) and how it is gathered
-(collection, with chain_member, tagged_product or validity). What an attempt read hangs on the
-attempt, not on the run: a second attempt never rewrites what the first one used, and a
+Two halves meet at ``attempt``: *jobs* say what happened (campaign, campaign_session, job, attempt,
+stage_run, transition) and what it cost (stage_run, feature, prediction): they are in
+:mod:`calib.ledger.job_tables`. The *registry* says what exists (run, publication, product,
+tombstone, data_id, member, input_used, reference_used, exposure_header, current_run) and how it is
+gathered (collection, with chain_member, tagged_product or validity). What an attempt read hangs on
+the attempt, not on the run: a second attempt never rewrites what the first one used, and a
 publication names the attempt that made it.
 
 People and other programs read the views of :mod:`calib.ledger.views`, which stay as they are
@@ -25,148 +26,63 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
 
-# Named constraints can be altered by a migration on every database (alembic, "The Importance
-# of Naming Constraints").
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+from calib.ledger.columns import KEY, NAME, SHA1, SHA256, TIME, key, metadata, refers, text_column
+from calib.ledger.job_tables import (
+    attempt,
+    campaign,
+    campaign_session,
+    feature,
+    job,
+    prediction,
+    stage_run,
+    transition,
 )
 
-# SQLite numbers rows by itself only in columns declared INTEGER.
-_KEY = BigInteger().with_variant(Integer(), "sqlite")
-_TIME = String(32)
-_NAME = String(255)
-_SHA256 = String(64)
-_SHA1 = String(40)
-
-
-def _key() -> Column[int]:
-    return Column("id", _KEY, primary_key=True)
-
-
-def _refers(table: str, *, nullable: bool = False) -> Column[int]:
-    return Column(f"{table}_id", _KEY, ForeignKey(f"{table}.id"), nullable=nullable)
-
-
-def _text(name: str, kind: String, *, nullable: bool = False) -> Column[str]:
-    return Column(name, kind, nullable=nullable)
-
-
-campaign = Table(
-    "campaign",
-    metadata,
-    _key(),
-    _text("name", _NAME),
-    _text("context", _NAME, nullable=True),
-    _text("created_at", _TIME),
-    UniqueConstraint("name"),
-)
-
-# `run` is the name that was asked for. The row in the table of that name is made just before
-# the first publication in it; where the run holds another result of the dataset, products go
-# to RUN-2, which `uri` and the publication tell.
-job = Table(
-    "job",
-    metadata,
-    _key(),
-    _refers("campaign"),
-    _text("dataset", _NAME),
-    _text("kind", String(8)),
-    _text("instrument", String(8)),
-    _text("run", _NAME),
-    _text("context", _NAME),
-    _text("state", String(16)),
-    Column("attempts", Integer, nullable=False),
-    _text("reason", Text(), nullable=True),
-    _text("error_class", _NAME, nullable=True),
-    Column("code", Integer, nullable=True),
-    _text("uri", Text(), nullable=True),
-    _text("created_at", _TIME),
-    _text("updated_at", _TIME),
-    UniqueConstraint("campaign_id", "dataset", "run"),
-    Index(None, "campaign_id", "state"),
-    Index(None, "state"),
-    Index(None, "dataset"),
-    Index(None, "updated_at"),
-)
-
-attempt = Table(
+__all__ = [
     "attempt",
-    metadata,
-    _key(),
-    _refers("job"),
-    Column("number", Integer, nullable=False),
-    _text("host", _NAME),
-    Column("pid", Integer, nullable=False),
-    Column("process_started", Float(53), nullable=False),
-    _text("token", String(32)),
-    _text("started_at", _TIME),
-    _text("heartbeat_at", _TIME),
-    _text("ended_at", _TIME, nullable=True),
-    _text("outcome", String(16), nullable=True),
-    _text("error_class", _NAME, nullable=True),
-    Column("code", Integer, nullable=True),
-    _text("message", Text(), nullable=True),
-    _text("warnings", Text(), nullable=True),
-    UniqueConstraint("job_id", "number"),
-)
-
-stage_run = Table(
+    "campaign",
+    "campaign_session",
+    "chain_member",
+    "collection",
+    "current_run",
+    "data_id",
+    "exposure_header",
+    "feature",
+    "input_used",
+    "job",
+    "member",
+    "metadata",
+    "prediction",
+    "product",
+    "publication",
+    "reference_used",
+    "run",
     "stage_run",
-    metadata,
-    _key(),
-    _refers("attempt"),
-    _text("stage", String(32)),
-    _text("state", String(16)),
-    _text("started_at", _TIME),
-    _text("ended_at", _TIME, nullable=True),
-    Column("wall", Float(53), nullable=True),
-    Column("cpu", Float(53), nullable=True),
-    Column("peak_rss", BigInteger, nullable=True),
-    Column("bytes_in", BigInteger, nullable=True),
-    Column("bytes_out", BigInteger, nullable=True),
-    _text("error", Text(), nullable=True),
-    Index(None, "attempt_id"),
-)
-
-# Rows are only ever added.
-transition = Table(
+    "tagged_product",
+    "tombstone",
     "transition",
-    metadata,
-    _key(),
-    _refers("job"),
-    _refers("attempt", nullable=True),
-    _text("at", _TIME),
-    _text("from_state", String(16), nullable=True),
-    _text("to_state", String(16)),
-    _text("reason", Text(), nullable=True),
-    Index(None, "job_id"),
-)
+    "validity",
+]
 
 # A write-once collection of publications. `kind`: processed (by us) or ingested (made elsewhere).
 run = Table(
     "run",
     metadata,
-    _key(),
-    _text("name", _NAME),
+    key(),
+    text_column("name", NAME),
     Column("kind", String(16), nullable=False, server_default="processed"),
-    _text("context", _NAME),
-    _text("engine", _NAME),
-    _text("engine_version", _NAME),
-    _text("parameters", Text()),
-    _text("output", Text()),
-    _text("created_at", _TIME),
+    text_column("context", NAME),
+    text_column("engine", NAME),
+    text_column("engine_version", NAME),
+    text_column("parameters", Text()),
+    text_column("output", Text()),
+    text_column("created_at", TIME),
     UniqueConstraint("name"),
 )
 
@@ -176,16 +92,16 @@ run = Table(
 publication = Table(
     "publication",
     metadata,
-    _key(),
-    _refers("run"),
-    _refers("attempt", nullable=True),
-    _text("dataset", _NAME),
-    _text("fingerprint", _SHA256, nullable=True),
-    _text("uri", Text()),
-    _text("manifest_sha256", _SHA256, nullable=True),
+    key(),
+    refers("run"),
+    refers("attempt", nullable=True),
+    text_column("dataset", NAME),
+    text_column("fingerprint", SHA256, nullable=True),
+    text_column("uri", Text()),
+    text_column("manifest_sha256", SHA256, nullable=True),
     Column("transfer", String(8), nullable=False, server_default="copy"),
-    _text("published_at", _TIME),
-    _text("removed_at", _TIME, nullable=True),
+    text_column("published_at", TIME),
+    text_column("removed_at", TIME, nullable=True),
     UniqueConstraint("run_id", "dataset"),
     Index(None, "dataset"),
     Index(None, "attempt_id"),
@@ -197,14 +113,14 @@ publication = Table(
 product = Table(
     "product",
     metadata,
-    _key(),
-    _refers("publication"),
-    _text("name", _NAME),
-    _text("type", String(32)),
-    _text("rootname", _NAME),
-    _text("sha256", _SHA256, nullable=True),
+    key(),
+    refers("publication"),
+    text_column("name", NAME),
+    text_column("type", String(32)),
+    text_column("rootname", NAME),
+    text_column("sha256", SHA256, nullable=True),
     Column("size", BigInteger, nullable=False),
-    _text("uri", Text(), nullable=True),
+    text_column("uri", Text(), nullable=True),
     UniqueConstraint("publication_id", "name"),
     Index(None, "rootname"),
     Index(None, "type"),
@@ -216,10 +132,10 @@ product = Table(
 tombstone = Table(
     "tombstone",
     metadata,
-    _key(),
-    _refers("publication"),
-    _text("name", _NAME),
-    _text("last_run", _NAME),
+    key(),
+    refers("publication"),
+    text_column("name", NAME),
+    text_column("last_run", NAME),
     UniqueConstraint("publication_id", "name"),
 )
 
@@ -227,16 +143,16 @@ tombstone = Table(
 data_id = Table(
     "data_id",
     metadata,
-    _key(),
-    _text("rootname", _NAME),
-    _text("instrument", String(8)),
-    _text("detector", String(32), nullable=True),
-    _text("filter", _NAME, nullable=True),
-    _text("program", String(8)),
-    _text("visit", String(8)),
+    key(),
+    text_column("rootname", NAME),
+    text_column("instrument", String(8)),
+    text_column("detector", String(32), nullable=True),
+    text_column("filter", NAME, nullable=True),
+    text_column("program", String(8)),
+    text_column("visit", String(8)),
     Column("proposal", Integer, nullable=True),
-    _text("target", _NAME, nullable=True),
-    _text("observed_at", _TIME, nullable=True),
+    text_column("target", NAME, nullable=True),
+    text_column("observed_at", TIME, nullable=True),
     Column("exptime", Float(53), nullable=True),
     UniqueConstraint("rootname"),
     Index(None, "instrument", "detector", "filter"),
@@ -249,10 +165,10 @@ data_id = Table(
 member = Table(
     "member",
     metadata,
-    _key(),
-    _text("association", _NAME),
-    _text("rootname", _NAME),
-    _text("type", String(32)),
+    key(),
+    text_column("association", NAME),
+    text_column("rootname", NAME),
+    text_column("type", String(32)),
     Column("present", Boolean, nullable=False),
     UniqueConstraint("association", "rootname"),
     Index(None, "rootname"),
@@ -261,14 +177,14 @@ member = Table(
 input_used = Table(
     "input_used",
     metadata,
-    _key(),
-    _refers("attempt"),
-    _text("name", _NAME),
-    _text("suffix", _NAME),
-    _text("rootname", _NAME),
-    _text("sha256", _SHA256),
+    key(),
+    refers("attempt"),
+    text_column("name", NAME),
+    text_column("suffix", NAME),
+    text_column("rootname", NAME),
+    text_column("sha256", SHA256),
     Column("size", BigInteger, nullable=False),
-    _text("source", Text()),
+    text_column("source", Text()),
     UniqueConstraint("attempt_id", "name"),
     Index(None, "rootname"),
     Index(None, "name"),
@@ -278,12 +194,12 @@ input_used = Table(
 reference_used = Table(
     "reference_used",
     metadata,
-    _key(),
-    _refers("attempt"),
-    _text("exposure", _NAME),
-    _text("keyword", String(32)),
-    _text("name", _NAME),
-    _text("sha1", _SHA1, nullable=True),
+    key(),
+    refers("attempt"),
+    text_column("exposure", NAME),
+    text_column("keyword", String(32)),
+    text_column("name", NAME),
+    text_column("sha1", SHA1, nullable=True),
     Column("required", Boolean, nullable=False),
     Column("present", Boolean, nullable=False),
     UniqueConstraint("attempt_id", "exposure", "keyword"),
@@ -294,12 +210,12 @@ reference_used = Table(
 exposure_header = Table(
     "exposure_header",
     metadata,
-    _key(),
-    _text("dataset", _NAME),
-    _text("exposure", _NAME),
-    _text("context", _NAME),
-    _text("header", Text()),
-    _text("recorded_at", _TIME),
+    key(),
+    text_column("dataset", NAME),
+    text_column("exposure", NAME),
+    text_column("context", NAME),
+    text_column("header", Text()),
+    text_column("recorded_at", TIME),
     UniqueConstraint("dataset", "exposure", "context"),
     Index(None, "context"),
 )
@@ -307,10 +223,10 @@ exposure_header = Table(
 current_run = Table(
     "current_run",
     metadata,
-    _key(),
-    _text("dataset", _NAME),
-    _refers("run"),
-    _text("updated_at", _TIME),
+    key(),
+    text_column("dataset", NAME),
+    refers("run"),
+    text_column("updated_at", TIME),
     UniqueConstraint("dataset"),
     Index(None, "run_id"),
 )
@@ -321,12 +237,12 @@ current_run = Table(
 collection = Table(
     "collection",
     metadata,
-    _key(),
-    _text("name", _NAME),
-    _text("kind", String(16)),
-    _text("note", Text(), nullable=True),
-    _text("created_at", _TIME),
-    _text("updated_at", _TIME),
+    key(),
+    text_column("name", NAME),
+    text_column("kind", String(16)),
+    text_column("note", Text(), nullable=True),
+    text_column("created_at", TIME),
+    text_column("updated_at", TIME),
     UniqueConstraint("name"),
 )
 
@@ -334,11 +250,11 @@ collection = Table(
 chain_member = Table(
     "chain_member",
     metadata,
-    _key(),
-    _refers("collection"),
+    key(),
+    refers("collection"),
     Column("position", Integer, nullable=False),
-    _refers("run", nullable=True),
-    Column("child_id", _KEY, ForeignKey("collection.id"), nullable=True),
+    refers("run", nullable=True),
+    Column("child_id", KEY, ForeignKey("collection.id"), nullable=True),
     UniqueConstraint("collection_id", "position"),
     Index(None, "run_id"),
     Index(None, "child_id"),
@@ -349,11 +265,11 @@ chain_member = Table(
 tagged_product = Table(
     "tagged_product",
     metadata,
-    _key(),
-    _refers("collection"),
-    _refers("product"),
-    _text("dataset", _NAME),
-    _text("name", _NAME),
+    key(),
+    refers("collection"),
+    refers("product"),
+    text_column("dataset", NAME),
+    text_column("name", NAME),
     UniqueConstraint("collection_id", "dataset", "name"),
     Index(None, "product_id"),
 )
@@ -363,16 +279,16 @@ tagged_product = Table(
 validity = Table(
     "validity",
     metadata,
-    _key(),
-    _refers("collection"),
-    _text("instrument", String(8)),
-    _text("detector", String(32)),
-    _text("keyword", String(32)),
-    _text("reference", _NAME),
-    _text("sha1", _SHA1),
-    _text("uri", Text()),
-    _text("begins_at", _TIME, nullable=True),
-    _text("ends_at", _TIME, nullable=True),
-    _text("certified_at", _TIME),
+    key(),
+    refers("collection"),
+    text_column("instrument", String(8)),
+    text_column("detector", String(32)),
+    text_column("keyword", String(32)),
+    text_column("reference", NAME),
+    text_column("sha1", SHA1),
+    text_column("uri", Text()),
+    text_column("begins_at", TIME, nullable=True),
+    text_column("ends_at", TIME, nullable=True),
+    text_column("certified_at", TIME),
     Index(None, "collection_id", "keyword"),
 )

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, Update, bindparam, insert, update
 
-from calib.ledger.attempts import Attempt, check_held
+from calib.ledger.attempts import Attempt, check_held, is_finished
 from calib.ledger.location import hide_credentials
 from calib.ledger.schema import stage_run as stage_runs
 from calib.ledger.states import check_stage_state
-from calib.records import utc_now
+from calib.records import Outcome, utc_now
+
+# Made once, as in :mod:`calib.ledger.jobs`.
+_NEW = insert(stage_runs).returning(stage_runs.c.id)
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class StageMetrics:
         Peak resident memory, bytes; None where it was not measured.
     bytes_in, bytes_out
         Bytes read and written; None where not measured.
+    disk
+        Bytes that the stage left in the work folder; None where it leaves none.
     """
 
     wall: float
@@ -33,6 +39,7 @@ class StageMetrics:
     peak_rss: int | None = None
     bytes_in: int | None = None
     bytes_out: int | None = None
+    disk: int | None = None
 
 
 def open_stage(connection: Connection, attempt: Attempt, stage: str) -> int:
@@ -45,8 +52,22 @@ def open_stage(connection: Connection, attempt: Attempt, stage: str) -> int:
     """
     check_held(connection, attempt)
     row = {"attempt_id": attempt.id, "stage": stage, "state": "running", "started_at": utc_now()}
-    insertion = insert(stage_runs).returning(stage_runs.c.id)
-    return int(connection.scalars(insertion, row).one())
+    return int(connection.scalars(_NEW, row).one())
+
+
+def open_last_stage(
+    connection: Connection, attempt: Attempt, stage: str, outcome: Outcome
+) -> int | None:
+    """Enter the stage run that closes the attempt; None where it was closed so already.
+
+    Raises
+    ------
+    Interrupted
+        The attempt is closed with another outcome: taken over, cancelled or finished.
+    """
+    if is_finished(connection, attempt, outcome):
+        return None
+    return open_stage(connection, attempt, stage)
 
 
 def close_stage(
@@ -70,5 +91,13 @@ def close_stage(
     values = dataclasses.asdict(metrics) if metrics else {}
     values |= {"state": state, "ended_at": utc_now()}
     values["error"] = None if error is None else hide_credentials(error)
-    open_one = (stage_runs.c.id == stage_run_id) & (stage_runs.c.state == "running")
-    return connection.execute(update(stage_runs).where(open_one).values(values)).rowcount == 1
+    of_stage = {"of_stage": stage_run_id, "of_state": "running"}
+    return connection.execute(_closing(tuple(values)), of_stage | values).rowcount == 1
+
+
+@cache
+def _closing(names: tuple[str, ...]) -> Update:
+    """Return the statement that writes these columns of a stage run that is open."""
+    is_open = stage_runs.c.state == bindparam("of_state")
+    change = update(stage_runs).where(stage_runs.c.id == bindparam("of_stage"), is_open)
+    return change.values({name: bindparam(name) for name in names})

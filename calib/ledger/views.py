@@ -101,8 +101,94 @@ VIEWS: dict[str, tuple[str, str]] = {
           job.instrument AS instrument, job.run AS run, job.context AS context,
           job.state AS state, job.reason AS reason, job.attempts AS attempts,
           job.error_class AS error_class, job.code AS code, job.uri AS uri,
-          job.created_at AS created_at, job.updated_at AS updated_at
+          job.created_at AS created_at, job.updated_at AS updated_at, job.chunk AS chunk,
+          job.position AS position, job.priority AS priority, job.memory AS memory,
+          job.disk AS disk, job.time_scale AS time_scale, job.overrides AS overrides,
+          job.retries AS retries
         FROM job JOIN campaign ON campaign.id = job.campaign_id
+        """,
+    ),
+    "campaigns": (
+        "Every campaign with how many jobs it has, and how many are finished or failed.",
+        """
+        SELECT campaign.id AS id, campaign.name AS campaign, campaign.context AS context,
+          campaign.priority AS priority, campaign.control AS control,
+          campaign.created_at AS created_at, COUNT(job.id) AS jobs,
+          COALESCE(SUM(CASE WHEN job.state IN ('processed', 'synced', 'archived', 'skipped')
+            THEN 1 ELSE 0 END), 0) AS finished,
+          COALESCE(SUM(CASE WHEN job.state = 'error' THEN 1 ELSE 0 END), 0) AS failed
+        FROM campaign LEFT JOIN job ON job.campaign_id = campaign.id
+        GROUP BY campaign.id, campaign.name, campaign.context, campaign.priority,
+          campaign.control, campaign.created_at
+        """,
+    ),
+    "sessions": (
+        "Every process that worked on a campaign, and how its work ended.",
+        """
+        SELECT campaign_session.id AS id, campaign.name AS campaign,
+          campaign_session.host AS host, campaign_session.pid AS pid,
+          campaign_session.flow_run AS flow_run, campaign_session.started_at AS started_at,
+          campaign_session.heartbeat_at AS heartbeat_at,
+          campaign_session.ended_at AS ended_at, campaign_session.outcome AS outcome,
+          campaign_session.message AS message
+        FROM campaign_session JOIN campaign ON campaign.id = campaign_session.campaign_id
+        """,
+    ),
+    "attempts": (
+        "Every try of every job: where it ran, what it was granted, how it ended.",
+        """
+        SELECT attempt.id AS id, campaign.name AS campaign, job.dataset AS dataset,
+          job.instrument AS instrument, job.run AS run, job.context AS context,
+          attempt.number AS attempt, attempt.outcome AS outcome,
+          attempt.error_class AS error_class, attempt.code AS code,
+          attempt.message AS message, attempt.started_at AS started_at,
+          attempt.ended_at AS ended_at, attempt.memory AS memory,
+          attempt.time_scale AS time_scale, attempt.host AS host, attempt.pid AS pid
+        FROM attempt
+          JOIN job ON job.id = attempt.job_id
+          JOIN campaign ON campaign.id = job.campaign_id
+        """,
+    ),
+    "costs": (
+        "What every stage of every attempt cost, beside the memory granted and the features.",
+        """
+        SELECT stage_run.id AS id, campaign.name AS campaign, job.dataset AS dataset,
+          job.instrument AS instrument, job.run AS run, job.context AS context,
+          attempt.number AS attempt, stage_run.stage AS stage, stage_run.state AS state,
+          stage_run.started_at AS started_at, stage_run.ended_at AS ended_at,
+          stage_run.wall AS wall, stage_run.cpu AS cpu, stage_run.peak_rss AS peak_rss,
+          stage_run.bytes_in AS bytes_in, stage_run.bytes_out AS bytes_out,
+          stage_run.disk AS disk, attempt.memory AS memory,
+          attempt.time_scale AS time_scale, attempt.host AS host, stage_run.error AS error,
+          feature.n_files AS n_files, feature.total_mb AS total_mb,
+          feature.drizcorr AS drizcorr, feature.pctecorr AS pctecorr,
+          feature.crsplit AS crsplit, feature.subarray AS subarray,
+          feature.detector AS detector, feature.dtype AS dtype, feature.instr AS instr
+        FROM stage_run
+          JOIN attempt ON attempt.id = stage_run.attempt_id
+          JOIN job ON job.id = attempt.job_id
+          JOIN campaign ON campaign.id = job.campaign_id
+          LEFT JOIN feature ON feature.attempt_id = attempt.id
+        """,
+    ),
+    "features": (
+        "What the inputs of the attempts look like: what needs are predicted from.",
+        """
+        SELECT feature.id AS id, campaign.name AS campaign, job.dataset AS dataset,
+          attempt.number AS attempt, feature.n_files AS n_files, feature.total_mb AS total_mb,
+          feature.drizcorr AS drizcorr, feature.pctecorr AS pctecorr,
+          feature.crsplit AS crsplit, feature.subarray AS subarray,
+          feature.detector AS detector, feature.dtype AS dtype, feature.instr AS instr
+        FROM feature
+          JOIN attempt ON attempt.id = feature.attempt_id
+          JOIN job ON job.id = attempt.job_id
+          JOIN campaign ON campaign.id = job.campaign_id
+        """,
+    ),
+    "predictions": (
+        "Every model that was trained of what datasets need; the last of a target counts.",
+        """
+        SELECT id, target, trained_at, examples, content FROM prediction
         """,
     ),
     "collections": (

@@ -173,7 +173,7 @@ def _recover(manifest: Manifest, place: Place, sha256: str) -> Recovered:
         is_ingested=is_ingested,
         is_put=told.origin == DEPOSITED,
         campaign=told.execution.get("campaign") or CAMPAIGN,
-        parameters=told.parameters,
+        parameters=told.request.get("run_parameters", told.parameters),
         source=told.source,
         inputs=tuple(_input(each) for each in told.inputs),
         references=References(told.context, "", tuple(e.as_recorded() for e in told.references)),

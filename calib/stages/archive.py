@@ -25,7 +25,7 @@ from calib.repository.registration import registration_of
 from calib.stages.bestrefs import updated_inputs
 from calib.stages.calibrate import engine_of, reference_checksums
 from calib.stages.calibrations import collection_record, use_record
-from calib.stages.job import Job
+from calib.stages.job import Job, Options
 from calib.stages.joblog import LOG_NAME
 from calib.stages.recording import ledger_of
 
@@ -129,12 +129,16 @@ def register_run(job: Job, run: str) -> None:
 
 
 def run_content(job: Job, output: str) -> dict[str, Any]:
-    """Return what the ledger says of the run of a job: all that is fixed in it."""
+    """Return what the ledger says of the run of a job: all that is fixed in it.
+
+    What a campaign's manifest says of the dataset alone is not: the run is that of all.
+    """
+    options = job.run_options or job.options
     return {
         "context": job.context,
-        "engine": job.options.engine,
+        "engine": options.engine,
         "engine_version": version("hstflow"),
-        "parameters": _parameters(job) | collection_record(job.options),
+        "parameters": _parameters(options) | collection_record(options),
         "output": output,
     }
 
@@ -213,14 +217,16 @@ def job_fingerprint(
         references=reference_checksums(references),
         engine=engine.name,
         numbers_version=engine.numbers_version,
-        parameters=_parameters(job) | use_record(job, references),
+        parameters=_parameters(job.options) | use_record(job, references),
     )
 
 
-def _parameters(job: Job) -> dict[str, Any]:
+def _parameters(options: Options) -> dict[str, Any]:
+    """Return what a user set; without an environment it is what it was before there was any."""
     return {
-        "overrides": dataclasses.asdict(job.options.overrides),
-        "references": job.options.reference_checksums,
+        "overrides": dataclasses.asdict(options.overrides),
+        "references": options.reference_checksums,
+        **({"env": options.env} if options.env else {}),
     }
 
 
@@ -244,7 +250,7 @@ def _provenance(job: Job, made: Made) -> dict[str, Any]:
         inputs=made.inputs,
         references=made.references,
         products=made.products,
-        parameters=_parameters(job) | use_record(job, made.references),
+        parameters=_parameters(job.options) | use_record(job, made.references),
         data_ids=_data_ids(job, made.inputs),
         request=_request(job, made.references),
         execution={"campaign": job.campaign, "engine": job.options.engine},
@@ -254,16 +260,20 @@ def _provenance(job: Job, made: Made) -> dict[str, Any]:
 def _request(job: Job, references: References) -> dict[str, Any]:
     """Return how to ask for the same again: `archive reproduce` does.
 
-    References of the CRDS cache are found by their names; others have their paths here.
+    References of the CRDS cache are found by their names; others have their paths here. Where
+    the dataset has settings of its own, those of its run stand here.
     """
     uses = {use for exposure in references.exposures for use in exposure.references}
     cache = job.profile.references
     own = {use.path for use in uses if use.path and not Path(use.path).is_relative_to(cache)}
-    return {
+    said: dict[str, Any] = {
         "previews": job.options.previews,
         "thumb": job.options.thumb,
         "own_references": sorted(own),
     }
+    if job.run_options is not None and job.output is not None:
+        said["run_parameters"] = run_content(job, job.output)["parameters"]
+    return said
 
 
 def _data_ids(job: Job, inputs: RawInputs) -> list[DataId]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 from calib.engines.lookup import choose_engine
@@ -13,8 +14,21 @@ from calib.stages.job import Job, key_of
 from calib.stages.workfolder import Finished, StageFolder
 
 
-def calibrate(job: Job, inputs: RawInputs, references: References) -> Finished[Products]:
+def calibrate(
+    job: Job,
+    inputs: RawInputs,
+    references: References,
+    *,
+    before: Callable[[], None] = lambda: None,
+) -> Finished[Products]:
     """Make the products of a dataset.
+
+    Parameters
+    ----------
+    job, inputs, references
+        What is calibrated, and with what.
+    before
+        Called before anything is computed, and not where an earlier attempt did it.
 
     Raises
     ------
@@ -25,11 +39,12 @@ def calibrate(job: Job, inputs: RawInputs, references: References) -> Finished[P
     """
     engine = engine_of(job, inputs)
     place = _place(job, engine, inputs, references)
-    return place.run(
-        lambda folder: engine.calibrate(
-            request_of(job, updated_inputs(job, inputs), references, folder)
-        )
-    )
+
+    def work(folder: Path) -> Products:
+        before()
+        return engine.calibrate(request_of(job, updated_inputs(job, inputs), references, folder))
+
+    return place.run(work)
 
 
 def finished_calibrate(
@@ -58,6 +73,7 @@ def request_of(
         output=folder,
         overrides=job.options.overrides,
         threads=job.options.threads,
+        environment=job.options.env,
     )
 
 
@@ -76,6 +92,7 @@ def calibrate_key(job: Job, engine: Engine, inputs: RawInputs, references: Refer
         engine.name,
         engine.numbers_version,
         dataclasses.asdict(job.options.overrides),
+        *([job.options.env] if job.options.env else []),
     )
 
 

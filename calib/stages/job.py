@@ -11,8 +11,10 @@ from typing import Literal
 from calib.archive.messages import message_folder
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.calibrations import Certification
+from calib.records import Grant
 from calib.references.files import sha1_of
 from calib.references.profile import CrdsProfile
+from calib.stages.faults import Fault
 from calib.switches import Overrides
 
 PreviewPolicy = Literal["normal", "required", "none"]
@@ -51,6 +53,10 @@ class Options:
         Publish in this run although another one has the same result.
     tar
         Lay what is current out as CALDP's tar too: ``OUTPUT/outputs/ID/ID.tar.gz``.
+    faults
+        Failures on purpose. No key has them: a stage that passes has the same result.
+    env
+        Environment of the programs that calibrate, on top of ours.
     """
 
     engine: str = "auto"
@@ -65,6 +71,8 @@ class Options:
     threads: int = 1
     own_run: bool = False
     tar: bool = False
+    faults: tuple[Fault, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
 
     @property
     def reference_checksums(self) -> dict[str, str]:
@@ -101,6 +109,16 @@ class Job:
         Work folder of all jobs.
     ledger
         URL of the ledger.
+    grant
+        What an attempt may use.
+    run_options
+        The options of the run, where the manifest of a campaign says something else of this
+        dataset; None: `options` are those of the run.
+    work_key
+        Names the work, whatever campaign it is for (:func:`calib.stages.planning.work_key`);
+        None where the ledger has it already.
+    attempts
+        How many attempts were begun when a campaign handed it out; None: nobody did.
     """
 
     dataset: str
@@ -114,6 +132,10 @@ class Job:
     work: str
     ledger: str
     options: Options = field(default_factory=Options)
+    grant: Grant = field(default_factory=Grant)
+    run_options: Options | None = None
+    work_key: str | None = None
+    attempts: int | None = None
 
     @property
     def id(self) -> DatasetId:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from calib.archive.layout import check_run_name
 from calib.archive.outputs import open_output
 from calib.errors import ConfigError
 from calib.ids import parse_dataset
@@ -18,6 +17,7 @@ from calib.references.context import resolve_context
 from calib.references.profile import CrdsProfile
 from calib.stages.calibrations import collection_record, with_certifications
 from calib.stages.job import Job, Options, key_of
+from calib.stages.workplaces import check_work_name
 from calib.stores.uri import parse_uri
 
 
@@ -72,9 +72,47 @@ def plan_jobs(request: Request, datasets: Sequence[str]) -> list[Job]:
         context=context,
         options=with_certifications(request.options, request.ledger),
     )
-    first = _job(resolved, names[0], context)
+    fixed = fixed_key(resolved.options, output_uri(request.output))
+    first = _job(resolved, names[0], context, fixed)
     _check_bucket(first)
-    return [dataclasses.replace(first, dataset=name) for name in dict.fromkeys(names)]
+    return [
+        dataclasses.replace(first, dataset=name, work_key=work_key(first, name, fixed))
+        for name in dict.fromkeys(names)
+    ]
+
+
+def fixed_key(options: Options, output: str | None) -> str:
+    """Return the hash of all that is fixed in a run besides its context.
+
+    Another output, engine, parameter or version of ours is another run.
+    """
+    parts: list[object] = [
+        output,
+        options.engine,
+        dataclasses.asdict(options.overrides),
+        options.references,
+        options.reference_checksums,
+        collection_record(options),
+        version("hstflow"),
+    ]
+    # What has no environment of its own keeps the run that it had before there was any.
+    return key_of(*parts, options.env) if options.env else key_of(*parts)
+
+
+def work_key(job: Job, dataset: str, fixed: str) -> str:
+    """Return the name of the work on a dataset, whatever campaign asks for it.
+
+    Parameters
+    ----------
+    job
+        A job of the same request.
+    dataset
+        The dataset.
+    fixed
+        :func:`fixed_key` of the dataset's own options.
+    """
+    own = job.run if job.run_is_named or job.options.own_run else None
+    return key_of(dataset, job.context, fixed, own)
 
 
 def _check_tar(request: Request) -> None:
@@ -92,39 +130,27 @@ def _check_bucket(job: Job) -> None:
         open_output(job.output).current_manifest(job.id)
 
 
-def _job(request: Request, name: str, context: str) -> Job:
-    output = output_uri(request.output)
+def _job(request: Request, name: str, context: str, fixed: str) -> Job:
     return Job(
         dataset=name,
         campaign=request.campaign,
-        run=check_run_name(request.run or _default_run(request, context, output)),
+        run=check_work_name(request.run or _default_run(context, fixed)),
         run_is_named=request.run is not None,
         context=context,
         profile=request.profile,
         source=request.source,
-        output=output,
+        output=output_uri(request.output),
         work=str(Path(request.work).absolute()),
         ledger=request.ledger,
         options=request.options,
     )
 
 
-def _default_run(request: Request, context: str, output: str | None) -> str:
+def _default_run(context: str, fixed: str) -> str:
     """Name the run of an unnamed request after its context and a hash of all that is fixed.
 
-    The same request finds its unfinished stages and its published products again; another
-    output, engine, parameter or version of ours is another run.
+    The same request finds its unfinished stages and its published products again.
     """
-    options = request.options
-    fixed = key_of(
-        output,
-        options.engine,
-        dataclasses.asdict(options.overrides),
-        options.references,
-        options.reference_checksums,
-        collection_record(options),
-        version("hstflow"),
-    )
     return f"{re.sub(r'[^a-z0-9_]', '-', context.removesuffix('.pmap').lower())}-{fixed[:8]}"
 
 

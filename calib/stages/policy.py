@@ -18,6 +18,12 @@ R = TypeVar("R")
 # A retry is told in one line; the last error is told whole.
 REASON_WIDTH = 160
 
+# For how long, and how often, the last word of an attempt is tried, seconds: a database that is
+# started again, or fails over to another host, is back within minutes; work of hours is lost
+# with the word.
+PATIENCE = 600.0
+PATIENCE_STEP = 15.0
+
 
 @dataclass(frozen=True)
 class RetryPolicy:
@@ -57,6 +63,33 @@ STAGES = tuple(POLICIES)
 def is_retryable(error: BaseException) -> bool:
     """Tell whether trying again may help: a transient error, unless a person stopped us."""
     return isinstance(error, TransientError) and not isinstance(error, Interrupted)
+
+
+def with_patience(call: Callable[[], R], *, until: Callable[[], bool] = lambda: False) -> R:
+    """Call what must be said, such as the last word of an attempt, as long as nobody listens.
+
+    Parameters
+    ----------
+    call
+        May be called more than once; it has failed before, or is called the first time.
+    until
+        Tells that it need not be said any more.
+
+    Raises
+    ------
+    HstflowError
+        The error of the last try, after ten minutes; or the first one that does not pass.
+    """
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return call()
+        except TransientError as error:
+            if not is_retryable(error) or time.monotonic() > end or until():
+                raise
+            reason = textwrap.shorten(str(error), REASON_WIDTH, placeholder=" ...")
+            log.warning("the ledger is away: %s; again in %.0f s", reason, PATIENCE_STEP)
+        time.sleep(PATIENCE_STEP)
 
 
 def with_retries(

@@ -25,14 +25,22 @@ def preview(job: Job, inputs: RawInputs, products: Products) -> Finished[Preview
     if job.options.previews == "none":
         return Finished(Previews(), reused=False)
     place = _place(job, products)
-    finished = place.run(lambda folder: _draw(job, inputs, products, folder))
+    finished = place.run(
+        lambda folder: _draw(job, inputs, products, folder), still_valid=_is_complete
+    )
     _judge(job, finished.record)
     return finished
 
 
 def finished_preview(job: Job, products: Products) -> Previews | None:
     """Return the pictures that an earlier attempt drew and that would be used again."""
-    return None if job.options.previews == "none" else _place(job, products).load()
+    found = None if job.options.previews == "none" else _place(job, products).load()
+    return found if found is not None and _is_complete(found) else None
+
+
+def _is_complete(previews: Previews) -> bool:
+    """Tell whether every picture was drawn: what failed before is tried again."""
+    return not previews.warnings
 
 
 def _place(job: Job, products: Products) -> StageFolder[Previews]:

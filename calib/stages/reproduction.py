@@ -200,6 +200,7 @@ def _job(manifest: Manifest, told: Told, rerun: Rerun, source: str) -> Job:
         overrides=Overrides(
             dict(overrides.get("switches", {})), dict(overrides.get("parameters", {}))
         ),
+        env=dict(told.parameters.get("env", {})),
         previews="normal" if drawn else "none",
         thumb=int(told.request.get("thumb", Options.thumb)),
         threads=rerun.threads,

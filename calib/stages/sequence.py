@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
-from calib.errors import GENERIC, HstflowError, ReferenceUnavailable
-from calib.ledger.ledger import Attempt, current_owner
+from calib.campaigns.features import features_of_files
+from calib.errors import Cancelled, HstflowError, Interrupted, TransientError
+from calib.ledger.ledger import Attempt, Start, current_owner
+from calib.ledger.predictions import record_features
+from calib.ledger.pulse import closed_of
+from calib.ledger.registry import record_inputs, record_references
+from calib.programs.allowance import current_allowance
 from calib.records import Archived, Outcome, Previews, Products, RawInputs, References
 from calib.stages import archive as archiving
 from calib.stages import bestrefs as choosing
@@ -18,10 +26,14 @@ from calib.stages import fetch as fetching
 from calib.stages import preview as picturing
 from calib.stages import state_message as closing
 from calib.stages.archive import Made, published_before
+from calib.stages.faulting import faulty
 from calib.stages.job import Job
 from calib.stages.joblog import job_log
-from calib.stages.policy import with_retries
-from calib.stages.recording import beating, ledger_of, recorded
+from calib.stages.outcomes import failed, interrupted
+from calib.stages.policy import is_retryable, with_patience, with_retries
+from calib.stages.recording import keeping_book, ledger_of, recorded, recorded_last
+from calib.stages.room import check_disk, check_memory
+from calib.stages.watch import at_work, pause, unstopped, watching
 from calib.stages.workfolder import Finished
 
 log = logging.getLogger(__name__)
@@ -43,27 +55,41 @@ class Stages:
 def run_fetch(job: Job, attempt: Attempt) -> Finished[RawInputs]:
     """Fetch the inputs; recorded in the ledger."""
     with recorded(job, attempt, "fetch") as end:
-        finished = fetching.fetch(job)
+        finished = guarded(job, attempt, "fetch", lambda: _fetch(job))
         end.note(reused=finished.reused)
-        ledger_of(job.ledger).record_inputs(attempt, finished.record)
+        end.enter(lambda c: record_inputs(c, attempt, finished.record))
         return finished
+
+
+def _fetch(job: Job) -> Finished[RawInputs]:
+    check_disk(job)
+    return fetching.fetch(job)
 
 
 def run_bestrefs(job: Job, attempt: Attempt, inputs: RawInputs) -> Finished[References]:
     """Choose the references; recorded in the ledger."""
     with recorded(job, attempt, "bestrefs") as end:
-        finished = choosing.bestrefs(job, inputs)
+        finished = guarded(job, attempt, "bestrefs", lambda: choosing.bestrefs(job, inputs))
         end.note(reused=finished.reused)
-        ledger_of(job.ledger).record_references(attempt, finished.record)
+        end.enter(lambda c: record_references(c, attempt, finished.record))
         return finished
 
 
 def run_calibrate(
     job: Job, attempt: Attempt, inputs: RawInputs, references: References
 ) -> Finished[Products]:
-    """Calibrate; recorded in the ledger."""
+    """Calibrate; recorded in the ledger, with what the inputs look like."""
     with recorded(job, attempt, "calibrate") as end:
-        finished = calibrating.calibrate(job, inputs, references)
+
+        def work() -> Finished[Products]:
+            features = features_of_files(inputs, job.id)
+            if not job.options.faults:  # nothing is learned from failures on purpose
+                end.enter(lambda c: record_features(c, attempt, features))
+            return calibrating.calibrate(
+                job, inputs, references, before=lambda: check_memory(job, features)
+            )
+
+        finished = guarded(job, attempt, "calibrate", work)
         end.note(reused=finished.reused)
         return finished
 
@@ -73,7 +99,9 @@ def run_preview(
 ) -> Finished[Previews]:
     """Draw the previews; recorded in the ledger."""
     with recorded(job, attempt, "preview") as end:
-        finished = picturing.preview(job, inputs, products)
+        finished = guarded(
+            job, attempt, "preview", lambda: picturing.preview(job, inputs, products)
+        )
         end.note(reused=finished.reused)
         return finished
 
@@ -81,23 +109,35 @@ def run_preview(
 def run_archive(job: Job, attempt: Attempt, made: Made) -> Archived:
     """Publish; the products are recorded in the ledger."""
     with recorded(job, attempt, "archive"):
-        mark = archiving.job_fingerprint(job, made.inputs, made.references)
-        run = archiving.choose_run(job, mark)
+        return guarded(job, attempt, "archive", lambda: _publish(job, attempt, made))
+
+
+def _publish(job: Job, attempt: Attempt, made: Made) -> Archived:
+    """Publish; what is written in the ledger is not stopped half-way."""
+    mark = archiving.job_fingerprint(job, made.inputs, made.references)
+    run = archiving.choose_run(job, mark)
+    with unstopped():
         archiving.register_run(job, run)
-        archived = archiving.archive(job, made, run, mark)
+    archived = archiving.archive(job, made, run, mark)
+    with unstopped():
         archiving.register_products(job, attempt, archived)
-        archiving.lay_out_tar(job)
-        return archived
+    archiving.lay_out_tar(job)
+    return archived
 
 
 def run_state_message(job: Job, attempt: Attempt, outcome: Outcome) -> Outcome:
     """Close the job; recorded in the ledger."""
-    with recorded(job, attempt, "state-message"):
+    with recorded_last(job, attempt, "state-message", outcome):
         return closing.state_message(job, attempt, outcome)
 
 
+def guarded(job: Job, attempt: Attempt, stage: str, work: Callable[[], R]) -> R:
+    """Do a stage under watch, with the faults that were asked for."""
+    return at_work(attempt, stage, lambda: faulty(job, stage, work))
+
+
 def _plain(stage: str, function: Callable[..., R]) -> Callable[..., R]:
-    return lambda *arguments: with_retries(stage, lambda: function(*arguments))
+    return lambda *arguments: with_retries(stage, lambda: function(*arguments), sleep=pause)
 
 
 PLAIN = Stages(
@@ -129,36 +169,112 @@ def process_dataset(job: Job, stages: Stages = PLAIN) -> Outcome:
     Raises
     ------
     HstflowError
-        The job could not even be registered: the ledger cannot be opened, or another live
-        process is at work on this dataset.
+        The job could not even be registered: the ledger cannot be opened, another live
+        process is at work on this dataset, or its campaign has ended the job meanwhile.
     KeyboardInterrupt, SystemExit
         A person or the system stopped us; the job is recorded as interrupted first.
     """
-    ledger = ledger_of(job.ledger)
-    ledger.ensure_campaign(job.campaign)
-    number = ledger.submit(job.campaign, job.id, job.run, context=job.context)
-    attempt = ledger.begin_attempt(number, current_owner())
-    with job_log(job.folder, job.dataset, attempt.number), beating(job, attempt):
-        return _guarded(job, attempt, stages)
+    attempt = ledger_of(job.ledger).start(_start(job), current_owner())
+    with (
+        ExitStack() as logs,
+        keeping_book(job, attempt),
+        watching(job, attempt, _closes(job, attempt)),
+    ):
+        return _boundary(job, attempt, stages, logs)
 
 
-def _guarded(job: Job, attempt: Attempt, stages: Stages) -> Outcome:
+def _closes(job: Job, attempt: Attempt) -> Callable[[HstflowError, str], None]:
+    """Return what closes the attempt where its own thread hangs."""
+    return lambda why, stage: closing.close_from_outside(job, attempt, failed(job, why, stage))
+
+
+def _start(job: Job) -> Start:
+    known = (job.campaign, job.id, job.run, job.context, job.work_key)
+    return Start(*known, is_supervised=job.grant.is_supervised, attempts=job.attempts)
+
+
+def _boundary(job: Job, attempt: Attempt, stages: Stages, logs: ExitStack) -> Outcome:
     """Turn whatever happens into an outcome, and close the job with it."""
     start = time.perf_counter()
     progress = _Progress()
-    closing.announce(job, "processing")
     try:
+        logs.enter_context(job_log(job.folder, job.dataset, attempt.number))
+        closing.announce(job, "processing")
         outcome = _all_stages(job, attempt, stages, progress)
     except HstflowError as error:
-        outcome = _failed(job, error, error.code, progress.stage)
+        _say(progress.stage, error)
+        outcome = failed(job, error, progress.stage)
     except (KeyboardInterrupt, SystemExit) as stop:
-        closing.state_message(job, attempt, _interrupted(job, stop, progress.stage))
-        raise
+        outcome = interrupted(job, stop, progress.stage)
+        if _stops_us(stop):
+            _say_stopped(job, attempt, outcome)
+            raise
+        log.exception("a stage called for the end of the process")
     except Exception as error:  # the flow boundary: a bug is an outcome too
         log.exception("unexpected error")
-        outcome = _failed(job, error, GENERIC, progress.stage)
+        outcome = failed(job, error, progress.stage)
     outcome = replace(outcome, seconds=time.perf_counter() - start)
-    return stages.state_message(job, attempt, outcome)
+    return _close(job, attempt, stages, outcome)
+
+
+def _say(stage: str, error: HstflowError) -> None:
+    log.error("%s failed: %s: %s", stage, type(error).__name__, error)
+
+
+def _stops_us(stop: BaseException) -> bool:
+    """Tell whether somebody ends this process; a library that calls `exit` in a thread does not.
+
+    Signals are heard in the main thread alone.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main or not isinstance(stop, SystemExit)
+
+
+def _say_stopped(job: Job, attempt: Attempt, outcome: Outcome) -> None:
+    """Close the attempt of a process that ends; without the ledger it is found dead later."""
+    try:
+        closing.state_message(job, attempt, outcome)
+    except HstflowError as error:
+        log.warning("the end was not recorded: %s", error)
+
+
+def _close(job: Job, attempt: Attempt, stages: Stages, outcome: Outcome) -> Outcome:
+    """Close the attempt, unless it is not ours any more: then whoever has it says how it ends."""
+    try:
+        return _last_word(job, attempt, stages, outcome)
+    except Interrupted as gone:
+        if cancelled := _cancelled_meanwhile(job, attempt, outcome):
+            with suppress(Interrupted):  # closed so by other words than an operator's
+                return _last_word(job, attempt, stages, cancelled)
+        log.warning("this end is not recorded: %s", gone)
+        return failed(job, gone, outcome.stage) if outcome.state == "processed" else outcome
+
+
+def _last_word(job: Job, attempt: Attempt, stages: Stages, outcome: Outcome) -> Outcome:
+    """Close the attempt; while the ledger is away it is tried on, which costs the work nothing."""
+    try:
+        return stages.state_message(job, attempt, outcome)
+    except TransientError as error:
+        if not is_retryable(error):
+            raise
+        log.warning("the ledger is away, the end of this attempt waits for it: %s", error)
+        again = partial(run_state_message, job, attempt, outcome)
+        return with_patience(again, until=_is_ending)
+
+
+def _is_ending() -> bool:
+    """Tell whether this process is about to end, or nobody wants the attempt any more."""
+    allowance = current_allowance()
+    return allowance is not None and isinstance(allowance.breach, Interrupted)
+
+
+def _cancelled_meanwhile(job: Job, attempt: Attempt, outcome: Outcome) -> Outcome | None:
+    """Return the outcome of an attempt that was cancelled in its last moment; None: it was not."""
+    closed = ledger_of(job.ledger).ask(lambda rows: closed_of(rows, [attempt]))
+    state, message = closed.get(attempt.id, ("", ""))
+    if state != "cancelled" or outcome.state == "cancelled":
+        return None
+    return failed(job, Cancelled(message), outcome.stage)
 
 
 class _Progress:
@@ -171,10 +287,9 @@ def _all_stages(job: Job, attempt: Attempt, stages: Stages, progress: _Progress)
     inputs = stages.fetch(job, attempt).record
     progress.stage = "bestrefs"
     references = stages.bestrefs(job, attempt, inputs).record
-    if found := published_before(job, inputs, references):
+    if found := at_work(attempt, "bestrefs", partial(published_before, job, inputs, references)):
         progress.stage = "archive"
-        archiving.register_found(job, attempt, found)
-        archiving.lay_out_tar(job)
+        at_work(attempt, "archive", partial(_take_found, job, attempt, found))
         return _nothing_to_do(job, found)
     progress.stage = "calibrate"
     products = stages.calibrate(job, attempt, inputs, references)
@@ -186,6 +301,12 @@ def _all_stages(job: Job, attempt: Attempt, stages: Stages, progress: _Progress)
     if archived.already_there or (job.output is None and products.reused and previews.reused):
         return _nothing_to_do(job, archived)
     return _processed(job, archived, made)
+
+
+def _take_found(job: Job, attempt: Attempt, found: Archived) -> None:
+    with unstopped():
+        archiving.register_found(job, attempt, found)
+    archiving.lay_out_tar(job)
 
 
 def _processed(job: Job, archived: Archived, made: Made) -> Outcome:
@@ -217,32 +338,4 @@ def unrecorded(job: Job, error: HstflowError) -> Outcome:
 
     The ledger does not have it: another process is at work there, or the ledger is away.
     """
-    return replace(_failed(job, error, error.code, "submission"), stage=None)
-
-
-def _failed(job: Job, error: Exception, code: int, stage: str) -> Outcome:
-    log.error("%s failed: %s: %s", stage, type(error).__name__, error)
-    return Outcome(
-        dataset=job.dataset,
-        state="blocked" if isinstance(error, ReferenceUnavailable) else "error",
-        reason=str(error),
-        code=code,
-        error_class=type(error).__name__,
-        stage=stage,
-        run=job.run,
-        context=job.context,
-    )
-
-
-def _interrupted(job: Job, stop: BaseException, stage: str) -> Outcome:
-    code = stop.code if isinstance(stop, SystemExit) and isinstance(stop.code, int) else 130
-    return Outcome(
-        dataset=job.dataset,
-        state="error",
-        reason=f"interrupted during {stage}; the next attempt goes on there",
-        code=code,
-        error_class="Interrupted",
-        stage=stage,
-        run=job.run,
-        context=job.context,
-    )
+    return failed(job, error, None)

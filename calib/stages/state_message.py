@@ -7,11 +7,14 @@ import shutil
 
 from calib.archive.messages import write_message
 from calib.archive.outputs import open_output
-from calib.errors import ArchiveError
+from calib.errors import HstflowError
+from calib.ledger.attempts import finish
 from calib.ledger.ledger import Attempt
+from calib.ledger.pulse import close_open_stages
 from calib.records import Outcome
+from calib.stages.bundle import remove_bundle, write_bundle
 from calib.stages.job import Job
-from calib.stages.recording import ledger_of
+from calib.stages.recording import book_of
 
 log = logging.getLogger(__name__)
 
@@ -20,14 +23,46 @@ def state_message(job: Job, attempt: Attempt, outcome: Outcome) -> Outcome:
     """Close the attempt in the ledger and tell whoever reads message files.
 
     Always runs, also after a failure. The message file is written after the commit: a reader
-    never sees a state that the ledger does not know. A published job's work folder is removed
-    (unless asked to be kept); a failed job's stays, so that the next attempt goes on there.
+    never sees a state that the ledger does not know. Where another attempt follows nobody is
+    told: this is not how the job ends. A published job's work folder is removed (unless asked
+    to be kept); a failed job's stays, so that the next attempt goes on there, and a bundle
+    tells why it failed.
     """
-    ledger_of(job.ledger).finish_attempt(attempt, outcome)
-    announce(job, _message_state(outcome), outcome)
-    if _is_published(outcome) and not job.options.keep_scratch and job.output is not None:
-        shutil.rmtree(job.folder, ignore_errors=True)
+    book_of(job, attempt).last(attempt, lambda c: finish(c, attempt, outcome))
+    if outcome.retry is not None:
+        log.info("another attempt follows: %s", outcome.retry.reason)
+        return outcome
+    announce_end(job, attempt.number, outcome)
+    if _is_published(outcome):
+        remove_bundle(job)
+        if not job.options.keep_scratch and job.output is not None:
+            shutil.rmtree(job.folder, ignore_errors=True)
     return outcome
+
+
+def announce_end(job: Job, number: int, outcome: Outcome) -> None:
+    """Tell how a job has ended, after the ledger knows: a message file, a bundle of a failure.
+
+    Also for ends that no worker told: of one that is gone, or was never begun.
+
+    Parameters
+    ----------
+    job
+        The job.
+    number
+        Its last attempt.
+    outcome
+        How it ended; no other attempt follows.
+    """
+    announce(job, _message_state(outcome), outcome)
+    if outcome.state in {"error", "blocked"}:
+        write_bundle(job, number, outcome)
+
+
+def close_from_outside(job: Job, attempt: Attempt, outcome: Outcome) -> None:
+    """Close an attempt whose own thread cannot: the stage that it hangs in is closed with it."""
+    book_of(job, attempt).later(lambda c: close_open_stages(c, attempt, outcome.reason))
+    state_message(job, attempt, outcome)
 
 
 def announce(job: Job, state: str, outcome: Outcome | None = None) -> None:
@@ -38,10 +73,10 @@ def announce(job: Job, state: str, outcome: Outcome | None = None) -> None:
     """
     if job.options.messages == "none":
         return
-    lines = _lines(job, outcome) if outcome else []
     try:
+        lines = _lines(job, outcome) if outcome else []
         write_message(job.messages_folder, job.options.messages, state, job.dataset, lines)
-    except ArchiveError as error:
+    except HstflowError as error:
         log.warning("the message file was not written: %s", error)
 
 

@@ -7,6 +7,7 @@ a killed process leaves only a folder that the next attempt removes.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -20,12 +21,17 @@ from typing import Any, Generic, TypeVar
 import psutil
 from pydantic import ValidationError
 
-from calib.errors import ConfigError
+from calib.errors import ARCHIVE, ConfigError, Unavailable
 from calib.records import from_json, to_json
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
 RECORD = "stage.json"
+
+# What is wrong with the folder that was asked for: only a person changes that.
+_REFUSED = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
+)
 
 
 @dataclass(frozen=True)
@@ -98,18 +104,44 @@ class StageFolder(Generic[R]):
 def private_folder(path: Path) -> Iterator[Path]:
     """Make a folder beside `path` for this process alone; what is left of it is removed."""
     folder = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with folder_errors(path.parent):
         _remove_leftovers(path)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    except OSError as error:
-        raise ConfigError(
-            f"the work folder cannot be written: {error.strerror}", path=path.parent
-        ) from error
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def folder_errors(folder: Path, *, others_pass: bool = False) -> Iterator[None]:
+    """Name what is wrong with the work folder.
+
+    Parameters
+    ----------
+    folder
+        For the message.
+    others_pass
+        Whether other errors of the system, such as a full disk, become Unavailable; else they
+        are left to the watch over the stage, which names them.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be written, whoever tries again.
+    Unavailable
+        It cannot be written now.
+    """
+    try:
+        yield
+    except OSError as error:
+        message = f"the work folder cannot be written: {error.strerror}"
+        if error.errno in _REFUSED:
+            raise ConfigError(message, path=folder) from error
+        if others_pass:
+            raise Unavailable(message, path=folder, code=ARCHIVE) from error
+        raise
 
 
 def _remove_leftovers(path: Path) -> None:

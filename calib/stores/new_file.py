@@ -1,4 +1,4 @@
-"""A new file that is there whole or not at all, and never takes the place of another."""
+"""Files that are there whole or not at all: new ones, and newer ones in the place of others."""
 
 from __future__ import annotations
 
@@ -41,6 +41,33 @@ def new_file(target: Path) -> Iterator[Path]:
         yield part
         _flush(part)
         _name(part, target)
+    _flush(target.parent)
+
+
+@contextmanager
+def newer_file(target: Path) -> Iterator[Path]:
+    """Lend the path of a file beside the target, which takes its place at the end.
+
+    Parameters
+    ----------
+    target
+        The file, in a folder that is there; readers see the old one or the new one, whole.
+
+    Yields
+    ------
+    Path
+        Where to write it; nothing is there yet. What fails leaves the old one as it is.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=target.parent) as folder:
+        part = Path(folder) / target.name
+        yield part
+        _flush(part)
+        part.replace(target)
     _flush(target.parent)
 
 

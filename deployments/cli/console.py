@@ -31,6 +31,9 @@ Several = Annotated[list[str] | None, Parameter(negative=())]
 # The logger that tells why a stage waits.
 RETRIES = "calib.stages.policy"
 
+# The logger of the sessions of campaigns: what is handed out, lost, tried again.
+SESSIONS = "flows"
+
 # The logger that tells each step of a calibration.
 STEPS = "calib.engines.trailer"
 
@@ -94,19 +97,21 @@ def _read_list(path: Path) -> list[str]:
 def show_logs(*, verbose: bool, quiet: bool) -> None:
     """Send log lines to stderr.
 
-    By default only what explains a wait (retries): results and warnings are shown with the
-    outcome. With `verbose` all lines of calibration, with `quiet` none.
+    By default only what explains a wait (retries, a worker that is lost): results and warnings
+    are shown with the outcome. With `verbose` all lines of calibration and of the session of a
+    campaign, with `quiet` none.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
-    for name in ("calib", RETRIES):
+    for name in ("calib", RETRIES, SESSIONS):
         logger = logging.getLogger(name)
         for old in [h for h in logger.handlers if type(h) is logging.StreamHandler]:
             logger.removeHandler(old)
     if not quiet:
         logging.getLogger("calib" if verbose else RETRIES).addHandler(handler)
-    if verbose:
-        logging.getLogger("calib").setLevel(logging.INFO)
+        logging.getLogger(SESSIONS).addHandler(handler)
+    for name in ("calib", SESSIONS) if verbose else ():
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,14 +156,17 @@ def _request(where: DemoFolder, profile: CrdsProfile, context: str) -> Request:
 
 
 def _start_campaign(request: Request, programme: Programme, workers: int) -> None:
+    from calib.campaigns.manifest import entries_of
     from calib.compiled import warm_up
+    from calib.stages.campaign_plan import CampaignPlan
 
     with err.status("compiling the loops, once"):
         warm_up()
     with err.status("starting Dask"):
-        from flows.campaign import start_campaign
+        from flows.campaign import submit_campaign
+    plan = CampaignPlan(replace(request, campaign=CAMPAIGN), workers=workers)
     with _progress(request.ledger, len(programme.datasets)):
-        start_campaign(CAMPAIGN, programme.datasets, request, workers=workers)
+        submit_campaign(plan, entries_of(programme.datasets))
 
 
 @contextmanager

@@ -57,7 +57,7 @@ COMMANDS = {
     "demo": Command(
         "deployments.cli.demo:demo",
         CALIBRATION,
-        "Simulate an exposure with its references, and process it. No network needed.",
+        "Simulate sixteen datasets with their references, and process them. No network.",
     ),
     "status": Command(
         "deployments.cli.status:status",
@@ -74,6 +74,11 @@ COMMANDS = {
 
 # Groups of commands; a group is built when one of its commands is about to run.
 GROUPS = {
+    "campaign": Command(
+        "deployments.cli.campaign:build_app",
+        OPERATION,
+        "Calibrate many datasets: submit, watch, pause, resume, cancel, rescue, report.",
+    ),
     "archive": Command(
         "deployments.cli.archive:build_app",
         OPERATION,
@@ -89,8 +94,9 @@ GROUPS = {
 EPILOGUE = """\
 Start with `hstflow demo`. A command explains itself: `hstflow process --help`.
 
-Exit codes: 0 done or nothing to do; 1 other; 2 bad command or setting; 21 input missing or
-corrupt; 23 calibration; 25 archive; 27 references; 28 previews; 130/143 stopped."""
+Exit codes: 0 done or nothing to do; 1 other; 2 bad command or setting; 21, 22, 26 input missing
+or corrupt; 23 calibration; 25 archive; 27 references; 28 previews; 31 to 34 memory; 137 time;
+130, 143 stopped."""
 
 
 def build_app(focus: Sequence[str] = ()) -> App:

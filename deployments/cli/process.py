@@ -64,6 +64,9 @@ class WorkFlags:
         Write CALDP's OUTPUT/outputs/ID/ID.tar.gz too, of what is current; or --no-tar.
     threads
         Threads; without it one per CPU that this process may use. The products do not depend on it.
+    simulate
+        A failure on purpose, to try out what follows: STAGE=KIND[:TIMES][@DATASET]. Kinds:
+        memory, hang, network, disk-full, crash (in workers), corrupt-output; may be repeated.
     json
         Write JSON to stdout.
     verbose
@@ -85,6 +88,7 @@ class WorkFlags:
     keep_scratch: Flag = False
     tar: bool | None = None
     threads: Threads = None
+    simulate: Several = None
     json: Flag = False
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False
@@ -286,6 +290,27 @@ def _outcome_of(job: Job, run_one: Callable[[Job], Outcome], *, is_first: bool) 
         return unrecorded(job, error)
 
 
+def check_server(url: str) -> None:
+    """Ask whether a Prefect server answers, before Prefect is imported.
+
+    Raises
+    ------
+    Unavailable
+        It does not.
+    """
+    import httpx
+
+    try:
+        httpx.get(f"{url.rstrip('/')}/health", timeout=10).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unavailable(
+            f"the Prefect server does not answer: {error}",
+            path=url,
+            expected="a running server, or PREFECT_API_URL unset to run without one",
+            code=1,
+        ) from error
+
+
 def request_for(places: list[str], flags: WorkFlags) -> Any:
     """Return what is asked for, with settings and defaults.
 
@@ -319,6 +344,7 @@ def _options(flags: WorkFlags) -> Any:
         keep_scratch=flags.keep_scratch,
         threads=threads_or_all(flags.threads),
         own_run=flags.own_run,
+        simulate=flags.simulate or [],
         tar=flags.tar,
     )
 
@@ -334,7 +360,7 @@ def _at_once() -> Callable[[Job], Outcome]:
 
 def _flow_runner(places: list[str], flags: WorkFlags) -> Callable[[Job], Outcome]:
     """Run every dataset as a flow run on the server of PREFECT_API_URL."""
-    _check_server(os.environ["PREFECT_API_URL"])
+    check_server(os.environ["PREFECT_API_URL"])
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if flags.verbose else "WARNING")
     from flows.dataset import DatasetFailed, process_dataset
 
@@ -350,21 +376,6 @@ def _flow_runner(places: list[str], flags: WorkFlags) -> Callable[[Job], Outcome
         return outcome
 
     return run_one
-
-
-def _check_server(url: str) -> None:
-    """Fail with one line where the server does not answer, before Prefect is imported."""
-    import httpx
-
-    try:
-        httpx.get(f"{url.rstrip('/')}/health", timeout=10).raise_for_status()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unavailable(
-            f"the Prefect server does not answer: {error}",
-            path=url,
-            expected="a running server, or PREFECT_API_URL unset to run without one",
-            code=1,
-        ) from error
 
 
 def _show(outcome: Outcome) -> None:

@@ -19,6 +19,7 @@ CODES = {
     "Unavailable": 21,
     "ReferenceUnavailable": 27,
     "Interrupted": 130,
+    "Cancelled": 143,
     "DataError": 21,
     "NotFound": 21,
     "Proprietary": 22,
@@ -28,6 +29,8 @@ CODES = {
     "MissingReference": 27,
     "EngineError": 23,
     "OutOfMemory": 32,
+    "WorkerLost": 33,
+    "TimedOut": 137,
     "PreviewError": 28,
     "ArchiveError": 25,
 }

@@ -37,6 +37,8 @@ KINDS = [
     records.Products,
     records.Previews,
     records.Archived,
+    records.Grant,
+    records.Retry,
     records.Outcome,
 ]
 

@@ -200,7 +200,7 @@ def test_a_flow_run_that_cannot_begin_stops_no_other(
 
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "WARNING")
-    monkeypatch.setattr("deployments.cli.process._check_server", lambda _: None)
+    monkeypatch.setattr("deployments.cli.process.check_server", lambda _: None)
     monkeypatch.setattr("flows.dataset.process_dataset", answer)
 
     code, outcomes, _ = process(f"{two},{one},{two}")

@@ -7,35 +7,26 @@ starts a second server (10 s, most of it the first migration of its database).
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
+
+from flows.private_server import answers, free_port
 
 START_LIMIT = 120  # seconds; 5 to 25 were seen on loaded machines
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     for _ in range(START_LIMIT * 4):
-        try:
-            if httpx.get(f"{url}/health", timeout=5).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.25)
+        if answers(url):
+            return
         if server.poll() is not None:
             break
+        time.sleep(0.25)
     pytest.fail(f"the Prefect server did not start:\n{log.read_text()[-3000:]}")
 
 
@@ -43,7 +34,7 @@ def _wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) ->
 def prefect_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Start a server on a free port; yield the variables that point a process at it."""
     home = tmp_path_factory.mktemp("prefect")
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")},

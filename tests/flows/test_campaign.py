@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from calib.ids import parse_dataset
+from calib.ledger.campaigns import Changes, rescue_jobs
 from calib.ledger.ledger import open_ledger
 from calib.ledger.reports import states_in
 from calib.simulate.observatory import Observatory, build_observatory
@@ -29,12 +30,17 @@ from flows.private_server import set_defaults
 set_defaults()
 
 def main():
-    from flows.campaign import start_campaign
+    from calib.campaigns.manifest import entries_of
+    from calib.stages.campaign_plan import CampaignPlan
+    from dataclasses import replace
+    from flows.campaign import submit_campaign
     from flows.parameters import ProcessOptions, build_request
     a = json.loads(sys.argv[1])
     request = build_request(a["source"], a["output"], None, a["context"], None, ProcessOptions())
-    state = start_campaign(a["name"], a["datasets"], request, runner=a["runner"], workers=2)
-    print("STATE", state.type.value, state.message)
+    request = replace(request, campaign=a["name"])
+    plan = CampaignPlan(request, runner=a["runner"], workers=2, delay_scale=0)
+    result = submit_campaign(plan, entries_of(a["datasets"]))
+    print("STATE", result.outcome, result.message)
 
 if __name__ == "__main__":
     main()
@@ -93,6 +99,12 @@ class Campaign:
         with open_ledger(self.ledger) as ledger:
             return ledger.ask(lambda rows: states_in(rows, name))
 
+    def rescue(self, dataset: str) -> None:
+        """Submit a failed dataset again."""
+        with open_ledger(self.ledger) as ledger:
+            number = ledger.jobs_of(parse_dataset(dataset))[-1].id
+            ledger.write(lambda c: rescue_jobs(c, [number], "mended", Changes()))
+
     def attempts(self, dataset: str) -> int:
         """Return how often a dataset was tried."""
         with open_ledger(self.ledger) as ledger:
@@ -123,15 +135,16 @@ def test_one_bad_dataset_stops_no_other_and_finished_ones_are_skipped(
 
     first = campaign.run("night", runner)
 
-    assert first.startswith("STATE FAILED 1 of 4")
+    assert first.startswith("STATE failed 1 of 4")
     assert campaign.states("night") == {bad: "error", **dict.fromkeys(good, "processed")}
 
     path.write_bytes(whole)
+    campaign.rescue(bad)
     second = campaign.run("night", runner)
 
-    assert second.startswith("STATE COMPLETED all 4")
+    assert second.startswith("STATE completed all 4")
     assert [campaign.attempts(each) for each in (bad, *good)] == [2, 1, 1, 1]
-    assert campaign.run("night", runner).startswith("STATE COMPLETED all 4")
+    assert campaign.run("night", runner).startswith("STATE completed all 4")
     assert [campaign.attempts(each) for each in (bad, *good)] == [2, 1, 1, 1]
 
 
@@ -141,7 +154,8 @@ def test_unknown_name_in_the_list_starts_nothing(campaign: Campaign) -> None:
         _, err = child.communicate(timeout=120)
 
     assert child.returncode != 0
-    assert "name 2: 'nonsense'" in err
+    assert "name 2: " in err
+    assert "found 'nonsense'" in err
     assert not (campaign.folder / "ledger.db").exists()
 
 
@@ -163,5 +177,5 @@ def test_interrupted_campaign_leaves_no_process_and_goes_on(campaign: Campaign) 
     gone, alive = psutil.wait_procs(workers, timeout=15)
     assert (bool(gone), alive) == (True, [])
     assert "processing" not in campaign.states("night").values()
-    assert campaign.run("night").startswith("STATE COMPLETED all 4")
+    assert campaign.run("night").startswith("STATE completed all 4")
     assert set(campaign.states("night").values()) == {"processed"}

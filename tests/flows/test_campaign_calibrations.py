@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+from calib.campaigns.manifest import entries_of
 from calib.ledger.ledger import open_ledger
 from calib.ledger.validity import certify, decertify
 from calib.repository.certification import Wanted, certification_of
 from calib.simulate.observatory import Observatory
+from calib.stages.campaign_plan import CampaignPlan
+from calib.stages.enrolment import enrol
 from calib.stages.job import Options
 from calib.stages.planning import Request, plan_jobs
-from flows.campaign import plan_campaign
 
 
 def test_collection_is_frozen_with_the_plan(observatory: Observatory, tmp_path: Path) -> None:
@@ -32,7 +35,8 @@ def test_collection_is_frozen_with_the_plan(observatory: Observatory, tmp_path: 
         options=Options(calibrations="lab"),
     )
 
-    planned = plan_campaign("night", observatory.datasets, request)
+    plan = CampaignPlan(replace(request, campaign="night"))
+    planned = enrol(plan, entries_of(observatory.datasets)).plan.request
     with open_ledger(ledger) as opened:
         opened.write(lambda c: decertify(c, "lab", keyword="BIASFILE"))
     jobs = plan_jobs(planned, observatory.datasets)

@@ -9,12 +9,14 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import yaml
+from campaign_sessions import Sessions, running
 
 from calib.simulate.observatory import Observatory
 
@@ -72,22 +74,77 @@ def test_deployment_is_run_by_a_worker(
     observatory: Observatory,
     tmp_path: Path,
 ) -> None:
-    """A run of the deployment goes through a process worker to published products."""
+    """A dataset and a campaign of another one go through a worker to published products."""
+    first, second, *_ = observatory.datasets
+    manifest = tmp_path / "names.txt"
+    manifest.write_text(second)
+    places = [
+        *("-p", f"input_uri=file:{observatory.raws}"),
+        *("-p", f"output_uri=file:{tmp_path / 'out'}"),
+        *("-p", f"context={observatory.contexts[0]}"),
+    ]
     prefect("--no-prompt", "deploy", "--all")
     prefect(
         "deployment",
         "run",
         "process-dataset/process-dataset",
-        *("-p", f"dataset={observatory.datasets[0]}"),
-        *("-p", f"input_uri=file:{observatory.raws}"),
-        *("-p", f"output_uri=file:{tmp_path / 'out'}"),
-        *("-p", f"context={observatory.contexts[0]}"),
+        *("-p", f"dataset={first}"),
+        *places,
+    )
+    prefect(
+        "deployment",
+        "run",
+        "campaign/campaign",
+        *("-p", "name=deployed"),
+        *("-p", f"manifest={manifest}"),
+        *("-p", 'how={"runner": "threads", "workers": 1}'),
+        *places,
     )
 
-    prefect("worker", "start", "--pool", "hstflow", "--run-once", "--limit", "1")
+    prefect("worker", "start", "--pool", "hstflow", "--run-once", "--limit", "2")
 
     assert len(flow_runs(prefect_environment, "process-dataset", "COMPLETED")) == 1
-    assert (tmp_path / "out" / "data" / "acs" / observatory.datasets[0]).exists()
+    assert len(flow_runs(prefect_environment, "campaign", "COMPLETED")) == 1
+    for each in (first, second):
+        assert (tmp_path / "out" / "data" / "acs" / each).exists()
+
+
+def ended_chunks(environment: dict[str, str]) -> set[str]:
+    """Return the names of the chunks' flow runs, which end after their datasets."""
+    deadline = time.monotonic() + SCHEDULE_LIMIT
+    while time.monotonic() < deadline:
+        found = flow_runs(environment, "campaign-chunk", "COMPLETED")
+        if len(found) == 2:
+            return {run["name"] for run in found}
+        time.sleep(0.5)
+    return {run["name"] for run in flow_runs(environment, "campaign-chunk", "COMPLETED")}
+
+
+@pytest.mark.slow
+def test_chunks_of_a_campaign_are_run_by_a_worker(
+    prefect: Any,
+    work_pool: None,
+    prefect_environment: dict[str, str],
+    observatory: Observatory,
+    tmp_path: Path,
+) -> None:
+    """The session hands its chunks to the deployment, and ends when the ledger says so."""
+    datasets = list(observatory.datasets[:2])
+    sessions = Sessions(observatory, prefect_environment, tmp_path)
+    output = f"file:{tmp_path / 'out'}"
+    how = {"runner": "threads", "chunks": "deployment", "chunk_size": 1, "stages": "tasks"}
+    sessions.enrol(datasets, output=output, **how)
+    prefect("--no-prompt", "deploy", "--all")
+    command = ["prefect", "worker", "start", "--pool", "hstflow", "--limit", "2"]
+    log = tmp_path / "worker.log"
+
+    with contextmanager(running)([sys.executable, "-m", *command], sessions.environment, log):
+        said = sessions.run(noop=False, seconds=180)
+        chunks = ended_chunks(prefect_environment)
+
+    assert "RESULT completed all 2" in said, said + log.read_text()
+    assert sessions.rows_by_name() == dict.fromkeys(datasets, "processed")
+    assert chunks == {"campaign-night-0", "campaign-night-1"}
 
 
 def test_cron_deployment_gets_scheduled_runs(

@@ -85,6 +85,32 @@ except DatasetFailed as error:
 """
 )
 
+STOPPED = (
+    PREAMBLE
+    + """
+import time
+from calib.records import Grant
+from calib.stages import calibrate
+
+def forever(*given, **options):
+    while True:
+        time.sleep(0.01)
+
+calibrate.calibrate = forever
+job = dataclasses.replace(job, grant=Grant(limits={"calibrate": 300.0}, time_scale=0.001))
+
+@flow(name="stopped")
+def stopped():
+    return process_job(job)
+
+try:
+    stopped()
+except DatasetFailed as error:
+    log = (job.folder / "process.txt").read_text().splitlines()
+    print("RESULT", json.dumps({**dataclasses.asdict(error.outcome), "log": log}))
+"""
+)
+
 
 def run_in_flow(
     code: str, run: str, observatory: Observatory, prefect_environment: dict[str, str], cwd: Path
@@ -138,3 +164,18 @@ def test_hostile_exception_becomes_an_outcome(
     assert (outcome["state"], outcome["error_class"], outcome["code"]) == ("error", "Hostile", 1)
     assert "boom" in str(outcome["reason"])
     assert outcome["stage"] == "calibrate"
+
+
+def test_stopped_stage_is_our_error_through_prefect(
+    observatory: Observatory, prefect_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The exception that stops a stage travels through Prefect's engine and stays ours."""
+    outcome = run_in_flow(STOPPED, "stopped", observatory, prefect_environment, tmp_path)
+
+    assert (outcome["error_class"], outcome["code"]) == ("TimedOut", 137)
+    assert "calibrate went over its limit" in str(outcome["reason"])
+    log = outcome["log"]
+    assert isinstance(log, list)
+    dataset = observatory.datasets[0]
+    assert any(f"INFO    {dataset} fetch #1  finished in" in line for line in log)
+    assert any(f"ERROR   {dataset} calibrate #1  stopping: " in line for line in log)

@@ -22,7 +22,7 @@ def test_interrupt_ends_the_wait() -> None:
     with interruptible() as endings:
         interrupt_soon()
         with pytest.raises(KeyboardInterrupt):
-            endings.next()
+            endings.wait(10)
 
 
 def test_interrupt_waits_until_it_is_asked_for() -> None:
@@ -57,7 +57,7 @@ def test_endings_come_in_order() -> None:
     with interruptible() as endings:
         for number in (1, 2):
             endings.put(number)
-        assert [endings.next(), endings.next()] == [1, 2]
+        assert endings.wait(1) == [1, 2]
 
 
 def test_other_threads_keep_their_signals() -> None:
@@ -67,7 +67,7 @@ def test_other_threads_keep_their_signals() -> None:
     def work() -> None:
         with interruptible() as endings:
             endings.put("x")
-            got.append(endings.next())
+            got.extend(endings.wait(1))
 
     thread = threading.Thread(target=work)
     thread.start()

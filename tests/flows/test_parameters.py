@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from calib.errors import ConfigError
+from calib.stages.campaign_plan import CampaignPlan
 from flows.parameters import (
+    CampaignOptions,
     IngestOptions,
     ProcessOptions,
     build_ingest,
@@ -44,6 +47,14 @@ def test_collection_of_references(
     request = build_request("file:in", "file:out", None, None, None, options)
 
     assert request.options.calibrations == expected
+
+
+def test_campaigns_of_deployments_have_every_setting() -> None:
+    """What a campaign's plan holds can be given to its flow, with the same defaults."""
+    request = build_request("file:in", "file:out", None, None, None, ProcessOptions())
+    asked = CampaignOptions().model_dump(exclude={"profile", "run"})
+    assert CampaignPlan(request=request, **asked) == CampaignPlan(request)
+    assert set(asked) == {each.name for each in fields(CampaignPlan)} - {"request"}
 
 
 def test_one_thread_unless_asked() -> None:

@@ -12,6 +12,7 @@ from prefect_dask.task_runners import DaskTaskRunner
 from calib.compiled import cache_folder
 from calib.errors import ConfigError
 from flows.runners import make_runner
+from flows.worker_setup import share_of
 
 
 @pytest.fixture(autouse=True)
@@ -20,12 +21,13 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", dict(os.environ))
 
 
-def test_workers_share_the_memory_of_the_machine(tmp_path: Path) -> None:
-    """Three workers get a third each, whatever the number of cores."""
+def test_workers_get_the_machine_and_references_a_share(tmp_path: Path) -> None:
+    """Dask's limit is a last backstop; references may take a third with three workers."""
     runner = make_runner("local", 3, tmp_path)
 
     assert isinstance(runner, DaskTaskRunner)
-    assert runner.cluster_kwargs["memory_limit"] == MEMORY_LIMIT // 3
+    assert runner.cluster_kwargs["memory_limit"] == MEMORY_LIMIT
+    assert share_of(MEMORY_LIMIT, os.environ) == MEMORY_LIMIT // 3
     assert runner.cluster_kwargs["threads_per_worker"] == 1
 
 

@@ -21,7 +21,7 @@ GIB = 1 << 30
     [(None, None), (5 * GIB, 3 * GIB), (GIB, 0), (10 * GIB, 7 * GIB)],
 )
 def test_references_leave_room_to_work(limit: int | None, room: int | None) -> None:
-    """With 1 GiB to work in, a worker stays under the 0.8 at which Dask pauses it for good."""
+    """With 1 GiB to work in, a worker stays under 0.8 of its memory, well below its end at 0.95."""
     assert room_for_references(limit) == room
 
 
@@ -44,11 +44,14 @@ def test_worker_takes_the_setting_as_far_as_there_is_room(
     for module, name in undone:
         monkeypatch.setattr(module, name, lambda *_: None)
     monkeypatch.setattr(MEMORY, "limit", MEMORY.limit)  # put back afterwards
+    monkeypatch.setattr("flows.worker_setup.make_disposable", lambda: None)
     if setting is not None:
         monkeypatch.setenv("HSTFLOW_REFERENCE_MEMORY", setting)
     level = logging.getLogger("distributed").level
 
-    dask_setup(SimpleNamespace(memory_manager=SimpleNamespace(memory_limit=limit)))  # type: ignore[arg-type]
+    manager = SimpleNamespace(memory_limit=limit, memory_pause_fraction=0.8)
+    dask_setup(SimpleNamespace(memory_manager=manager))  # type: ignore[arg-type]
 
     logging.getLogger("distributed").setLevel(level)
     assert kept == MEMORY.limit
+    assert manager.memory_pause_fraction is False

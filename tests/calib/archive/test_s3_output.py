@@ -77,6 +77,24 @@ def test_objects_lie_as_files_do(make: Make, place: StoreOutput) -> None:
     assert place.verify(DATASET) == []
 
 
+def test_claim_of_a_dead_publisher_goes_when_its_result_is_found(
+    make: Make, place: StoreOutput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It died between the manifest and its claim's end; nobody will publish there again."""
+    place.publish(make())
+    claim = "runs/first/.claims/acs/j8bt05njq.json"
+    place.store.put_if_absent(claim, json.dumps({"owner": "x+gone", "beat": 3}).encode())
+
+    monkeypatch.setattr("calib.archive.claim.is_abandoned", lambda _: False)
+    place.make_current(DATASET, "first")
+    assert claim in keys(place)  # it may live
+
+    monkeypatch.setattr("calib.archive.claim.is_abandoned", lambda _: True)
+    place.make_current(DATASET, "first")
+    assert claim not in keys(place)
+    assert visible(place) == "first"
+
+
 def test_a_bucket_has_the_manifest_of_a_folder(make: Make, bucket: str, tmp_path: Path) -> None:
     """Both outputs write the same manifest, byte for byte."""
     publication = make()

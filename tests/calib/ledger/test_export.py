@@ -12,12 +12,16 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
+from calib.cost_model import Features
 from calib.errors import ConfigError
 from calib.ids import parse_dataset
+from calib.ledger.campaigns import NewJob, enter_jobs, set_plan
 from calib.ledger.export import export_ledger, import_ledger
-from calib.ledger.ledger import Attempt, Ledger, open_ledger
+from calib.ledger.ledger import Attempt, Ledger, current_owner, open_ledger
+from calib.ledger.predictions import record_features
 from calib.ledger.publications import Published, PublishedFile, record_publications
 from calib.ledger.schema import metadata
+from calib.ledger.sessions import close_session, open_session
 from calib.records import Member
 
 Begin = Callable[..., Attempt]
@@ -37,7 +41,30 @@ def filled(ledger: Ledger, begin: Begin) -> Ledger:
     ledger.record_publication(attempt, found, (), members)
     ledger.write(lambda c: c.execute(insert(metadata.tables["member"]), [ABSENT]))
     ledger.set_current(parse_dataset("j8bt05njq"), "r1")
+    _fill_campaign(ledger, attempt)
     return ledger
+
+
+def _fill_campaign(ledger: Ledger, attempt: Attempt) -> None:
+    """Add a campaign with its session and a job of every column, features and a model."""
+    new = NewJob(
+        parse_dataset("acs_8ph_01"),
+        "f" * 64,
+        memory=2**40,
+        disk=2**41,
+        priority=-3,
+        time_scale=0.1,
+        overrides={"env": {"A": TEXT}},
+    )
+    place: dict[str, Any] = {"run": "r1", "context": "hst_1.pmap", "chunk_size": 500}
+    ledger.write(lambda c: set_plan(c, "nightly", context="hst_1.pmap", plan=TEXT, priority=7))
+    ledger.write(lambda c: enter_jobs(c, "nightly", [new], **place))
+    session = ledger.write(lambda c: open_session(c, "nightly", current_owner(), flow_run="f"))
+    ledger.write(lambda c: close_session(c, session, "failed", TEXT))
+    features = Features(2, 68.8, 1, 1, 2, 0, 1, 1, 0)
+    ledger.write(lambda c: record_features(c, attempt, features))
+    trained = {"target": "memory", "trained_at": "2026", "examples": 12, "content": "{}"}
+    ledger.write(lambda c: c.execute(insert(metadata.tables["prediction"]), [trained]))
 
 
 ABSENT = {"association": "j8bt05020", "rootname": "j8bt05nkq", "type": "EXP-CRJ", "present": False}
@@ -64,6 +91,8 @@ def test_an_export_fills_another_ledger(
         assert everything(other) == everything(filled)
         assert counts["product"] == 1
         assert counts["member"] == 2
+        campaign_rows = ("campaign_session", "feature", "prediction")
+        assert [counts[name] for name in campaign_rows] == [1, 1, 1]
         export_ledger(f"sqlite:///{tmp_path / 'other.db'}", tmp_path / f"again-{name}")
     assert (tmp_path / f"again-{name}").read_bytes() == (tmp_path / name).read_bytes()
     assert [*tmp_path.glob("*.part")] == []

@@ -8,11 +8,12 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psutil
 import pytest
 
-from calib.ledger.owners import STALE_AFTER, current_owner, why_dead
+from calib.ledger.owners import STALE_AFTER, current_owner, this_host, why_dead
 from calib.records import utc_now
 
 
@@ -24,10 +25,25 @@ def ago(silence: timedelta) -> str:
 def test_owner_is_this_process() -> None:
     """The owner names host, process and its start; the token differs at every call."""
     one, two = current_owner(), current_owner()
-    assert (one.host, one.pid) == (socket.gethostname(), os.getpid())
+    assert (one.host, one.pid) == (this_host(), os.getpid())
     assert one.token != two.token
     assert one == replace(two, token=one.token)
-    assert str(one) == f"pid {os.getpid()} on {socket.gethostname()}"
+    assert str(one) == f"pid {os.getpid()} on {this_host()}"
+
+
+def test_process_of_another_container_is_judged_by_its_heartbeat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Containers may share a host's name: a number of one says nothing in another."""
+    monkeypatch.setattr(Path, "readlink", lambda _path: "pid:[4026531836]")
+    machine = this_host()
+    monkeypatch.setattr(Path, "readlink", lambda _path: "pid:[4026532281]")
+    owner = replace(current_owner(), pid=2**22 + 1)
+    assert (machine, owner.host) == (socket.gethostname(), f"{machine}#4026532281")
+    assert why_dead(owner, utc_now()) == f"{owner} has ended"
+    monkeypatch.setattr(Path, "readlink", lambda _path: "pid:[4026532282]")
+    assert why_dead(owner, utc_now()) is None
+    assert "silent" in str(why_dead(owner, ago(STALE_AFTER + timedelta(minutes=1))))
 
 
 def test_live_process_is_never_dead() -> None:
@@ -59,8 +75,16 @@ def test_zombie_is_dead() -> None:
 
 def test_number_of_a_later_process_is_not_the_owner() -> None:
     """The same number with another start time is another process."""
-    owner = replace(current_owner(), started=current_owner().started - 3600)
+    owner = replace(current_owner(), started=current_owner().started - 100_000)
     assert why_dead(owner, utc_now()) is not None
+
+
+@pytest.mark.parametrize("step", [-3600, -3, 3, 3600])
+def test_a_clock_that_is_set_kills_nobody(step: float) -> None:
+    """Start times move with the clock: while its heartbeat is heard, the owner lives."""
+    owner = replace(current_owner(), started=current_owner().started + step)
+    assert why_dead(owner, utc_now()) is None
+    assert "silent" in str(why_dead(owner, ago(STALE_AFTER + timedelta(minutes=1))))
 
 
 def test_process_of_another_user_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:

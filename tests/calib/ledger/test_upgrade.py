@@ -83,7 +83,7 @@ def test_newer_ledger_is_refused(tmp_path: Path) -> None:
     open_ledger(str(path)).close()
     set_version(path, "9999")
     with pytest.raises(
-        ConfigError, match=r"upgrade hstflow .*expected schema 0002; found schema 9999"
+        ConfigError, match=rf"upgrade hstflow .*expected schema {REVISION}; found schema 9999"
     ):
         open_ledger(str(path))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import campaign_story
 import pytest
 from small_registry import ASSOCIATION, fill
 from sqlalchemy import update
@@ -99,6 +100,12 @@ def test_every_view_shows_what_is_there(ledger: Ledger) -> None:
         "inputs": 3,
         "references_used": 6,
         "jobs": 2,
+        "campaigns": 1,
+        "sessions": 0,
+        "attempts": 2,
+        "costs": 0,
+        "features": 0,
+        "predictions": 0,
         "collections": 3,
         "chains": 1,
         "tags": 1,
@@ -126,3 +133,23 @@ def test_pruned_publications(ledger: Ledger) -> None:
     assert [number(view) for view in ("products", "publications", "inputs")] == [0, 2, 2]
     runs = ledger.ask(lambda rows: rows("SELECT run, datasets, products FROM runs", {}))
     assert sorted(tuple(row.values()) for row in runs) == [("r1", 1, 1), ("r2", 0, 0)]
+
+
+def test_views_of_a_campaign(ledger: Ledger) -> None:
+    """Counts by outcome, every session and attempt, and the features of each attempt."""
+    campaign_story.tell(ledger)
+
+    def values(query: str) -> list[tuple[object, ...]]:
+        return [tuple(row.values()) for row in ledger.ask(lambda rows: rows(query, {}))]
+
+    assert values("SELECT campaign, jobs, finished, failed FROM campaigns") == [("night", 5, 2, 1)]
+    assert values("SELECT campaign, outcome, message FROM sessions") == [
+        ("night", "failed", "2 of 5 failed")
+    ]
+    query = "SELECT attempt, outcome, code, memory FROM attempts WHERE dataset = 'j8bt05nkq'"
+    assert values(f"{query} ORDER BY attempt") == [
+        (1, "error", 31, 2_000_000_000),
+        (2, "processed", 0, 8_000_000_000),
+    ]
+    assert values("SELECT COUNT(*), MIN(total_mb), MAX(n_files) FROM features") == [(4, 20.5, 2)]
+    assert values("SELECT COUNT(*) FROM predictions") == [(0,)]

@@ -7,6 +7,8 @@ import re
 import threading
 from pathlib import Path
 
+import pytest
+
 from calib.stages.joblog import job_log, stage_name
 
 log = logging.getLogger("calib.stages.test")
@@ -51,3 +53,14 @@ def test_second_attempt_is_appended(tmp_path: Path) -> None:
 
     lines = (tmp_path / "process.txt").read_text().splitlines()
     assert ["#1" in lines[0], "#2" in lines[1]] == [True, True]
+
+
+@pytest.mark.parametrize("name", ["CRDS", "astropy", "py.warnings"])
+def test_lines_of_libraries_are_told_too(tmp_path: Path, name: str) -> None:
+    """What a library says during a stage carries the same names; after the job it is not told."""
+    with job_log(tmp_path, "j8bt05njq", 2) as path, stage_name("bestrefs"):
+        logging.getLogger(name).warning("no match")
+    logging.getLogger(name).warning("later")
+
+    (line,) = path.read_text().splitlines()
+    assert line.endswith("WARNING j8bt05njq bestrefs #2  no match")

@@ -11,6 +11,7 @@ from calib.errors import ConfigError, ContextError
 from calib.simulate.observatory import Observatory
 from calib.stages.job import Options, key_of
 from calib.stages.planning import Request, plan_jobs
+from calib.stages.workplaces import TAKEN
 from calib.switches import parse_overrides
 
 
@@ -77,6 +78,7 @@ def test_each_dataset_once(request_of: Request) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "kind"),
     [
+        *(("run", name, ConfigError) for name in sorted(TAKEN)),
         ("context", "hst_8888.pmap", ContextError),
         ("output", "astroquery:", ConfigError),
         ("output", "ftp://host/x", ConfigError),
@@ -107,7 +109,8 @@ def test_the_name_of_the_run_is_made_once(
     seen = []
 
     def count(*parts: object) -> str:
-        seen.append(parts)
+        if request_of.output in parts:
+            seen.append(parts)
         return key_of(*parts)
 
     monkeypatch.setattr("calib.stages.planning.key_of", count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from calib.errors import ConfigError
 from calib.records import Previews, ProductFile
-from calib.stages.workfolder import StageFolder
+from calib.stages.workfolder import StageFolder, private_folder
 
 
 def draw(folder: Path) -> Previews:
@@ -126,3 +127,27 @@ def test_unwritable_work_folder_is_a_configuration_error(tmp_path: Path) -> None
 
     with pytest.raises(ConfigError, match="work folder cannot be written"):
         place(tmp_path).run(draw)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.EACCES, ConfigError),
+        (errno.EROFS, ConfigError),
+        (errno.ENOTDIR, ConfigError),
+        (errno.ENOSPC, OSError),
+        (errno.EDQUOT, OSError),
+        (errno.ESTALE, OSError),
+    ],
+)
+def test_full_disk_is_no_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception]
+) -> None:
+    """What may pass is left to the watch over the stage, which calls a full disk Unavailable."""
+
+    def fail(*_given: object, **_named: object) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(Path, "mkdir", fail)
+    with pytest.raises(kind), private_folder(tmp_path / "calibrate"):
+        pass

@@ -1,0 +1,104 @@
+"""What is kept of a dataset that failed: enough to see why, small enough for thousands.
+
+``WORK/failed/RUN/ID/`` holds ``outcome.json`` (how it ended, what it was granted), the end of
+the log, the primary headers of its exposures and the records of the stages that were finished.
+It stays when the work folder is cleaned, and goes when the dataset succeeds.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from calib.errors import HstflowError
+from calib.records import Outcome, utc_now
+from calib.stages.job import Job
+from calib.stages.joblog import LOG_NAME
+from calib.stages.policy import STAGES
+from calib.stages.workfolder import RECORD, private_folder
+from calib.stages.workplaces import BUNDLES
+
+log = logging.getLogger(__name__)
+
+# Bytes of one file of a bundle: ten thousand failed datasets are 10 GB at the very most, and
+# about 0.2 GB as they come.
+MOST = 256 * 1024
+
+# Exposures whose headers are kept: an association repeats itself.
+_HEADERS = 8
+
+
+def bundle_folder(job: Job) -> Path:
+    """Return where the bundle of a job is kept."""
+    return Path(job.work) / BUNDLES / job.run / job.dataset
+
+
+def write_bundle(job: Job, number: int, outcome: Outcome) -> Path | None:
+    """Keep what tells why a job failed in its last attempt, in place of an older bundle.
+
+    A bundle that cannot be written is a warning: the ledger has the error.
+
+    Returns
+    -------
+    Path or None
+        Its folder; None where it could not be written.
+    """
+    place = bundle_folder(job)
+    try:
+        with private_folder(place) as folder:
+            for name, text in _contents(job, number, outcome):
+                (folder / name).write_text(text[-MOST:], encoding="utf-8")
+            shutil.rmtree(place, ignore_errors=True)
+            folder.rename(place)
+    except (OSError, HstflowError) as error:
+        log.warning("the failure bundle was not written: %s", error)
+        return None
+    log.info("what tells why is kept in %s", place)
+    return place
+
+
+def remove_bundle(job: Job) -> None:
+    """Remove the bundle of a job that has succeeded after all."""
+    shutil.rmtree(bundle_folder(job), ignore_errors=True)
+
+
+def _contents(job: Job, number: int, outcome: Outcome) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each file of a bundle."""
+    record = {
+        "outcome": asdict(outcome),
+        "attempt": number,
+        "grant": asdict(job.grant),
+        "faults": [str(fault) for fault in job.options.faults],
+        "at": utc_now(),
+    }
+    yield "outcome.json", json.dumps(record, indent=2, sort_keys=True)
+    log_file = job.folder / LOG_NAME
+    if log_file.exists():
+        yield LOG_NAME, _end_of(log_file)
+    yield "headers.txt", "\n".join(_headers(job))
+    for stage in STAGES:
+        path = job.folder / stage / RECORD
+        if path.exists():
+            yield f"{stage}.json", path.read_text(encoding="utf-8")
+
+
+def _end_of(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - MOST))
+        return file.read().decode(errors="replace")
+
+
+def _headers(job: Job) -> Iterator[str]:
+    """Yield the primary headers of the raws, of those that can be read."""
+    from calib.fitsfile import primary_header
+
+    raws = sorted((job.folder / "fetch").glob("*_raw*.fits"))
+    for path in raws[:_HEADERS]:
+        yield f"# {path.name}"
+        with suppress(HstflowError):
+            yield "\n".join(f"{key} = {value!r}" for key, value in primary_header(path).items())

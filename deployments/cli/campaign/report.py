@@ -1,0 +1,187 @@
+"""`hstflow campaign report`: how a campaign went."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from calib.errors import ConfigError
+from calib.ledger.campaign_overview import LIVE_STATES
+from calib.ledger.campaign_reports import LEFT, failures_of
+from deployments.cli.campaign.lookup import find_campaign, reading
+from deployments.cli.campaign.show import next_steps
+from deployments.cli.console import Flag, err, out, print_json
+from deployments.cli.tables import print_rows
+
+if TYPE_CHECKING:
+    from calib.campaigns.report import CampaignReport
+    from calib.ledger.campaign_reports import Campaign, Failure
+    from calib.ledger.cost_summaries import Spread
+
+
+def report(
+    name: str, /, *, html: Path | None = None, replace: Flag = False, json: Flag = False
+) -> int:
+    """Say how a campaign went: states, failures, retries, memory, what each stage cost.
+
+    It may still be running. The page is one file without scripts and without requests to
+    anywhere, with charts, to mail or print.
+
+    Examples: `hstflow campaign report night`, `hstflow campaign report night --html night.html`.
+
+    Parameters
+    ----------
+    name
+        The campaign.
+    html
+        Write a page into this file.
+    replace
+        Take the place of a page that is there.
+    json
+        Write JSON to stdout.
+    """
+    from calib.campaigns.report import report_of
+
+    with reading() as rows:
+        campaign = find_campaign(rows, name)
+        found = report_of(rows, campaign)
+        steps = _steps(campaign, found, failures_of(rows, campaign.id))
+    if html is not None:
+        _write_page(html, found, steps, replace=replace)
+    if json:
+        print_json(_as_json(found, steps))
+    elif html is None:
+        _print(found, steps)
+    else:
+        out.print(f"{escape(str(html))}: written", soft_wrap=True)
+    return 0
+
+
+def _steps(campaign: Campaign, found: CampaignReport, failures: Sequence[Failure]) -> list[str]:
+    """Return the commands that go on from here."""
+    name = shlex.quote(campaign.name)
+    if found.state in LIVE_STATES:
+        return [f"hstflow campaign watch {name}"]
+    left = sum(campaign.counts.get(state, 0) for state in LEFT)
+    first = [f"hstflow campaign resume {name}   # {left:,} left"] if left and campaign.plan else []
+    return first + next_steps(campaign.name, failures)
+
+
+def _write_page(target: Path, found: CampaignReport, steps: list[str], *, replace: bool) -> None:
+    from calib.campaigns.report_page import report_page
+    from calib.stores.new_file import new_file, newer_file
+
+    page = report_page(found, steps)
+    try:
+        with newer_file(target) if replace else new_file(target) as part:
+            part.write_text(page, encoding="utf-8")
+    except FileExistsError as error:
+        message = "the file exists: name another one, or say --replace"
+        raise ConfigError(message, path=target) from error
+    except OSError as error:
+        raise ConfigError(f"the page cannot be written: {error}", path=target) from error
+
+
+def _as_json(found: CampaignReport, steps: list[str]) -> dict[str, Any]:
+    return {**asdict(found), "seconds": found.seconds, "next": steps}
+
+
+def _print(found: CampaignReport, steps: list[str]) -> None:
+    from calib.campaigns.report_words import prediction_words, summary_words
+
+    out.print(f"[bold]campaign {escape(found.name)}[/bold]")
+    for line in summary_words(found):
+        out.print(escape(line), soft_wrap=True)
+    _print_failures(found)
+    for line in prediction_words(found):
+        out.print(escape(line), soft_wrap=True)
+    _print_ladder(found)
+    _print_stages(found)
+    _print_slowest(found)
+    _print_sessions(found)
+    for step in steps:
+        err.print(escape(step), soft_wrap=True)
+
+
+def _print_failures(found: CampaignReport) -> None:
+    columns = ("failed", "state", "class", "code", "examples", "reason of the first")
+    rows = [
+        (
+            f"{f.number:,}",
+            f.state,
+            f.error_class or "",
+            _text(f.code),
+            ", ".join(f.examples),
+            f.reason or "",
+        )
+        for f in found.failures
+    ]
+    _print_table(columns, rows, right=("failed", "code"))
+    again = [(f"{r.number:,}", r.error_class or "", _text(r.code)) for r in found.retried]
+    _print_table(("tried again", "class", "code"), again, right=("tried again", "code"))
+
+
+def _print_ladder(found: CampaignReport) -> None:
+    from calib.campaigns.report_words import ladder_words
+
+    if any(rung.memory for rung in found.rungs):
+        numbers = ("began here", "attempts", "finished", "too small", "highest peak")
+        _print_table(("rung", *numbers), ladder_words(found), right=numbers)
+
+
+def _print_stages(found: CampaignReport) -> None:
+    counts = ("runs", "reused", "failed")
+    columns = [
+        f"{what} {of}" for what in ("wall s", "CPU s", "peak MB") for of in ("med", "95%", "max")
+    ]
+    rows = [
+        (
+            *(each.stage, f"{each.done:,}", f"{each.reused:,}", f"{each.failed:,}"),
+            *(*_cells(each.wall, 1), *_cells(each.cpu, 1), *_cells(each.peak_rss, 1e6)),
+        )
+        for each in found.stages
+    ]
+    _print_table(("stage", *counts, *columns), rows, right=(*counts, *columns))
+
+
+def _print_slowest(found: CampaignReport) -> None:
+    columns = ("slowest", "attempt", "outcome", "s", "peak MB", "mostly in")
+    rows = [
+        (
+            *(each.dataset, str(each.attempt), each.outcome or "at work", f"{each.seconds:,.1f}"),
+            *("" if each.peak_rss is None else f"{each.peak_rss / 1e6:,.0f}", each.stage or ""),
+        )
+        for each in found.slowest
+    ]
+    _print_table(columns, rows, right=("attempt", "s", "peak MB"))
+
+
+def _print_sessions(found: CampaignReport) -> None:
+    from calib.campaigns.report_words import session_words
+
+    columns = ("session began (UTC)", "who", "ended (UTC)", "outcome", "message")
+    _print_table(columns, [session_words(each) for each in found.sessions])
+
+
+def _print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: tuple[str, ...] = ()
+) -> None:
+    if rows:
+        out.print()
+        print_rows(out, columns, rows, right=right)
+
+
+def _cells(spread: Spread | None, unit: float) -> tuple[str, ...]:
+    if spread is None:
+        return ("", "", "")
+    digits = 2 if unit == 1 else 0
+    return tuple(f"{v / unit:,.{digits}f}" for v in (spread.median, spread.high, spread.most))
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

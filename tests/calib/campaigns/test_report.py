@@ -1,0 +1,112 @@
+"""A campaign's report: what it counts, and the page that shows it."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from typing import Any
+
+import campaign_story as story
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calib.campaigns.charts import memory_chart, stage_chart, throughput_chart
+from calib.campaigns.report import Bin, CampaignReport, RungUse, report_of
+from calib.campaigns.report_page import report_page
+from calib.ledger.campaign_reports import campaigns
+from calib.ledger.cost_summaries import Spread, StageSummary
+from calib.ledger.ledger import Ledger
+
+
+@pytest.fixture
+def report(ledger: Ledger) -> CampaignReport:
+    """Return the report of the story."""
+    story.tell(ledger)
+    return ledger.ask(lambda ask: report_of(ask, campaigns(ask, story.NAME)[0]))
+
+
+def test_report_counts_what_happened(report: CampaignReport) -> None:
+    """States, attempts, and what ended in bins of time."""
+    assert (report.total, report.finished, report.attempts) == (5, 2, 4)
+    assert report.counts == {"planned": 1, "processed": 2, "error": 1, "cancelled": 1}
+    assert sum(each.finished for each in report.throughput) == 2
+    assert sum(each.failed for each in report.throughput) == 2
+    assert {each.dataset for each in report.slowest} == {story.EASY, story.CLIMBS, story.BROKEN}
+    assert [each.outcome for each in report.sessions] == ["failed"]
+
+
+def test_report_judges_the_first_rung(report: CampaignReport) -> None:
+    """One began on the rung that it needed, one had to climb; both rungs are counted."""
+    quality = report.prediction
+    assert quality is not None
+    assert (quality.right, quality.larger, quality.smaller) == (1, 0, 1)
+    assert (quality.granted, quality.used) == (10 * story.GB, 6 * story.GB)
+    two, eight = report.rungs
+    assert (two.memory, two.attempts, two.first, two.out_of_memory) == (2 * story.GB, 3, 3, 1)
+    assert (eight.memory, eight.attempts, eight.finished) == (8 * story.GB, 1, 1)
+    assert eight.most == 5 * story.GB
+
+
+def test_page_stands_alone(report: CampaignReport) -> None:
+    """No script, nothing from elsewhere, three charts that are well-formed, all names escaped."""
+    odd = replace(report.failures[0], reason="<script>alert(1)</script>")
+    page = report_page(replace(report, failures=(odd,)), ["hstflow campaign rescue night  # <x>"])
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert not re.search(r"(src|href|url\(|@import)", page)
+    assert page.count("<svg") == 3
+    for picture in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
+        ET.fromstring(picture)  # noqa: S314 - our own text
+    for promised in (*story.EVERY[2:4], "2 GB", "calibrate", "hstflow campaign rescue night"):
+        assert promised in page
+
+
+def test_report_of_nothing(ledger: Ledger) -> None:
+    """A campaign that has not begun has a report too, on the page as well."""
+    ledger.ensure_campaign("empty")
+    found = ledger.ask(lambda ask: report_of(ask, campaigns(ask, "empty")[0]))
+    assert (found.attempts, found.seconds, found.prediction, found.throughput) == (
+        0,
+        None,
+        None,
+        (),
+    )
+    assert "0 of 0 datasets" in report_page(found, [])
+
+
+counts = st.integers(0, 10**6)
+sizes = st.integers(1, 10**13)
+seconds = st.floats(0, 1e6)
+
+
+def numbers_in(picture: str) -> list[float]:
+    """Return every coordinate of a chart."""
+    svg = re.search(r"<svg.*</svg>", picture, re.DOTALL)
+    assert svg is not None
+    root = ET.fromstring(svg[0])  # noqa: S314 - our own text
+    shapes: list[dict[str, Any]] = [each.attrib for each in root.iter()]
+    return [float(v) for a in shapes for k, v in a.items() if k in {"x", "y", "cx", "cy", "width"}]
+
+
+@given(st.lists(st.tuples(counts, counts), max_size=61), st.floats(1, 1e6))
+def test_throughput_stays_in_its_frame(bins: list[tuple[int, int]], step: float) -> None:
+    """Whatever was counted, every bar lies within the chart."""
+    found = [Bin("2026-01-01T00:00:00+00:00", good, bad) for good, bad in bins]
+    assert all(0 <= number <= 720 for number in numbers_in(throughput_chart(found, step)))
+
+
+@given(st.lists(st.tuples(st.none() | sizes, st.lists(sizes, max_size=5)), max_size=6))
+def test_memory_stays_in_its_frame(rungs: list[tuple[int | None, list[int]]]) -> None:
+    """Whatever the rungs and peaks are, every dot lies within the chart."""
+    found = [RungUse(m, 1, 1, 0, 1, tuple(p), max(p, default=None)) for m, p in rungs]
+    assert all(0 <= number <= 720 for number in numbers_in(memory_chart(found)))
+
+
+@given(st.lists(st.tuples(seconds, seconds, seconds), max_size=7))
+def test_stages_stay_in_their_frame(times: list[tuple[float, float, float]]) -> None:
+    """Whatever the stages took, every bar lies within the chart."""
+    spreads = [Spread(*sorted(each)) for each in times]
+    found = [StageSummary("fetch", 1, 0, 0, s, None, None, 0, 0, 0, 0, None) for s in spreads]
+    assert all(0 <= number <= 720 for number in numbers_in(stage_chart(found)))

@@ -1,0 +1,251 @@
+"""External programs: their limits hold, their end is told apart, nothing of them is left."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from calib.errors import Cancelled, ConfigError, EngineError, OutOfMemory, TimedOut
+from calib.programs import run as running
+from calib.programs.allowance import CURRENT, Allowance
+from calib.programs.run import ProgramRun, run_program
+
+MB = 1 << 20
+
+
+def python(code: str) -> list[str]:
+    """Return the arguments of a Python that runs a piece of code, quick to start."""
+    return [sys.executable, "-I", "-S", "-c", code]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Return the folder of a program."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def allowance() -> Iterator[Allowance]:
+    """Work under an allowance."""
+    allowance = Allowance("j8pq010a1")
+    token = CURRENT.set(allowance)
+    yield allowance
+    CURRENT.reset(token)
+
+
+def run(place: Path, code: str, **options: object) -> ProgramRun:
+    """Run a piece of Python as a program."""
+    return run_program(
+        python(code),
+        folder=place,
+        log_file=place / "program.log",
+        **options,  # type: ignore[arg-type] - as given
+    )
+
+
+def is_gone(pid: int) -> bool:
+    """Tell whether a process has ended, or waits to be buried by init."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def wait_until_gone(pid: int) -> bool:
+    """Wait a little for the end of a process that was killed."""
+    end = time.monotonic() + 5
+    while not is_gone(pid) and time.monotonic() < end:
+        time.sleep(0.02)
+    return is_gone(pid)
+
+
+def test_program_runs_in_its_folder_with_its_own_environment(
+    place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Folder and variables are the program's alone; its lines come into the log."""
+    with caplog.at_level(logging.INFO, "calib"):
+        done = run(
+            place,
+            "import os, sys\n"
+            "print(os.getcwd(), os.environ['IREF'], flush=True)\n"
+            "sys.stderr.write('to stderr\\n')",
+            environment={"IREF": "here/"},
+        )
+
+    assert done.log.read_text().splitlines() == [f"{place} here/", "to stderr"]
+    assert "IREF" not in os.environ
+    name = Path(sys.executable).name
+    assert f"{name}: to stderr" in [record.getMessage() for record in caplog.records]
+    assert done.wall > 0
+    assert done.cpu > 0
+    assert 0 <= done.peak_rss < psutil.Process().memory_info().rss
+
+
+def test_failure_has_the_code_and_the_last_lines(place: Path) -> None:
+    """A program that fails is an engine error with exit code, program and the end of its log."""
+    code = "import sys\nfor n in range(100): print('line', n)\nsys.exit(7)"
+    with pytest.raises(EngineError, match="exit code 7: line 99") as caught:
+        run(place, code)
+
+    error = caught.value
+    assert (error.exit_code, error.code) == (7, 23)
+    assert error.log_tail.splitlines()[0] == "line 80"
+    assert error.path == str(place / "program.log")
+
+
+@pytest.mark.parametrize(
+    ("code", "options"),
+    [
+        ("x = bytearray(3000 << 20)", {"memory": 512 * MB}),
+        ("import os; os.kill(os.getpid(), 9)", {}),
+        ("import sys; print('*** Out of memory ***'); sys.exit(1)", {}),
+        ("import sys; sys.exit(137)", {}),
+    ],
+    ids=["limit", "killed", "said", "exit 137"],
+)
+def test_lack_of_memory_is_recognised(place: Path, code: str, options: dict[str, int]) -> None:
+    """The limit, the kernel's signal, a text, and a shell's exit code: all are error 31."""
+    with pytest.raises(OutOfMemory) as caught:
+        run(place, code, **options)
+
+    assert caught.value.code == 31
+
+
+def test_limit_is_that_of_the_job_and_of_the_program_alone(
+    place: Path, allowance: Allowance
+) -> None:
+    """What the job is granted is the limit of address space; ours stays as it was."""
+    allowance.memory = 512 * MB
+    code = "import resource as r\nprint(r.getrlimit(r.RLIMIT_AS)[0], r.getrlimit(r.RLIMIT_CORE)[0])"
+
+    done = run(place, code)
+
+    assert done.log.read_text().split() == [str(512 * MB), "0"]
+
+
+def test_program_over_its_time_is_ended_with_its_children(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a child that ignores SIGTERM and one that has left the group are ended."""
+    monkeypatch.setattr(running, "GRACE", 0.2)
+    code = (
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "first = os.fork()\n"
+        "if first == 0:\n"
+        "    os.setsid(); time.sleep(60)\n"
+        "print(os.getpid(), first, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with pytest.raises(TimedOut, match="after 1 s"):
+        run(place, code, timeout=0.6)
+
+    pids = [int(text) for text in (place / "program.log").read_text().split()]
+    assert len(pids) == 2
+    assert all(map(wait_until_gone, pids))
+
+
+def test_end_of_the_job_ends_its_program(place: Path, allowance: Allowance) -> None:
+    """What comes out is why the job was ended, not how the program died of it."""
+    timer = threading.Timer(0.3, allowance.end, [Cancelled("enough")])
+    timer.start()
+    start = time.monotonic()
+    with pytest.raises(Cancelled, match="enough"):
+        run(place, "import time; time.sleep(60)")
+
+    assert time.monotonic() - start < 5
+    timer.join()
+
+
+def test_ended_job_starts_no_program(place: Path, allowance: Allowance) -> None:
+    """A program that starts in the moment in which its job ends is ended at once."""
+    allowance.end(Cancelled("enough"))
+    with pytest.raises(Cancelled):
+        run(place, "import time; time.sleep(60)")
+
+
+def test_children_that_outlive_a_program_are_ended(place: Path) -> None:
+    """A program that leaves a child behind in its group leaves nothing."""
+    code = "import subprocess as s\nprint(s.Popen(['sleep', '60']).pid)"
+
+    done = run(place, code)
+
+    assert wait_until_gone(int(done.log.read_text()))
+
+
+def test_interrupt_ends_the_program(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control-C while a program runs leaves nothing of it."""
+
+    def interrupt(*_given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "tree_resident", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(place, "import os, time; print(os.getpid(), flush=True); time.sleep(60)")
+
+    text = (place / "program.log").read_text()
+    assert not text or wait_until_gone(int(text))
+
+
+def test_peak_is_that_of_the_tree(place: Path, allowance: Allowance) -> None:
+    """A child's memory counts, and the job is told."""
+    code = (
+        "import subprocess, sys\n"
+        "child = 'x = b\"1\" * (120 << 20); import time; time.sleep(0.6)'\n"
+        "subprocess.run([sys.executable, '-I', '-S', '-c', child])\n"
+    )
+    done = run(place, code)
+
+    assert 120 * MB < done.peak_rss < 200 * MB
+    assert allowance.take_peak() == done.peak_rss
+
+
+@pytest.mark.parametrize("name", ["no-such-program", "{place}/text", "{place}"])
+def test_missing_program_is_a_setting_that_cannot_work(place: Path, name: str) -> None:
+    """A name that is no program is refused before anything is started."""
+    (place / "text").write_text("not executable")
+    name = name.format(place=place)
+    with pytest.raises(ConfigError, match="no such program"):
+        run_program([name], folder=place, log_file=place / "log")
+
+
+def test_bytes_that_are_no_text_stop_nothing(place: Path) -> None:
+    """A program may print what it wants; the log keeps the bytes."""
+    with pytest.raises(EngineError, match="exit code 3"):
+        run(place, "import os; os.write(1, b'\\xff\\xfe bad\\n'); os._exit(3)")
+
+    assert (place / "program.log").read_bytes() == b"\xff\xfe bad\n"
+
+
+def test_signal_is_named(place: Path) -> None:
+    """A crash says which signal it was, and is no lack of memory."""
+    with pytest.raises(EngineError, match="SIGSEGV"):
+        run(place, "import os; os.kill(os.getpid(), 11)")
+
+
+def test_interrupts_wait_for_a_program(allowance: Allowance) -> None:
+    """While a program is started or ended, no exception comes from outside."""
+    sent: list[int] = []
+    with allowance.held():
+        assert not allowance.interrupt(lambda: sent.append(1))
+    assert allowance.interrupt(lambda: sent.append(2))
+    assert sent == [2]
+
+
+def test_last_words_reach_the_log(place: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """All that a program says is passed on, also much at its end, and a line without an end."""
+    with caplog.at_level(logging.INFO):
+        run(place, "print(('y' * 999 + '\\n') * 2500 + 'the end', end='')")
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[-1].endswith(": the end")
+    assert sum(line.endswith("yyy") for line in lines) == 2_500
