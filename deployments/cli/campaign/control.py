@@ -15,15 +15,13 @@ from calib.ledger.campaign_overview import Overview, overview_of
 from calib.ledger.campaign_reports import LEFT, FoundJob, JobSelection, find_jobs
 from calib.ledger.location import ledger_url
 from calib.ledger.states import TRANSITIONS
+from deployments.cli.campaign.changing import change_jobs
 from deployments.cli.campaign.lookup import planned_campaign, reading
 from deployments.cli.console import Flag, count_text, err, expand_names, out, print_json
-from deployments.cli.progress import following
 
 # States from which a job may be cancelled.
 CANCELLABLE = tuple(state for state, targets in TRANSITIONS.items() if "cancelled" in targets)
 
-# Jobs of one transaction: others get in between, and an interrupt loses little.
-_AT_ONCE = 2_000
 
 _REASON = "cancelled by the operator"
 
@@ -121,15 +119,8 @@ def _cancel_jobs(jobs: Sequence[FoundJob]) -> int:
     if not jobs:
         return 0
     from calib.ledger.campaigns import cancel_jobs
-    from calib.ledger.ledger import open_ledger
 
-    done = 0
-    with open_ledger(ledger_url(os.environ)) as ledger, following("cancelled") as show:
-        for first in range(0, len(jobs), _AT_ONCE):
-            some = [job.id for job in jobs[first : first + _AT_ONCE]]
-            done += ledger.write(partial(cancel_jobs, numbers=some, reason=_REASON))
-            show(done, len(jobs))
-    return done
+    return change_jobs(jobs, "cancelled", partial(cancel_jobs, reason=_REASON))
 
 
 def _counts(overview: Overview) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,21 +21,18 @@ from calib.ledger.campaign_reports import (
     campaigns,
     find_jobs,
 )
-from calib.ledger.location import ledger_url
 from calib.ledger.reports import Rows
+from deployments.cli.campaign.changing import change_jobs
 from deployments.cli.campaign.control import refuse_strangers
 from deployments.cli.campaign.lookup import is_dataset, planned_campaign, reading
 from deployments.cli.campaign.session import SessionFlags, run_session
 from deployments.cli.campaign.show import jobs_table
 from deployments.cli.campaign.status import tell_steps
 from deployments.cli.console import Flag, Several, count_text, err, expand_names, out, print_json
-from deployments.cli.progress import following
 
 if TYPE_CHECKING:
     from calib.ledger.campaigns import Changes
 
-# Jobs of one transaction: others get in between, and an interrupt loses little.
-_AT_ONCE = 2_000
 
 _SHOWN = 20  # jobs that are listed; --json has all
 _REASON = "rescued by the operator"
@@ -239,16 +235,10 @@ def _submit(jobs: Sequence[FoundJob], changes: Changes) -> int:
     if not jobs:
         return 0
     from calib.ledger.campaigns import rescue_jobs
-    from calib.ledger.ledger import open_ledger
 
-    done = 0
-    with open_ledger(ledger_url(os.environ)) as ledger, following("submitted again") as show:
-        for first in range(0, len(jobs), _AT_ONCE):
-            some = [job.id for job in jobs[first : first + _AT_ONCE]]
-            work = partial(rescue_jobs, numbers=some, reason=_REASON, changes=changes)
-            done += ledger.write(work)
-            show(done, len(jobs))
-    return done
+    return change_jobs(
+        jobs, "submitted again", partial(rescue_jobs, reason=_REASON, changes=changes)
+    )
 
 
 def _go_on(chosen: Mapping[str, Campaign], flags: RescueFlags) -> int:
