@@ -283,8 +283,8 @@ class _Session:
         if FlowRunContext.get() is not None:
             others = [each for each in self._live_campaigns() if each != self.plan.name]
             limit_downloads(self.plan.downloads, is_alone=not others)
-        is_here = self.plan.runner in {"local", "threads"}
-        return ChunkFlows(self.plan.name, wake, with_tasks=with_tasks, sends_settings=not is_here)
+        travels = not self.plan.runs_here
+        return ChunkFlows(self.plan.name, wake, with_tasks=with_tasks, sends_settings=travels)
 
     def _live_campaigns(self) -> list[str]:
         found = self.ledger.ask(campaigns)

@@ -64,9 +64,8 @@ def run_chunk(campaign: str, chunk: int) -> State[Any]:
     limit_reference_memory(settings)
     ledger = ledger_of(settings.ledger)
     plan, found = plan_of(ledger, campaign, settings.ledger), campaign_of(ledger, campaign)
-    is_here = plan.runner in {"local", "threads"}
     with_tasks = plan.style(found.total) == "tasks"
-    frames = OneFlow(frame_here(sends_settings=not is_here) if with_tasks else None)
+    frames = OneFlow(frame_here(sends_settings=not plan.runs_here) if with_tasks else None)
     with open_pool(plan) as pool, interruptible() as ended:
         backlog = Backlog(ledger, found.id, only=chunk)
         Loop(plan, Work(), ledger, backlog, pool, frames, Wishes(ledger, campaign), ended).run()

@@ -22,6 +22,9 @@ CHUNK_SIZE = 500
 # Above this many datasets six rows each are more than the Prefect server keeps up with.
 MOST_VISIBLE = 1_000
 
+# Runners on the host of the campaign itself; the others are addresses and cluster files.
+HERE = frozenset({"local", "threads"})
+
 StageStyle = Literal["auto", "tasks", "plain"]
 
 
@@ -90,6 +93,11 @@ class CampaignPlan:
     def name(self) -> str:
         """The campaign's name."""
         return self.request.campaign
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether the datasets are run on the host of the campaign."""
+        return self.runner in HERE
 
     def style(self, datasets: int) -> Literal["tasks", "plain"]:
         """Return whether stages are Prefect tasks, for this many datasets."""

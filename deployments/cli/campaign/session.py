@@ -123,9 +123,11 @@ def check_runner(runner: str) -> None:
     Unavailable
         The scheduler, or the Prefect server of PREFECT_API_URL, does not answer.
     """
+    from calib.stages.campaign_plan import HERE
+
     if url := os.environ.get("PREFECT_API_URL"):
         check_server(url)
-    if runner in {"local", "threads"}:
+    if runner in HERE:
         return
     address = urlsplit(runner)
     if address.scheme in {"tcp", "tls"}:

@@ -194,7 +194,9 @@ def _plan(name: str, places: list[str], flags: SubmitFlags) -> CampaignPlan:
 
 def _absolute(runner: str) -> str:
     """Return the path of a cluster file as absolute, so that it means the same everywhere."""
-    is_file = runner not in {"local", "threads"} and "://" not in runner
+    from calib.stages.campaign_plan import HERE
+
+    is_file = runner not in HERE and "://" not in runner
     return str(Path(runner).expanduser().absolute()) if is_file else runner
 
 

@@ -32,7 +32,7 @@ JOB = Submission(
 
 def cells(job: Submission) -> dict[str, str]:
     """Return the one line of a job by column."""
-    head, line = blackboard([job], "/work")
+    head, line = blackboard([job], "/scratch")
     assert head == (
         "GlobalJobId|SubmitDate|JobStartDate|CompletionDate|JobDuration|ImageSize|JobState|"
         "ExitCode|ExitReason|Dataset|LogStream|S3Path\n"
@@ -47,7 +47,7 @@ def test_a_job_at_work() -> None:
     assert (found["SubmitDate"], found["JobStartDate"]) == ("1767225600", "1767225660")
     assert (found["CompletionDate"], found["JobDuration"]) == ("0", "0")
     assert (found["ImageSize"], found["JobState"], found["ExitReason"]) == ("2", "RUNNING", "None")
-    assert found["LogStream"] == "file:/work/r1/j8bt05njq/process.txt"
+    assert found["LogStream"] == "file:/scratch/r1/j8bt05njq/process.txt"
 
 
 def test_a_job_before_its_first_stage_is_starting() -> None:
@@ -74,7 +74,7 @@ def test_a_reason_stays_one_cell() -> None:
 def test_blackboard_of_a_campaign(ledger: Ledger) -> None:
     """Every job has its line; a published one names the log and the place of its products."""
     story.tell(ledger)
-    _, *lines = blackboard(ledger.ask(lambda ask: [*read_submissions(ask)]), "/work")
+    _, *lines = blackboard(ledger.ask(lambda ask: [*read_submissions(ask)]), "/scratch")
     rows = [dict(zip(COLUMNS, line.rstrip("\n").split("|"), strict=True)) for line in lines]
     assert [(row["Dataset"], row["JobState"]) for row in rows] == [
         (story.EASY, "SUCCEEDED"),
