@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -62,6 +63,10 @@ def test_only_the_dead_thread_is_started_again(job: Job) -> None:
             assert len(alive) == 1
 
 
+@pytest.mark.skipif(
+    sys.gettrace() is not None,
+    reason="on Python 3.11 an exception that waits for a thread in C halts all traced threads",
+)
 def test_one_thread_closes_what_hangs(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the ledger is away one thread waits to close the attempt, and it tries on."""
     monkeypatch.setattr(policy, "PATIENCE_STEP", 0.05)
@@ -74,10 +79,11 @@ def test_one_thread_closes_what_hangs(job: Job, monkeypatch: pytest.MonkeyPatch)
             raise Unavailable("the ledger is away")
 
     attempt = Attempt(-1, -1, job.dataset, 1, "t")
-    grant = Grant(limits={"calibrate": 50.0}, time_scale=0.001)
+    # The limit must strike within the call, also where a tracer slows down what is before it.
+    grant = Grant(limits={"calibrate": 500.0}, time_scale=0.001)
     late = dataclasses.replace(job, grant=grant)
     with watching(late, attempt, close) as one, suppress(TimedOut):
-        at_work(attempt, "calibrate", lambda: time.sleep(2.0))  # one call of C
+        at_work(attempt, "calibrate", lambda: time.sleep(2.5))  # one call of C
     assert tries == ["closing"] * 4
     assert one.abandoned
 
