@@ -1,0 +1,160 @@
+"""Questions about reprocessings, as portable SQL that runs on any connection.
+
+No SQLAlchemy: the commands that show them answer at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from calib.ledger.reports import Rows
+
+_ALL = """
+SELECT id, name, old_context, new_context, trigger, origin, state, reason, plan, foresight, report,
+  created_at, updated_at
+FROM reprocessing
+WHERE CAST(:name AS VARCHAR) IS NULL OR name = CAST(:name AS VARCHAR)
+ORDER BY id
+"""
+
+_COUNTS = """
+SELECT instrument, kind, wave, is_canary, COUNT(*) AS number, COUNT(left_out) AS left_out
+FROM marked_dataset WHERE reprocessing_id = :number
+GROUP BY instrument, kind, wave, is_canary
+"""
+
+_MARKS = """
+SELECT dataset, kind, instrument, wave, is_canary, changes, left_out
+FROM marked_dataset WHERE reprocessing_id = :number AND (:wave = 0 OR wave = :wave)
+ORDER BY wave, dataset
+"""
+
+_STEPS = """
+SELECT at, from_state, to_state, who, note FROM reprocessing_step
+WHERE reprocessing_id = :number ORDER BY id
+"""
+
+_SEEN = """
+SELECT source, context, seen_at FROM context_seen
+WHERE CAST(:source AS VARCHAR) IS NULL OR source = CAST(:source AS VARCHAR)
+ORDER BY id
+"""
+
+
+@dataclass(frozen=True)
+class Reprocessing:
+    """A reprocessing as it is now.
+
+    Attributes
+    ----------
+    id, name, old_context, new_context, trigger, state, reason, report, created_at, updated_at
+        As in the ledger.
+    origin, foresight
+        What was asked for, and what was predicted.
+    plan
+        How its campaigns run, as JSON (a CampaignPlan).
+    """
+
+    id: int
+    name: str
+    old_context: str | None
+    new_context: str
+    trigger: str
+    origin: Mapping[str, Any]
+    state: str
+    reason: str | None
+    plan: str
+    foresight: Mapping[str, Any]
+    report: str | None
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A dataset that a reprocessing marks; `changes` has old and new reference by keyword."""
+
+    dataset: str
+    kind: str
+    instrument: str
+    wave: int
+    is_canary: bool
+    changes: Mapping[str, tuple[str | None, str | None]]
+    left_out: str | None
+
+
+@dataclass(frozen=True)
+class MarkCount:
+    """How many datasets of one kind a reprocessing marks, and how many of them it leaves out."""
+
+    instrument: str
+    kind: str
+    wave: int
+    is_canary: bool
+    number: int
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happened to a reprocessing, and who said so."""
+
+    at: str
+    from_state: str | None
+    to_state: str
+    who: str
+    note: str | None
+
+
+@dataclass(frozen=True)
+class SeenContext:
+    """An operational context, when it was first seen at its source."""
+
+    source: str
+    context: str
+    seen_at: str
+
+
+def reprocessings(rows: Rows, name: str | None = None) -> list[Reprocessing]:
+    """Return reprocessings, oldest first; of one name, or all."""
+    found = rows(_ALL, {"name": name})
+    return [
+        Reprocessing(
+            **{
+                **row,
+                "origin": json.loads(row["origin"]),
+                "foresight": json.loads(row["foresight"] or "{}"),
+            }
+        )
+        for row in found
+    ]
+
+
+def mark_counts(rows: Rows, number: int) -> list[MarkCount]:
+    """Return how many datasets a reprocessing marks, by instrument, kind, wave and canary."""
+    found = rows(_COUNTS, {"number": number})
+    return [MarkCount(**{**row, "is_canary": bool(row["is_canary"])}) for row in found]
+
+
+def marks(rows: Rows, number: int, *, wave: int = 0) -> list[Mark]:
+    """Return the datasets of a reprocessing; of one wave, or of all (0)."""
+    found = rows(_MARKS, {"number": number, "wave": wave})
+    return [_mark(row) for row in found]
+
+
+def history(rows: Rows, number: int) -> list[Step]:
+    """Return what happened to a reprocessing, oldest first."""
+    return [Step(**row) for row in rows(_STEPS, {"number": number})]
+
+
+def seen_contexts(rows: Rows, source: str | None = None) -> list[SeenContext]:
+    """Return the operational contexts that were seen, oldest first."""
+    return [SeenContext(**row) for row in rows(_SEEN, {"source": source})]
+
+
+def _mark(row: Mapping[str, Any]) -> Mark:
+    changes = {key: (old, new) for key, (old, new) in json.loads(row["changes"]).items()}
+    return Mark(**{**row, "is_canary": bool(row["is_canary"]), "changes": changes})

@@ -1,0 +1,106 @@
+"""Reprocessings in the ledger: entered once, moved by the table of states, asked about."""
+
+from __future__ import annotations
+
+import pytest
+
+from calib.errors import ConfigError
+from calib.ids import parse_dataset
+from calib.ledger.ledger import Ledger
+from calib.ledger.reprocessing_reports import (
+    history,
+    mark_counts,
+    marks,
+    reprocessings,
+    seen_contexts,
+)
+from calib.ledger.reprocessings import (
+    NewMark,
+    NewReprocessing,
+    advance,
+    enter_reprocessing,
+    leave_out,
+    see_context,
+    set_canaries,
+)
+
+OLD, NEW = "hst_9001.pmap", "hst_9002.pmap"
+CHANGES = {"DARKFILE": ("a_drk.fits", "b_drk.fits")}
+MARKS = [
+    NewMark(parse_dataset("j8bt05njq"), 1, CHANGES),
+    NewMark(parse_dataset("j8bt06o6q"), 1, CHANGES),
+    NewMark(parse_dataset("acs_8bt_05"), 2, CHANGES, left_out="no engine"),
+]
+
+
+def enter(ledger: Ledger, name: str, *, once: bool = False) -> str:
+    """Enter a reprocessing of three datasets."""
+    new = NewReprocessing(name, OLD, NEW, "context", "{}", {"by": "test"}, once=once)
+    return ledger.write(lambda c: enter_reprocessing(c, new, MARKS, who="test"))
+
+
+def test_marks_come_back_as_they_were_entered(ledger: Ledger) -> None:
+    """Datasets, waves, changes and what is left out are read as they were written."""
+    assert enter(ledger, "again") == "again"
+    (one,) = ledger.ask(lambda rows: reprocessings(rows, "again"))
+    assert (one.state, one.origin, one.foresight) == ("planned", {"by": "test"}, {})
+    found = ledger.ask(lambda rows: marks(rows, one.id))
+    assert [each.dataset for each in found] == ["j8bt05njq", "j8bt06o6q", "acs_8bt_05"]
+    assert found[0].changes == CHANGES
+    assert [each.left_out for each in found] == [None, None, "no engine"]
+    assert len(ledger.ask(lambda rows: marks(rows, one.id, wave=2))) == 1
+    counts = ledger.ask(lambda rows: mark_counts(rows, one.id))
+    assert {(each.kind, each.number, each.left_out) for each in counts} == {
+        ("ipst", 2, 0),
+        ("svm", 1, 1),
+    }
+
+
+def test_one_change_of_context_makes_one_reprocessing(ledger: Ledger) -> None:
+    """The second trigger of a transition gets the name of the first one's reprocessing."""
+    assert enter(ledger, "first", once=True) == "first"
+    assert enter(ledger, "second", once=True) == "first"
+    assert len(ledger.ask(reprocessings)) == 1
+    with pytest.raises(ConfigError, match="reprocessing of this name"):
+        enter(ledger, "first")
+
+
+def test_states_move_by_the_table_and_are_remembered(ledger: Ledger) -> None:
+    """A legal change is a row of the history; an illegal one changes nothing; a repeat neither."""
+    enter(ledger, "again")
+    assert ledger.write(lambda c: advance(c, "again", "canary", who="me"))
+    assert not ledger.write(lambda c: advance(c, "again", "canary", who="me", note="still"))
+    with pytest.raises(ConfigError, match="canary and cannot become finished"):
+        ledger.write(lambda c: advance(c, "again", "finished", who="me"))
+    ledger.write(lambda c: advance(c, "again", "review", who="me", report="/r/index.html"))
+    (one,) = ledger.ask(lambda rows: reprocessings(rows, "again"))
+    assert (one.state, one.report) == ("review", "/r/index.html")
+    steps = ledger.ask(lambda rows: history(rows, one.id))
+    assert [(s.from_state, s.to_state) for s in steps] == [
+        (None, "planned"),
+        ("planned", "canary"),
+        ("canary", "review"),
+    ]
+    with pytest.raises(ConfigError, match="no such reprocessing"):
+        ledger.write(lambda c: advance(c, "other", "canary", who="me"))
+
+
+def test_canaries_and_omissions_can_change(ledger: Ledger) -> None:
+    """What runs first is chosen anew as a whole; a reason to leave out can go."""
+    enter(ledger, "again")
+    ledger.write(lambda c: set_canaries(c, "again", ["j8bt05njq"]))
+    ledger.write(lambda c: set_canaries(c, "again", ["j8bt06o6q"]))
+    ledger.write(lambda c: leave_out(c, "again", {"acs_8bt_05": None}))
+    found = ledger.ask(lambda rows: marks(rows, 1))
+    assert [each.dataset for each in found if each.is_canary] == ["j8bt06o6q"]
+    assert all(each.left_out is None for each in found)
+
+
+def test_contexts_are_remembered_by_source(ledger: Ledger) -> None:
+    """The first sight and a repeat are no change; another context names the one before."""
+    assert ledger.write(lambda c: see_context(c, "server", OLD)) is None
+    assert ledger.write(lambda c: see_context(c, "server", OLD)) is None
+    assert ledger.write(lambda c: see_context(c, "server", NEW)) == OLD
+    assert ledger.write(lambda c: see_context(c, "cache", NEW)) is None
+    found = ledger.ask(lambda rows: seen_contexts(rows, "server"))
+    assert [each.context for each in found] == [OLD, NEW]
