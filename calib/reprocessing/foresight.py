@@ -91,7 +91,7 @@ def count_types(marks: Iterable[NewMark]) -> tuple[TypeCount, ...]:
         for keyword, keys in by_type.items():
             kind = (each.dataset.instrument, keyword)
             every[kind] += 1
-            stage2[kind] += is_stage2_only({key: (None, None) for key in keys})
+            stage2[kind] += is_stage2_only(dict.fromkeys(keys, (None, None)))
     return tuple(TypeCount(*kind, every[kind], stage2[kind]) for kind in sorted(every))
 
 

@@ -100,8 +100,7 @@ def _group(name: str, column: int) -> str:
 def dot_of(graph: Graph, title: str) -> str:
     """Return the graph in the DOT language (graphviz.org/doc/info/lang.html)."""
     lines = [f"digraph {_quote(title)} {{", '  rankdir="LR";', "  node [shape=box];"]
-    for node in graph.nodes:
-        lines.append(f"  {_quote(node.name)} [label={_quote(node.label)}];")
+    lines += [f"  {_quote(node.name)} [label={_quote(node.label)}];" for node in graph.nodes]
     for one, other, count in graph.edges:
         label = f" [label={_quote(f'{count:,}')}]" if count > 1 else ""
         lines.append(f"  {_quote(one)} -> {_quote(other)}{label};")
