@@ -23,7 +23,15 @@ from calib.errors import HstflowError
 from calib.ledger.ledger import Ledger
 from calib.references.profile import CrdsProfile, load_profile
 from calib.reprocessing.arrivals import awaited_by_blocked
-from calib.reprocessing.watching import Sight, Start, Verdict, judge_change, judge_others, look
+from calib.reprocessing.watching import (
+    Change,
+    Sight,
+    Start,
+    Verdict,
+    judge_change,
+    judge_others,
+    look,
+)
 from calib.stages.recording import ledger_of
 from flows.reprocess_runs import DEAD_AFTER, ensure_run
 from flows.server import has_server
@@ -124,7 +132,7 @@ def look_once(ledger: Ledger, profile: CrdsProfile, *, patience: timedelta) -> L
         except PREFECT_ERRORS as error:
             trouble = trouble or f"nothing can be started: {error}"
     else:
-        says += [_by_hand(each) for each in (*verdict.starts, *others.starts)]
+        says += _by_hand(verdict.due, others.starts)
     return Look(sight, verdict, says, trouble)
 
 
@@ -162,8 +170,8 @@ def _tell(sight: Sight, verdict: Verdict) -> None:
     )
 
 
-def _by_hand(start: Start) -> str:
-    if "name" in start.parameters:
-        return f"no Prefect server: `hstflow campaign reprocess {start.parameters['name']}`"
-    asked = f"--old {start.parameters['old']} --new {start.parameters['new']}"
-    return f"no Prefect server: `hstflow campaign plan NAME {asked}`"
+def _by_hand(due: Change | None, starts: Sequence[Start]) -> list[str]:
+    """Return the commands that do what a server would have started."""
+    plan = f"hstflow campaign plan NAME --old {due.old} --new {due.new}" if due else None
+    commands = [f"hstflow campaign reprocess {each.parameters['name']}" for each in starts]
+    return [f"no Prefect server: `{each}`" for each in (plan, *commands) if each]

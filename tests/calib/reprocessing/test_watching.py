@@ -228,9 +228,7 @@ def test_what_was_touched_just_now_is_left_alone(ledger: Ledger) -> None:
 def age(ledger: Ledger, name: str) -> None:
     """Let a reprocessing, and what was seen, be as of long ago."""
     mine = reprocessing.c.name == name
-    ledger.write(
-        lambda c: c.execute(update(reprocessing).where(mine).values(updated_at=LONG_AGO))
-    )
+    ledger.write(lambda c: c.execute(update(reprocessing).where(mine).values(updated_at=LONG_AGO)))
     ledger.write(lambda c: c.execute(update(context_seen).values(seen_at=LONG_AGO)))
 
 
