@@ -17,17 +17,21 @@ from datetime import UTC, datetime, timedelta
 from calib.ledger.campaign_reports import campaigns
 from calib.ledger.ledger import Ledger
 from calib.ledger.reports import Rows
-from calib.ledger.reprocessing_reports import Reprocessing, history, reprocessings, seen_contexts
+from calib.ledger.reprocessing_reports import (
+    Reprocessing,
+    history,
+    holder,
+    reprocessings,
+    seen_contexts,
+)
 from calib.ledger.reprocessing_states import ENDED
 from calib.ledger.reprocessings import see_context
 from calib.references.operational import ask_operational, source_of
 from calib.references.profile import CrdsProfile
+from calib.reprocessing.life import WAVES, campaign_of_canary, campaign_of_wave
 
 # What a person takes back: the datasets are still those of the context before.
 _REFUSED = frozenset({"rejected", "cancelled"})
-
-# The campaigns of a reprocessing, after its name.
-CAMPAIGNS = ("", "-canary", "-visits", "-skycells")
 
 
 @dataclass(frozen=True)
@@ -216,12 +220,8 @@ def _why_not(
     rows: Rows, one: Reprocessing, awaited: Mapping[str, str | None], patience: timedelta
 ) -> str | None:
     """Say why a reprocessing is left alone; None: it has to go on."""
-    if one.state == "review":
-        return f"waits for `hstflow campaign approve {one.name}`"
-    if one.state == "planned" and _is_of_a_person(rows, one):
-        return f"waits for `hstflow campaign reprocess {one.name}`"
-    if _is_at_work(rows, one.name):
-        return "a process is at work on it"
+    if (other := _waits_for(rows, one)) is not None:
+        return other
     if one.state == "blocked":
         return awaited.get(one.name, one.reason)
     still = _age(one.updated_at)
@@ -231,14 +231,29 @@ def _why_not(
     return None
 
 
+def _waits_for(rows: Rows, one: Reprocessing) -> str | None:
+    """Say which process or person has the next word; None: nobody."""
+    if (owner := holder(rows, one.id)) is not None:
+        return f"{owner} is at work on it"
+    if one.state == "review":
+        return f"waits for `hstflow campaign approve {one.name}`"
+    if one.state == "planned" and _is_of_a_person(rows, one):
+        return f"waits for `hstflow campaign reprocess {one.name}`"
+    if (paused := _paused(rows, one.name)) is not None:
+        return f"campaign {paused} is paused"
+    return None
+
+
 def _is_of_a_person(rows: Rows, one: Reprocessing) -> bool:
     """Tell what a person planned (USER@HOST) from what a part of the program did."""
     return "@" in history(rows, one.id)[0].who
 
 
-def _is_at_work(rows: Rows, name: str) -> bool:
-    found = [each for end in CAMPAIGNS for each in campaigns(rows, f"{name}{end}")]
-    return any(each.session is not None and each.session.is_live for each in found)
+def _paused(rows: Rows, name: str) -> str | None:
+    """Return which campaign of a reprocessing an operator stopped for a while."""
+    mine = [campaign_of_canary(name), *(campaign_of_wave(name, wave) for wave in WAVES)]
+    found = [one for each in mine for one in campaigns(rows, each)]
+    return next((each.name for each in found if each.control == "pause"), None)
 
 
 def _age(moment: str) -> timedelta:

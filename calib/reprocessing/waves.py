@@ -122,9 +122,7 @@ def _bad_inputs(rows: Rows, found: Reprocessing, number: int) -> dict[str, str]:
     return bad
 
 
-def _inputs(
-    rows: Rows, found: Reprocessing, number: int, able: list[Mark]
-) -> dict[str, set[str]]:
+def _inputs(rows: Rows, found: Reprocessing, number: int, able: list[Mark]) -> dict[str, set[str]]:
     """Return the marked datasets that others are made of, by name and by lineage."""
     inputs: dict[str, set[str]] = defaultdict(set)
     for row in rows(_INPUTS, {"number": found.id, "wave": number}):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
 
-from calib.errors import BESTREFS, DONE
+from calib.errors import BESTREFS, DONE, GENERIC
 from calib.references.profile import load_profile
 from deployments.cli.console import Flag, err, out, print_json
 
@@ -40,7 +40,7 @@ def watch(
     (PREFECT_API_URL) a change becomes the event hst.crds.context.changed, and reprocessings
     that nobody is at work on go on as runs of the deployment `reprocess`; without one, the
     commands for that are named. The first look at a server only remembers its context. With
-    --once the exit code is 0, or 27 where the server does not answer.
+    --once the exit code is 0, 27 where the server does not answer, 1 where Prefect does not.
 
     Parameters
     ----------
@@ -61,10 +61,16 @@ def watch(
             seen = _look(profile, timedelta(minutes=patience))
             _show(seen, as_json=json)
             if once:
-                return BESTREFS if seen.sight is None else DONE
+                return _code(seen)
             time.sleep(60 * every)
     except KeyboardInterrupt:
         return DONE
+
+
+def _code(seen: Look) -> int:
+    if seen.sight is None:
+        return BESTREFS
+    return GENERIC if seen.trouble else DONE
 
 
 def _look(profile: str | None, patience: timedelta) -> Look:

@@ -18,7 +18,7 @@ KEYWORDS = ("BIASFILE", "DARKFILE", "PFLTFILE", "MDRIZTAB/stage 2")
 
 def mark(name: str, *keywords: str, wave: int = 1, left_out: str | None = None) -> Mark:
     """Return a dataset of ACS for which these types change."""
-    changes = {keyword: ("old.fits", "new.fits") for keyword in keywords}
+    changes = dict.fromkeys(keywords, ("old.fits", "new.fits"))
     return Mark(name, "ipst", "acs", wave, False, changes, left_out)
 
 

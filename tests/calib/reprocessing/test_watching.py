@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from calib.ledger.ledger import Ledger, open_ledger
+from calib.ledger.campaigns import set_control
+from calib.ledger.ledger import Ledger, current_owner, open_ledger
+from calib.ledger.reprocessing_holders import hold
 from calib.ledger.reprocessing_reports import reprocessings, seen_contexts
 from calib.ledger.reprocessing_states import ENDED
 from calib.ledger.reprocessings import (
@@ -230,6 +232,31 @@ def age(ledger: Ledger, name: str) -> None:
     mine = reprocessing.c.name == name
     ledger.write(lambda c: c.execute(update(reprocessing).where(mine).values(updated_at=LONG_AGO)))
     ledger.write(lambda c: c.execute(update(context_seen).values(seen_at=LONG_AGO)))
+
+
+def test_one_in_the_hands_of_a_process_is_left_alone(ledger: Ledger) -> None:
+    """A process that lives has it; a dead one has not."""
+    name = enter(ledger, A, B, "running")
+    owner = current_owner()
+    ledger.write(lambda c: hold(c, name, owner))
+    assert not others(ledger).starts
+
+    dead = {"process_started": owner.started - 1000, "token": "another"}
+    ledger.write(lambda c: c.execute(update(reprocessing).values(dead)))
+
+    assert len(others(ledger).starts) == 1
+
+
+def test_paused_campaign_stays_paused(ledger: Ledger) -> None:
+    """An operator's pause of one of its campaigns holds for the watch, too."""
+    name = enter(ledger, A, B, "running")
+    ledger.ensure_campaign(f"{name}-visits", context=B)
+    ledger.write(lambda c: set_control(c, f"{name}-visits", "pause"))
+
+    verdict = others(ledger)
+
+    assert not verdict.starts
+    assert f"{name}-visits is paused" in verdict.says[0]
 
 
 def test_approved_one_goes_on_at_once(ledger: Ledger) -> None:
