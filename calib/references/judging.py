@@ -238,7 +238,9 @@ class Judge:
         return all(_is_irrelevant(rules, header) for rules in sides)
 
 
-def _all_rules(profile: CrdsProfile, context: str) -> tuple[list[InstrumentRules], frozenset[str]]:
+def _all_rules(
+    profile: CrdsProfile, context: str
+) -> tuple[tuple[InstrumentRules, ...], frozenset[str]]:
     """Return all types of all instruments of a context, as if each had changed."""
     pipeline = library.load_context(profile, context)
     found = []
@@ -249,7 +251,7 @@ def _all_rules(profile: CrdsProfile, context: str) -> tuple[list[InstrumentRules
             for key in keywords_of(rules)
         }
         found.append(InstrumentRules(name, rules, rules, types))
-    return found, frozenset(rules.instrument for rules in found)
+    return tuple(found), frozenset(rules.instrument for rules in found)
 
 
 def _plan(rules: InstrumentRules) -> _Plan:

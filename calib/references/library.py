@@ -360,11 +360,7 @@ def _read_context(context: str) -> Any:
     try:
         return rmap.get_cached_mapping(context)
     except exceptions.CrdsError as error:
-        raise _unusable(context, error) from error
-
-
-def _unusable(context: str, error: Exception) -> ContextError:
-    return ContextError(f"the rules of {context} cannot be used: {error}")
+        raise ContextError(f"the rules of {context} cannot be used: {error}") from error
 
 
 def _read_rules(context: str, instrument: str) -> tuple[Any, Any]:
@@ -380,7 +376,7 @@ def _read_rules(context: str, instrument: str) -> tuple[Any, Any]:
             f"{context} has no rules for instrument {instrument.upper()}"
         ) from error
     except exceptions.CrdsError as error:
-        raise _unusable(context, error) from error
+        raise ContextError(f"the rules of {context} cannot be used: {error}") from error
     return pipeline, rules
 
 
