@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from calib.errors import DONE
 from calib.references.changes import ContextChanges, TypeChange
-from deployments.cli.console import Flag, out, print_json
+from deployments.cli.console import Flag, count_text, out, print_json
 from deployments.cli.tables import print_rows
 
 
@@ -70,7 +70,10 @@ def _print(changes: ContextChanges, *, references: bool) -> None:
     columns = ("instrument", "type", "old rules", "new rules", "new", "gone", "since", "")
     print_rows(out, columns, [_row(change) for change in changes.types], right=("new", "gone"))
     instruments = {change.instrument for change in changes.types}
-    out.print(f"{names}: {len(changes.types)} types of {len(instruments)} instruments differ")
+    out.print(
+        f"{names}: {count_text(len(changes.types), 'type')} "
+        f"of {count_text(len(instruments), 'instrument')}"
+    )
     if references:
         for change in changes.types:
             _print_references(change)
