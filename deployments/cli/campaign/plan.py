@@ -17,7 +17,7 @@ from calib.ledger.reading import open_reader
 from deployments.cli.campaign.lookup import check_name
 from deployments.cli.campaign.plan_view import plan_json, show_plan
 from deployments.cli.campaign.submit import PlanFlags, build_plan, read_datasets
-from deployments.cli.console import err, expand_names, out, print_json
+from deployments.cli.console import count_text, err, expand_names, out, print_json
 
 if TYPE_CHECKING:
     from calib.campaigns.manifest import Entry
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from calib.reprocessing.selection import Selection
 
 _DRAWINGS = (".dot", ".gv", ".svg")
+LEDGER = "ledger"  # the source of exposures where nobody names one
 
 
 def plan(
@@ -63,6 +64,7 @@ def plan(
         asked, selection = _ask(base, entries, flags, rows)
     from calib.reprocessing.planning import plan_reprocessing
 
+    _tell_others(asked)
     with err.status("predicting what they need"):
         planned = plan_reprocessing(asked, selection)
     if flags.graph is not None:
@@ -73,6 +75,23 @@ def plan(
     else:
         show_plan(planned, entered, out, is_dry=dry_run, quiet=flags.quiet)
     return DONE
+
+
+def _tell_others(asked: Asked) -> None:
+    """Say where current products are of other contexts than the two that are compared."""
+    from calib.ledger.published_contexts import current_contexts
+
+    if asked.origin.get("source") != LEDGER:
+        return
+    with open_reader(asked.plan.request.ledger) as rows:
+        counts = current_contexts(rows) if rows is not None else {}
+    for context, number in counts.items():
+        if context not in {asked.old, asked.new}:
+            err.print(
+                f"{count_text(number, 'current dataset')} of {escape(context)}: what changed for "
+                f"them since is seen with --old {escape(context)}",
+                soft_wrap=True,
+            )
 
 
 def _check(entries: Sequence[Entry], flags: PlanFlags) -> None:
@@ -184,7 +203,7 @@ def _headers(
     if rows is None:
         expected = "--headers FILE, --from-server, or names of datasets"
         raise ConfigError("there is no ledger to take exposures from", expected=expected)
-    return "ledger", lambda: headers_of_ledger(rows)
+    return LEDGER, lambda: headers_of_ledger(rows)
 
 
 def _of_files(files: Sequence[Path]) -> Any:

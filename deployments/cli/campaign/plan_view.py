@@ -71,17 +71,13 @@ def _title(planned: Planned) -> str:
 
 
 def _print_types(found: Foresight, console: Console) -> None:
-    rows = [
-        (
-            f"  {each.instrument}",
-            each.keyword,
-            f"{each.datasets:,}",
-            f"{each.stage2_only:,}" if each.stage2_only else "",
-        )
-        for each in found.types
-    ]
-    columns = ("  instrument", "type", "datasets", "stage 2 only")
-    print_rows(console, columns, rows, right=columns[2:])
+    columns = ["  instrument", "type", "datasets"]
+    rows = [[f"  {e.instrument}", e.keyword, f"{e.datasets:,}"] for e in found.types]
+    if any(each.stage2_only for each in found.types):
+        columns.append("stage 2 only")
+        for row, each in zip(rows, found.types, strict=True):
+            row.append(f"{each.stage2_only:,}" if each.stage2_only else "")
+    print_rows(console, columns, rows, right=tuple(columns[2:]))
 
 
 def _lines(planned: Planned) -> Iterator[tuple[str, str]]:

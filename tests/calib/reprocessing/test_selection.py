@@ -187,9 +187,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
 LETTERS = st.sampled_from("abcd")
 NAMES = st.builds(lambda n, last: f"jaaa0{n}0{last}q", st.integers(0, 3), LETTERS)
 EXPOSED = st.builds(
-    lambda name, changes, own: affected(
-        name, *changes, dataset=name if own else f"{name[:6]}010"
-    ),
+    lambda name, changes, own: affected(name, *changes, dataset=name if own else f"{name[:6]}010"),
     NAMES,
     st.lists(st.sampled_from([DARK, OTHER_DARK, IDC]), min_size=1, max_size=3, unique=True),
     st.booleans(),
