@@ -24,7 +24,8 @@ def marked(name: str, wave: int = 1, left_out: str | None = None) -> NewMark:
         "DARKFILE": (None, "y_drk.fits"),
         "DARKFILE 2": (None, "Z_DRK.fits"),
         "PFLTFILE": ("x_pfl.fits", "N/A"),
-        "MDRIZTAB/stage 2": ("x_mdz.fits", "NOT FOUND n/a"),
+        "MDRIZTAB": ("x_mdz.fits", "NOT FOUND n/a"),
+        "IDCTAB/stage 2": ("x_idc.fits", "y_idc.fits"),
     }
     return NewMark(parse_dataset(name), wave, changes, left_out=left_out)
 
@@ -40,6 +41,11 @@ def test_only_what_is_opened_is_awaited(ledger: Ledger) -> None:
     every = ledger.ask(lambda rows: needed_references([marked(ASSOCIATION)], rows))
     assert every == {"y_bia.fits", "y_drk.fits", "z_drk.fits"}
     assert needed_references([marked(ALONE)], None) == every
+
+
+def test_references_of_the_user_are_not_awaited() -> None:
+    """Where a person gives the dark, that of the rules is not opened."""
+    assert needed_references([marked(ALONE)], None, ["DARKFILE"]) == {"y_bia.fits"}
 
 
 def test_what_is_not_run_awaits_nothing() -> None:
