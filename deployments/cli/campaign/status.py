@@ -59,7 +59,8 @@ def status(
     Parameters
     ----------
     name
-        A campaign or a reprocessing. Without a name: one line for each; options are about the datasets of all.
+        A campaign or a reprocessing. Without a name: one line for each; options are about the
+        datasets of all.
     state
         List its datasets in this state; may be repeated.
     class_
