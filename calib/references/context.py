@@ -43,7 +43,7 @@ def resolve_context(explicit: str | None, profile: CrdsProfile) -> str:
             expected="a name such as hst_0729.pmap, or hst-operational",
             found=repr(name),
         )
-    if (profile.offline or profile.readonly) and not (profile.mappings / name).is_file():
+    if not profile.can_fill and not (profile.mappings / name).is_file():
         raise library.unknown_context(profile, name)
     return name
 
