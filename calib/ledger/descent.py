@@ -45,6 +45,18 @@ FROM publication AS origin
 WHERE {names} AND made.dataset <> origin.dataset
 """
 
+# Of what is current; a type that one exposure opens is opened.
+_REQUIRED = """
+SELECT publication.dataset AS name, reference_used.keyword AS keyword,
+  MAX(CASE WHEN reference_used.required THEN 1 ELSE 0 END) AS required
+FROM publication
+  JOIN current_run
+    ON current_run.dataset = publication.dataset AND current_run.run_id = publication.run_id
+  JOIN reference_used ON reference_used.attempt_id = publication.attempt_id
+WHERE {names}
+GROUP BY publication.dataset, reference_used.keyword
+"""
+
 
 def associations_of(rows: Rows, exposures: Iterable[str]) -> dict[str, set[str]]:
     """Return the associations that are known to hold exposures; those in none are left out."""
@@ -87,6 +99,18 @@ def made_from_datasets(
         for name, owners in _owners(rows, question, column, all_names).items():
             found[name] |= {owner for owner in owners if wanted(owner)} - {name}
     return {name: owners for name, owners in found.items() if owners}
+
+
+def required_keywords(rows: Rows, datasets: Iterable[str]) -> dict[str, dict[str, bool]]:
+    """Return by dataset and keyword whether what is current was made with a file of the type.
+
+    Datasets of which nothing is known are left out.
+    """
+    found: defaultdict[str, dict[str, bool]] = defaultdict(dict)
+    names = list(dict.fromkeys(datasets))
+    for row in _asked(rows, _REQUIRED, "publication.dataset", names):
+        found[str(row["name"])][str(row["keyword"])] = bool(row["required"])
+    return dict(found)
 
 
 def _owners(rows: Rows, question: str, column: str, names: Iterable[str]) -> dict[str, set[str]]:

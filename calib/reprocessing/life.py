@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -96,16 +96,23 @@ def stood_at(steps: Sequence[Step]) -> str:
     return (before[-1] if before else None) or "planned"
 
 
-def references_of(found: Iterable[Mark]) -> set[str]:
+def references_of(found: Iterable[Mark], own: Collection[str] = ()) -> set[str]:
     """Return the new references that marked datasets need; what only stage 2 opens is not here.
 
     What did not change was there before: where it has gone, a job says so itself.
+
+    Parameters
+    ----------
+    found
+        The datasets.
+    own
+        Keywords for which the plan names a file of the user's own: the rules' is not opened.
     """
     names = set()
     for mark in found:
         for keyword, (_, new) in mark.changes.items():
             is_file = new is not None and new.upper() not in _NO_FILE and " " not in new
-            if is_file and not keyword.endswith(STAGE_2):
+            if is_file and keyword not in own and not keyword.endswith(STAGE_2):
                 names.add(str(new).lower())
     return names
 

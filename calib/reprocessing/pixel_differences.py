@@ -192,10 +192,11 @@ def compare_planes(
     error
         The error before, of the same shape; None where it does not apply.
     """
+    old, new = (np.asarray(array, np.float64) for array in (old, new))
     both = np.isfinite(old) & np.isfinite(new)
     nan_before, nan_after = np.isnan(old), np.isnan(new)
     changed = (old != new) & ~(nan_before & nan_after)
-    delta = np.subtract(new[both], old[both], dtype=np.float64)
+    delta = new[both] - old[both]
     moved = delta[changed[both]]
     return PlaneDifference(
         name=name,
@@ -253,9 +254,10 @@ def spread_of(values: Array) -> Spread | None:
     )
 
 
-def robust_limit(values: Array) -> float:
-    """Return the size that all but a few of the numbers stay below; 0 where there are none."""
-    return float(np.percentile(np.abs(values), COVERED)) if values.size else 0.0
+def robust_limit(values: Array, covered: float | None = None) -> float:
+    """Return the size that so many per cent of the numbers stay below; 0 where there are none."""
+    part = COVERED if covered is None else covered
+    return float(np.percentile(np.abs(values), part)) if values.size else 0.0
 
 
 def histogram_of(values: Array) -> Histogram | None:

@@ -44,10 +44,14 @@ class Selection:
         Datasets by wave and name, each once.
     strange
         Names that are no dataset here (of a retired instrument, say), and why.
+    links
+        What marks what: types (``ACS DARKFILE``) exposures, those their associations, all of them
+        their visits and skycells.
     """
 
     marks: tuple[NewMark, ...]
     strange: Mapping[str, str] = field(default_factory=dict)
+    links: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass
@@ -58,6 +62,7 @@ class _Found:
         default_factory=lambda: defaultdict(set)
     )
     strange: dict[str, str] = field(default_factory=dict)
+    links: set[tuple[str, str]] = field(default_factory=set)
     # Exposures from which visits and skycells may have been made, with what changes for them.
     exposures: defaultdict[DatasetId, set[ReferenceChange]] = field(
         default_factory=lambda: defaultdict(set)
@@ -95,7 +100,7 @@ def select_datasets(affected: Iterable[AffectedExposure], rows: Rows | None) -> 
     _add_datasets(found, list(affected), rows)
     if rows is not None:
         _add_descendants(found, rows)
-    return Selection(_marks(found), dict(sorted(found.strange.items())))
+    return _selection(found)
 
 
 def select_with(changes: Mapping[str, Iterable[ReferenceChange]], rows: Rows | None) -> Selection:
@@ -112,15 +117,23 @@ def select_with(changes: Mapping[str, Iterable[ReferenceChange]], rows: Rows | N
     for name, its in changes.items():
         if dataset := _parsed(name, found):
             found.changes[dataset] |= set(its)
-            found.exposures[dataset] |= set(its)
+            found.links |= {
+                (type_name(dataset.instrument, c.keyword), dataset.name)
+                for c in found.changes[dataset]
+            }
     if rows is not None:
         _add_descendants(found, rows)
-    return Selection(_marks(found), dict(sorted(found.strange.items())))
+    return _selection(found)
 
 
 def keyword_of(key: str) -> str:
     """Return the keyword of a change of a mark: ``DARKFILE`` of ``DARKFILE 2/stage 2``."""
     return key.removesuffix(STAGE_2).partition(" ")[0]
+
+
+def type_name(instrument: str, keyword: str) -> str:
+    """Return what a reference type is called in links: ``ACS DARKFILE``."""
+    return f"{instrument.upper()} {keyword.upper()}"
 
 
 def is_stage2_only(changes: Mapping[str, Pair]) -> bool:
@@ -147,9 +160,11 @@ def _add_datasets(found: _Found, affected: list[AffectedExposure], rows: Rows | 
         if not owners or exposure in own:
             owners |= {exposure}
         changes = _changes_of(each)
+        found.links |= {(type_name(each.instrument, c.keyword), exposure) for c in changes}
         for name in sorted(owners):
             if dataset := _parsed(name, found):
                 found.changes[dataset] |= changes
+                found.links |= {(exposure, name)} if name != exposure else set()
         if _is_dataset(exposure):
             found.exposures[parse_dataset(exposure)] |= changes
 
@@ -167,48 +182,42 @@ def _changes_of(each: AffectedExposure) -> set[ReferenceChange]:
 
 def _add_descendants(found: _Found, rows: Rows) -> None:
     """Add the visits and skycells that were made from what changes; skycells also from visits."""
-    changes = found.changes
-    of_exposures = {
-        name: changes.get(name, set()) | found.exposures.get(name, set())
-        for name in dict.fromkeys((*changes, *found.exposures))
-        if name.kind == "ipst"
-    }
-    _inherit(changes, _visits_of(of_exposures, rows))
-    _inherit(changes, _made_from(of_exposures, rows))
-    of_visits = {name: set(its) for name, its in changes.items() if name.kind == "svm"}
-    _inherit(changes, _made_from(of_visits, rows))
+    of_exposures = [
+        name for name in dict.fromkeys((*found.changes, *found.exposures)) if name.kind == "ipst"
+    ]
+    _inherit(found, _visits_of(of_exposures, rows))
+    _inherit(found, _made_from(of_exposures, rows))
+    of_visits = [name for name in found.changes if name.kind == "svm"]
+    _inherit(found, _made_from(of_visits, rows))
 
 
-def _inherit(
-    changes: defaultdict[DatasetId, set[ReferenceChange]],
-    more: Iterable[tuple[DatasetId, set[ReferenceChange]]],
-) -> None:
-    for dataset, its in more:
-        changes[dataset] |= its
+Link = tuple[DatasetId, DatasetId]  # what something was made from, and what it is
 
 
-def _visits_of(
-    sources: Mapping[DatasetId, set[ReferenceChange]], rows: Rows
-) -> list[tuple[DatasetId, set[ReferenceChange]]]:
-    """Return visits that the ledger knows, by the programme and visit in the names."""
+def _inherit(found: _Found, links: Iterable[Link]) -> None:
+    """Give what was made the changes of what it was made from."""
+    for source, made in links:
+        its = found.exposures.get(source, set()) | found.changes.get(source, set())
+        found.changes[made] |= its
+        found.links.add((source.name, made.name))
+
+
+def _visits_of(sources: Iterable[DatasetId], rows: Rows) -> list[Link]:
+    """Return the visits that the ledger knows, by the programme and visit in names."""
     named = [
-        (f"{each.instrument}_{each.program}_{each.visit}", its)
-        for each, its in sources.items()
+        (each, f"{each.instrument}_{each.program}_{each.visit}")
+        for each in sources
         if each.kind == "ipst" and each.instrument in _WITH_VISITS
     ]
-    known = known_datasets(rows, (name for name, _ in named))
-    return [(parse_dataset(name), its) for name, its in named if name in known]
+    known = known_datasets(rows, (name for _, name in named))
+    return [(each, parse_dataset(name)) for each, name in named if name in known]
 
 
-def _made_from(
-    sources: Mapping[DatasetId, set[ReferenceChange]], rows: Rows
-) -> list[tuple[DatasetId, set[ReferenceChange]]]:
+def _made_from(sources: Iterable[DatasetId], rows: Rows) -> list[Link]:
     by_name = {each.name: each for each in sources}
     made = made_from_datasets(rows, by_name, wanted=_is_combined)
     return [
-        (parse_dataset(owner), sources[by_name[name]])
-        for name, owners in made.items()
-        for owner in owners
+        (by_name[name], parse_dataset(owner)) for name, owners in made.items() for owner in owners
     ]
 
 
@@ -230,6 +239,10 @@ def _parsed(name: str, found: _Found) -> DatasetId | None:
     except ConfigError as error:
         found.strange[name] = error.message
         return None
+
+
+def _selection(found: _Found) -> Selection:
+    return Selection(_marks(found), dict(sorted(found.strange.items())), frozenset(found.links))
 
 
 def _marks(found: _Found) -> tuple[NewMark, ...]:

@@ -19,7 +19,7 @@ KEYWORDS = ("BIASFILE", "DARKFILE", "PFLTFILE", "MDRIZTAB/stage 2")
 def mark(name: str, *keywords: str, wave: int = 1, left_out: str | None = None) -> Mark:
     """Return a dataset of ACS for which these types change."""
     changes = dict.fromkeys(keywords, ("old.fits", "new.fits"))
-    return Mark(name, "ipst", "acs", wave, False, changes, left_out)
+    return Mark(name, "ipst", "acs", wave, is_canary=False, changes=changes, left_out=left_out)
 
 
 @st.composite
