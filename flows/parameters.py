@@ -77,8 +77,8 @@ class CampaignOptions(BaseModel):
 class ReprocessOptions(BaseModel):
     """Which datasets a reprocessing takes, and how it comes to a decision.
 
-    The flow `reprocess` takes the contexts, the name and the places beside these; `options` and
-    `how` are those of a campaign.
+    The flow `reprocess` takes the contexts, the name, the places and how its campaigns are run
+    beside these.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -108,6 +108,9 @@ class ReprocessOptions(BaseModel):
     )
     per_type: int = Field(
         default=2, ge=0, description="datasets of each changed type that run first; 0: none"
+    )
+    options: ProcessOptions = Field(
+        default_factory=ProcessOptions, description="how each dataset is processed"
     )
 
     @model_validator(mode="after")
