@@ -48,19 +48,31 @@ class StoredResult:
 def headers_of_files(paths: Iterable[Path]) -> Iterator[ExposureHeader]:
     """Yield the headers of exposures in FITS files.
 
-    The dataset is the association where the header names one (ASN_ID), else the exposure.
+    The dataset is the association where the header names one (ASN_ID), else the exposure. A
+    file that is not FITS is an exposure with a problem.
 
     Raises
     ------
-    NotFound, CorruptFile
-        There is no such file, or it is not FITS.
+    NotFound
+        There is no such file; told before the first is read.
     """
-    for path in paths:
+    wanted = list(paths)
+    for path in wanted:
+        if not path.is_file():
+            raise NotFound("no such file", path=path)
+    return map(_of_file, wanted)
+
+
+def _of_file(path: Path) -> ExposureHeader:
+    try:
         exposure = read_headers(path)
-        association = exposure.text.get("ASN_ID", "").strip().lower()
-        is_named = association not in {"", "none", "n/a"}
-        name = exposure.rootname
-        yield ExposureHeader(association if is_named else name, name, exposure.text)
+    except CorruptFile as error:
+        name = path.name.partition("_")[0].lower()
+        return ExposureHeader(name, name, problem=str(error))
+    association = exposure.text.get("ASN_ID", "").strip().lower()
+    is_named = association not in {"", "none", "n/a"}
+    name = exposure.rootname
+    return ExposureHeader(association if is_named else name, name, exposure.text)
 
 
 def headers_of_json(path: Path) -> Iterator[ExposureHeader]:
@@ -78,11 +90,13 @@ def headers_of_json(path: Path) -> Iterator[ExposureHeader]:
     try:
         with path.open(encoding="utf-8") as stream:
             for number, line in enumerate(stream, start=1):
-                if line.strip():
-                    found = _line(path, line, number)
-                    yield from _headers(path, _whole(path) if found is None else found)
-                    if found is None:
-                        return
+                if not line.strip():
+                    continue
+                found = _line(path, line, number)
+                if found is None:
+                    yield from _headers(path, _whole(path))
+                    return
+                yield from _headers(path, found)
     except UnicodeDecodeError as error:
         message = f"the headers are not text: {error}"
         raise CorruptFile(message, path=path) from error
@@ -235,6 +249,8 @@ def _parts(found: Mapping[str, Any]) -> Iterator[ExposureHeader]:
     """Take names apart; text instead of a header is the error of who made the file."""
     for name, header in found.items():
         dataset, _, exposure = name.partition(":")
-        values = header if isinstance(header, dict) else {}
-        texts = {key.upper(): str(value) for key, value in values.items()}
-        yield ExposureHeader(dataset, exposure or dataset, texts)
+        if isinstance(header, dict):
+            texts = {key.upper(): str(value) for key, value in header.items()}
+            yield ExposureHeader(dataset, exposure or dataset, texts)
+        else:
+            yield ExposureHeader(dataset, exposure or dataset, problem=str(header))
