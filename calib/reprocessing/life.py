@@ -163,9 +163,14 @@ def ended_text(found: Reprocessing, counts: Mapping[str, int], operational: str 
     text += f"; {bad} of {total} failed: {said_of(counts)}" if bad else ""
     left = counts.get("left out", 0)
     text += f"; {left} left out" if left and not bad else ""
-    if operational not in {None, found.new_context}:
+    if operational is not None and _number(operational) > _number(found.new_context):
         text += f"; meanwhile {operational} is operational: it needs a reprocessing of its own"
     return text
+
+
+def _number(context: str) -> int:
+    """Return the number of a context: a later one is larger, and names get longer at 10000."""
+    return int("".join(filter(str.isdigit, context)) or 0)
 
 
 def next_steps(found: Reprocessing, *, is_held: bool = False) -> list[str]:

@@ -134,10 +134,14 @@ def standing_of(rows: Rows, one: Reprocessing) -> Standing:
 
 
 def standing_json(found: Standing) -> dict[str, Any]:
-    """Return a reprocessing for programs; its plan holds addresses, and stays in the ledger."""
+    """Return a reprocessing for programs.
+
+    Its plan holds addresses, and its graph may be large: they stay in the ledger.
+    """
     content = asdict(found)
     one = content.pop("one")
     del one["plan"]
+    one["foresight"].pop("graph", None)
     return {**one, **content, "next": found.steps}
 
 
