@@ -46,7 +46,7 @@ def ensure_run(start: Start, *, nobody_for: timedelta) -> str:
     start
         What is to be done.
     nobody_for
-        For how long nobody can have been at work on it: what has run for longer is dead.
+        How long a run may run without a sign in the ledger: longer, and its process is dead.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def ensure_run(start: Start, *, nobody_for: timedelta) -> str:
     for run in _open_runs():
         if not _is_for(run, start):
             continue
-        if not _is_dead(run, nobody_for):
+        if not _is_dead(run, start, nobody_for):
             return f"flow run {run.name} is there for it ({run.state_name})"
         _bury(run)
     return _begin(start)
@@ -95,11 +95,12 @@ def _is_for(run: FlowRun, start: Start) -> bool:
     return any(all(run.parameters.get(key) == each[key] for key in each) for each in asked)
 
 
-def _is_dead(run: FlowRun, nobody_for: timedelta) -> bool:
+def _is_dead(run: FlowRun, start: Start, nobody_for: timedelta) -> bool:
     """Tell a run whose process is gone; one that waits for a worker has none yet."""
     if run.state is None or run.state.is_scheduled():
         return False
-    return datetime.now(UTC) - run.state.timestamp > nobody_for
+    last = max(run.state.timestamp, datetime.fromisoformat(start.since))
+    return datetime.now(UTC) - last > nobody_for
 
 
 def _bury(run: FlowRun) -> None:

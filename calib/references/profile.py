@@ -79,7 +79,7 @@ class CrdsProfile:
     @property
     def offline(self) -> bool:
         """Whether no server is ever contacted."""
-        return OFFLINE_WORD in self.server_url
+        return self.has_store or OFFLINE_WORD in self.server_url
 
     @property
     def has_store(self) -> bool:

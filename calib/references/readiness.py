@@ -17,6 +17,7 @@ from calib.references.changes import ExposureHeader
 from calib.references.files import NOT_APPLICABLE, NOT_FOUND, find_file, sha1_of
 from calib.references.profile import CrdsProfile
 from calib.references.rules import Rules, instrument_of, rules_of
+from calib.references.server_config import cached_catalogue
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def readiness(
         Compare size and sha1 of references with the catalogue that the cache has.
     """
     rules = rules_of(profile, context)
-    catalogue = library.cached_catalogue(profile) if checked else {}
+    catalogue = cached_catalogue(profile) if checked else {}
     missing, damaged = [], []
     for name in sorted(set(names)):
         path = find_reference(profile, name)

@@ -80,6 +80,8 @@ class Start:
         What the run is given beside what the deployment has.
     change
         The change of context it is for, if any: a run that was started for that one will do.
+    since
+        When something last happened to it, ISO 8601.
     why
         For people.
     """
@@ -87,6 +89,7 @@ class Start:
     key: str
     parameters: Mapping[str, str]
     change: Change | None
+    since: str
     why: str
 
 
@@ -148,7 +151,7 @@ def judge_change(rows: Rows, sight: Sight, *, pinned: str | None, patience: time
         return Verdict(change=change, says=[f"{change}: {obstacle}"])
     waits = sight.before is not None or _age(sight.since) < patience
     why = f"{change} has no reprocessing yet"
-    starts = [] if waits else [Start(f"reprocess:{change}", vars(change), change, why)]
+    starts = [] if waits else [Start(_key(str(change)), vars(change), change, sight.since, why)]
     return Verdict(due=change, change=change, starts=starts, says=[why])
 
 
@@ -174,11 +177,15 @@ def judge_others(rows: Rows, awaited: Mapping[str, str | None], *, patience: tim
 
 
 def _go_on(rows: Rows, one: Reprocessing) -> Start:
-    # A step of its history is begun by one run, and each day anew where that run came to nothing.
-    step = f"{len(history(rows, one.id))}:{datetime.now(UTC):%Y-%m-%d}"
+    step = len(history(rows, one.id))
     why = f"{one.name} is {one.state}, and nobody is at work on it"
     change = Change(one.old_context, one.new_context) if one.old_context else None
-    return Start(f"reprocess:{one.name}:{step}", {"name": one.name}, change, why)
+    return Start(_key(f"{one.name}:{step}"), {"name": one.name}, change, one.updated_at, why)
+
+
+def _key(what: str) -> str:
+    """Return the key of a step: each day is begun anew what came to nothing the day before."""
+    return f"reprocess:{what}:{datetime.now(UTC):%Y-%m-%d}"
 
 
 def is_backward(change: Change) -> bool:
