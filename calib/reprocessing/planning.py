@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from calib.reprocessing.foresight import (
     count_left_out,
     count_stage2_only,
     count_types,
+    kind_of,
     needed_references,
 )
 from calib.reprocessing.graph import graph_of
@@ -40,6 +42,9 @@ Trigger = Literal["context", "list", "query", "reference"]
 # Of the campaigns of a reprocessing, the one with the longest name; a campaign's has 100 at most.
 _LONGEST_ENDING = "-skycells"
 LONGEST_CAMPAIGN = 100
+
+# Canaries of a kind where no type tells; as many as choose_canaries takes of a type.
+_CANARIES = 2
 
 
 @dataclass(frozen=True)
@@ -202,8 +207,17 @@ def _select(found: Iterable[AffectedExposure | NewMark], rows: Rows | None) -> S
 
 
 def _with_canaries(marks: Sequence[NewMark]) -> tuple[NewMark, ...]:
-    chosen = set(choose_canaries([_as_mark(each) for each in marks]))
+    chosen = set(choose_canaries([_as_mark(each) for each in marks])) or _few_of_each(marks)
     return tuple(replace(each, is_canary=each.dataset.name in chosen) for each in marks)
+
+
+def _few_of_each(marks: Sequence[NewMark]) -> set[str]:
+    """Return some datasets of each kind: a list or a query tells no type that changes."""
+    kinds: defaultdict[str, list[str]] = defaultdict(list)
+    for each in marks:
+        if each.wave == 1 and each.left_out is None:
+            kinds[kind_of(each.dataset)].append(each.dataset.name)
+    return {name for names in kinds.values() for name in names[:_CANARIES]}
 
 
 def _as_mark(each: NewMark) -> Mark:

@@ -96,6 +96,14 @@ def test_visits_and_skycells_are_left_out_and_stay(asked: Asked) -> None:
     assert planned.foresight.kinds == {"acs exposure": 1, "acs visit": 1, "skycell": 1}
 
 
+def test_a_list_has_canaries_too(asked: Asked) -> None:
+    """No type changes that is known: two of each kind run first, none that is left out."""
+    names = [f"j8bt0{n}njq" for n in range(4)] + ["j8bt05010", "l8bt05njq"]
+    planned = plan_reprocessing(asked, [NewMark(parse_dataset(name), 1) for name in names])
+    canaries = [each.dataset.name for each in planned.marks if each.is_canary]
+    assert canaries == ["j8bt00njq", "j8bt01njq", "j8bt05010"]
+
+
 def test_what_is_entered_comes_back(asked: Asked, ledger: Ledger) -> None:
     """Frozen on the new context with absolute places; the ledger's URL is not in it."""
     planned = plan_reprocessing(asked, EVERY)
