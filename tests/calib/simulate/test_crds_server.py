@@ -10,6 +10,7 @@ import pytest
 
 from calib.references import library
 from calib.references.files import sha1_of
+from calib.references.server_config import catalogue
 from calib.simulate.crds_server import CrdsServer
 from calib.simulate.observatory import Observatory
 
@@ -35,12 +36,12 @@ def api(server: CrdsServer, tmp_path: Path) -> Iterator[Any]:
 def test_it_says_what_it_is(api: Any, observatory: Observatory, server: CrdsServer) -> None:
     """Operational context, bad files, and size and sha1 of every file."""
     info = api.get_server_info()
-    catalogue = library.catalogue(info)
+    known = catalogue(info)
     dark = next(observatory.profile.references.glob("*_drk.fits"))
 
     assert info["operational_context"] == observatory.contexts[0]
     assert info["bad_files_list"] == ["z_bad.fits"]
-    assert catalogue[dark.name] == {"size": str(dark.stat().st_size), "sha1sum": sha1_of(dark)}
+    assert known[dark.name] == {"size": str(dark.stat().st_size), "sha1sum": sha1_of(dark)}
     assert api.get_default_context("hst") == observatory.contexts[0]
 
 

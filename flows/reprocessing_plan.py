@@ -1,0 +1,163 @@
+"""A reprocessing that a flow run was asked for, planned and entered once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from calib.campaigns.manifest import entries_of, read_entries
+from calib.errors import ConfigError
+from calib.fetch.observations import parse_query
+from calib.fetch.options import options_from
+from calib.ledger.ledger import Ledger
+from calib.ledger.reports import Rows
+from calib.ledger.reprocessing_reports import Reprocessing, reprocessings
+from calib.references.changes import ExposureHeader
+from calib.references.comparison import compare_contexts, context_changes
+from calib.references.context import resolve_context
+from calib.references.header_sources import headers_of_server
+from calib.references.profile import CrdsProfile
+from calib.reprocessing.ledger_headers import headers_of_ledger
+from calib.reprocessing.planning import Asked, Trigger, enter, plan_reprocessing
+from calib.reprocessing.selection import Selection, select_datasets
+from calib.reprocessing.sources import select_listed, select_queried, select_users
+from calib.stages.campaign_plan import CampaignPlan
+from calib.stages.recording import ledger_of
+from flows.parameters import CampaignOptions, ReprocessOptions, build_request
+from tasks.settings import load_settings
+
+WHO = "reprocess"  # who enters what nobody planned by hand
+
+# Sources that compare two contexts; the others say themselves which datasets.
+_COMPARES = frozenset({"ledger", "server"})
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The parameters of a flow run of `reprocess`."""
+
+    old: str | None
+    new: str | None
+    name: str | None
+    input_uri: str
+    output_uri: str
+    asked: ReprocessOptions
+    how: CampaignOptions
+
+
+def enter_wanted(wanted: Wanted) -> str:
+    """Return the name of the reprocessing that is wanted; it is planned and entered if it is new.
+
+    Raises
+    ------
+    ConfigError
+        What is wanted is not clear, cannot work, or its name has another content.
+    ContextError, Unavailable
+        A context, or whoever knows the datasets, cannot be read.
+    """
+    settings = load_settings()
+    ledger = ledger_of(settings.ledger)
+    if (known := _known(ledger, wanted)) is not None:
+        return known.name
+    trigger: Trigger = "context"
+    if wanted.asked.source not in _COMPARES:
+        trigger = "list" if wanted.asked.source == "list" else _other(wanted)
+    plan = _plan(wanted)
+    profile = plan.request.profile
+    new = resolve_context(wanted.new or "hst-operational", profile)
+    old = _old(wanted) if trigger == "context" else None
+    if old == new:
+        message = "nothing changes: both contexts are the same"
+        raise ConfigError(message, expected="old and new", found=new)
+    known = _of_change(ledger, old, new) if old else None
+    if known is not None:
+        return known.name
+    name = wanted.name or _name_of(wanted, old, new)
+    selection = ledger.ask(lambda rows: _select(rows, wanted, profile, old, new))
+    plan = replace(plan, request=replace(plan.request, campaign=name))
+    asked = Asked(name, old, new, trigger, plan, _origin(wanted))
+    return enter(plan_reprocessing(asked, selection), WHO)
+
+
+def _known(ledger: Ledger, wanted: Wanted) -> Reprocessing | None:
+    """Return what there is of this name, or for this change of context."""
+    if wanted.name is not None:
+        found = ledger.ask(lambda rows: reprocessings(rows, wanted.name))
+        if found and wanted.new not in {None, found[0].new_context}:
+            message = f"reprocessing {wanted.name} is for another context"
+            raise ConfigError(message, expected=found[0].new_context, found=wanted.new)
+        if found:
+            return found[0]
+    if wanted.old and wanted.new and wanted.asked.source in _COMPARES:
+        return _of_change(ledger, wanted.old, wanted.new)
+    return None
+
+
+def _of_change(ledger: Ledger, old: str, new: str) -> Reprocessing | None:
+    for each in ledger.ask(reprocessings):
+        if each.trigger == "context" and (each.old_context, each.new_context) == (old, new):
+            return each
+    return None
+
+
+def _other(wanted: Wanted) -> Trigger:
+    return "query" if wanted.asked.source == "query" else "reference"
+
+
+def _old(wanted: Wanted) -> str:
+    if wanted.old is None:
+        message = "it is not said what to compare with"
+        raise ConfigError(message, expected="old, such as hst_0632.pmap")
+    return wanted.old
+
+
+def _name_of(wanted: Wanted, old: str | None, new: str) -> str:
+    """Return the name of a change of context: ``0632-0633``."""
+    if old is None:
+        message = f"a reprocessing of source {wanted.asked.source} needs a name"
+        raise ConfigError(message, expected="name")
+    return "-".join(each.removeprefix("hst_").removesuffix(".pmap") for each in (old, new))
+
+
+def _plan(wanted: Wanted) -> CampaignPlan:
+    how = wanted.how
+    request = build_request(
+        wanted.input_uri, wanted.output_uri, how.profile, wanted.new, how.run, wanted.asked.options
+    )
+    return CampaignPlan(request=request, **how.model_dump(exclude={"profile", "run"}))
+
+
+def _origin(wanted: Wanted) -> dict[str, object]:
+    """Return with which words it was asked for; a list is told by its length."""
+    said = wanted.asked.model_dump(
+        exclude={"approval", "per_type", "options"}, exclude_defaults=True
+    )
+    if "datasets" in said:
+        said["datasets"] = len(said["datasets"])
+    return {**said, "source": wanted.asked.source}
+
+
+def _select(
+    rows: Rows, wanted: Wanted, profile: CrdsProfile, old: str | None, new: str
+) -> Selection:
+    asked = wanted.asked
+    if old is not None:
+        headers = _headers(rows, asked.source, profile, old, new)
+        return select_datasets(compare_contexts(profile, old, new, headers), rows)
+    if asked.source == "query":
+        return select_queried(parse_query(str(asked.query)), options_from(os.environ), rows)
+    if asked.source == "reference":
+        return select_users([str(asked.reference)], rows)
+    entries = entries_of(asked.datasets) if asked.datasets else []
+    entries += read_entries(Path(asked.manifest)) if asked.manifest else []
+    return select_listed(each.dataset for each in entries)
+
+
+def _headers(
+    rows: Rows, source: str, profile: CrdsProfile, old: str, new: str
+) -> Iterator[ExposureHeader]:
+    if source == "server":
+        return headers_of_server(profile, context_changes(profile, old, new))
+    return headers_of_ledger(rows)

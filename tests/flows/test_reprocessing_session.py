@@ -1,0 +1,374 @@
+"""A reprocessing from its plan to its end, for real on the simulated observatory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calib.archive.outputs import open_output
+from calib.campaigns.manifest import entries_of
+from calib.errors import ConfigError, Interrupted, Unavailable
+from calib.ids import parse_dataset
+from calib.ledger.ledger import Ledger, current_owner, open_ledger
+from calib.ledger.reports import states_in
+from calib.ledger.reprocessing_holders import hold
+from calib.ledger.reprocessing_reports import Reprocessing, history, holder, marks, reprocessings
+from calib.ledger.reprocessings import NewMark, NewReprocessing, advance, enter_reprocessing
+from calib.references.profile import CrdsProfile
+from calib.simulate.observatory import Observatory, build_observatory
+from calib.stages.campaign_plan import CampaignPlan
+from calib.stages.enrolment import stored_text
+from calib.stages.planning import Request
+from flows import reprocessing_session
+from flows.campaign import submit_campaign
+from flows.reprocessing_session import Parts, open_again, run_reprocessing
+
+NAME = "darks"
+CHANGES = {"DARKFILE": ("z0000002j_drk.fits", "z0000009j_drk.fits")}
+OLD, NEW = "hst_9001.pmap", "hst_9002.pmap"
+
+
+@pytest.fixture(scope="module")
+def sky(tmp_path_factory: pytest.TempPathFactory) -> Observatory:
+    """Return three exposures, all of which the later dark changes."""
+    return build_observatory(tmp_path_factory.mktemp("sky"), exposures=3, small=True)
+
+
+class World:
+    """An archive of three exposures on the older context, and a reprocessing of two of them."""
+
+    def __init__(self, sky: Observatory, folder: Path) -> None:
+        self.sky, self.folder = sky, folder
+        self.url = f"sqlite:///{folder / 'ledger.db'}"
+        self.ledger: Ledger = open_ledger(self.url)
+        self.lacking: list[str] = []
+        self.asked: list[set[str]] = []
+        self.reported: list[str] = []
+        self.operational: str | None = NEW
+        self.affected = sky.datasets[:2]
+
+    def plan(self, name: str, context: str) -> CampaignPlan:
+        """Return how campaigns run: threads, plain functions, no Prefect server."""
+        request = Request(
+            source=f"file:{self.sky.raws}",
+            output=f"file:{self.folder / 'out'}",
+            profile=self.sky.profile,
+            work=str(self.folder / "work"),
+            ledger=self.url,
+            context=context,
+            campaign=name,
+        )
+        return CampaignPlan(request, runner="threads", workers=2, stages="plain", delay_scale=0)
+
+    def calibrate(self) -> None:
+        """Fill the archive on the older context."""
+        submit_campaign(self.plan("before", OLD), entries_of(self.sky.datasets))
+
+    def enter(self, *more: NewMark, datasets: Iterable[str] | None = None) -> None:
+        """Plan the reprocessing."""
+        names = self.affected if datasets is None else datasets
+        found = [NewMark(parse_dataset(name), 1, CHANGES) for name in names]
+        plan = stored_text(self.plan(NAME, NEW))
+        new = NewReprocessing(NAME, OLD, NEW, "context", plan, once=True)
+        self.ledger.write(lambda c: enter_reprocessing(c, new, [*found, *more], who="test"))
+
+    @property
+    def parts(self) -> Parts:
+        """The real parts, but for the report, and a cache that lacks what a test says."""
+
+        def choose(found: Any) -> list[str]:
+            return [each.dataset for each in found][:1]
+
+        def report(_url: str, found: Reprocessing, folder: Path) -> Path:
+            self.reported.append(found.name)
+            folder.mkdir(exist_ok=True)
+            return folder / "index.html"
+
+        def missing(_profile: CrdsProfile, context: str, names: Iterable[str]) -> str | None:
+            self.asked.append(set(names))
+            gone = set(names) & set(self.lacking)
+            return f"{context}: 1 references missing ({', '.join(gone)})" if gone else None
+
+        return Parts(
+            choose=choose, report=report, missing=missing, operational=lambda _: self.operational
+        )
+
+    def run(self, approval: Any = "ask", **changes: Any) -> Any:
+        """Take the reprocessing on."""
+        parts = dataclasses.replace(self.parts, **changes)
+        return run_reprocessing(NAME, self.url, approval=approval, parts=parts)
+
+    def say(self, state: str) -> None:
+        """Decide."""
+        self.ledger.write(lambda c: advance(c, NAME, state, who="me@here", note="read it"))
+
+    @property
+    def now(self) -> Reprocessing:
+        """The reprocessing as it is."""
+        return self.ledger.ask(lambda rows: reprocessings(rows, NAME))[0]
+
+    @property
+    def states(self) -> list[str]:
+        """The states that it went through."""
+        return [s.to_state for s in self.ledger.ask(lambda rows: history(rows, self.now.id))]
+
+    def context_of(self, dataset: str) -> str:
+        """Return the context of what readers are shown."""
+        output = open_output(f"file:{self.folder / 'out'}")
+        manifest = output.current_manifest(parse_dataset(dataset))
+        assert manifest is not None
+        inputs: Any = manifest.provenance
+        run = self.ledger.ask(
+            lambda rows: rows("SELECT context FROM run WHERE name = :name", {"name": manifest.run})
+        )
+        assert inputs
+        return str(run[0]["context"])
+
+    @property
+    def contexts(self) -> list[str]:
+        """The contexts of what readers are shown, by dataset; the ledger must say the same."""
+        query = """SELECT run.context AS context FROM current_run
+          JOIN run ON run.id = current_run.run_id ORDER BY current_run.dataset"""
+        said = [row["context"] for row in self.ledger.ask(lambda rows: rows(query, {}))]
+        shown = [self.context_of(dataset) for dataset in sorted(self.sky.datasets)]
+        assert shown == said
+        return shown
+
+    def calibrated(self, dataset: str) -> int:
+        """Return how often a dataset was calibrated on the new context."""
+        query = """SELECT COUNT(*) AS number FROM stage_run
+          JOIN attempt ON attempt.id = stage_run.attempt_id JOIN job ON job.id = attempt.job_id
+          WHERE job.dataset = :dataset AND job.run LIKE 'hst_9002%'
+            AND stage_run.stage = 'calibrate' AND stage_run.state = 'done'"""
+        return int(self.ledger.ask(lambda rows: rows(query, {"dataset": dataset}))[0]["number"])
+
+
+@pytest.fixture
+def world(sky: Observatory, tmp_path: Path) -> Iterator[World]:
+    """Return a world in which nothing is calibrated yet."""
+    found = World(sky, tmp_path)
+    yield found
+    found.ledger.close()
+
+
+def test_canary_is_not_shown_before_approval_and_not_calibrated_twice(world: World) -> None:
+    """Readers see the older context until the run; then exactly the affected datasets changed."""
+    world.calibrate()
+    world.enter()
+    first = world.run()
+
+    assert (first.outcome, world.now.state) == ("review", "review")
+    assert "1 canaries: 1 processed" in first.message
+    assert world.contexts == [OLD, OLD, OLD]
+    assert [world.calibrated(each) for each in world.sky.datasets] == [1, 0, 0]
+    assert world.reported == [NAME]
+    assert world.asked[0] == {"z0000009j_drk.fits"}
+
+    world.say("approved")
+    second = world.run()
+
+    assert (second.outcome, second.counts) == ("finished", {"processed": 2})
+    assert second.message == f"2 of 2 datasets are on {NEW}"
+    assert sorted(zip(world.sky.datasets, world.contexts, strict=True)) == sorted(
+        zip(world.sky.datasets, [NEW, NEW, OLD], strict=True)
+    )
+    assert [world.calibrated(each) for each in world.sky.datasets] == [1, 1, 0]
+    assert world.states == ["planned", "canary", "review", "approved", "running", "finished"]
+    assert world.run().outcome == "finished"
+    assert [world.calibrated(each) for each in world.sky.datasets] == [1, 1, 0]
+
+
+class Stop(BaseException):
+    """What kills a process."""
+
+
+STATES = ["planned", "canary", "review", "approved", "running"]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_process_killed_in_any_state_is_followed_by_another(
+    world: World, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """The next one goes on there: each dataset is calibrated once, and none is left."""
+    world.enter()
+    step = {
+        "planned": "_begin",
+        "canary": "_canary",
+        "review": "_review",
+        "approved": "_start",
+        "running": "_run_waves",
+    }[state]
+    real: Callable[..., Any] = getattr(reprocessing_session.Life, step)
+
+    def dies(self: Any, found: Reprocessing) -> Any:
+        real(self, found)
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reprocessing_session.Life, step, dies)
+        with pytest.raises(Stop):
+            world.run("yes")
+    end = world.run("yes")
+
+    assert (end.outcome, end.counts) == ("finished", {"processed": 2})
+    assert [world.calibrated(each) for each in world.affected] == [1, 1]
+    assert world.states == ["planned", "canary", "review", "approved", "running", "finished"]
+
+
+def test_rejected_stays_rejected(world: World) -> None:
+    """Nothing of it is run any more, and readers never see the canary."""
+    world.calibrate()
+    world.enter()
+    world.run()
+    world.say("rejected")
+
+    assert world.run("yes").outcome == "rejected"
+    assert world.contexts == [OLD, OLD, OLD]
+    with pytest.raises(ConfigError, match="cannot be taken up again"):
+        open_again(NAME, world.url)
+
+
+@pytest.mark.parametrize("before", ["planned", "approved"])
+def test_missing_reference_blocks_until_it_arrives(world: World, before: str) -> None:
+    """The state says which file; once it is there the same call goes on where it stood."""
+    world.enter()
+    if before == "approved":
+        world.run()
+        world.say("approved")
+    world.lacking = ["z0000009j_drk.fits"]
+    for _ in range(2):
+        blocked = world.run("yes")
+        assert blocked.outcome == "blocked"
+        assert "z0000009j_drk.fits" in str(world.now.reason)
+    assert world.states[-1] == "blocked"
+    world.lacking = []
+
+    assert world.run("yes").outcome == "finished"
+    assert world.states[world.states.index("blocked") + 1] == before
+    assert [world.calibrated(each) for each in world.affected] == [1, 1]
+
+
+def test_reference_that_vanishes_while_it_runs_blocks_it(world: World) -> None:
+    """Datasets that wait for a file hold it up, and are submitted again when it goes on."""
+    world.enter()
+    dark = world.sky.profile.references / "z0000009j_drk.fits"
+    found = next(world.sky.profile.references.glob("*_drk.fits"))
+    assert dark.parent == found.parent
+    hidden = [path.rename(path.with_suffix(".away")) for path in dark.parent.glob("*_bia.fits")]
+    try:
+        blocked = world.run("yes")
+    finally:
+        for path in hidden:
+            path.rename(path.with_suffix(".fits"))
+    assert blocked.outcome == "blocked"
+    assert "_bia.fits" in blocked.message
+
+    assert world.run("yes").outcome == "finished"
+
+
+def test_campaign_that_the_archive_overtakes_finishes_on_its_context_and_says_so(
+    world: World,
+) -> None:
+    """What came meanwhile is named in the result and in the ledger."""
+    world.enter()
+    world.operational = "hst_9003.pmap"
+    end = world.run("yes")
+
+    assert end.outcome == "finished"
+    assert "hst_9003.pmap is operational" in end.message
+    assert world.now.reason == end.message
+
+
+def test_nothing_to_run_is_finished_at_once(world: World) -> None:
+    """No dataset is affected, or all are left out: it says so, and no campaign is made."""
+    world.enter(NewMark(parse_dataset("acs_8bt_05"), 2, CHANGES, left_out="no"), datasets=[])
+    end = world.run()
+    assert (end.outcome, end.counts) == ("finished", {"left out": 1})
+    assert end.message == "nothing to run; 1 left out"
+    assert world.ledger.ask(lambda rows: rows("SELECT name FROM campaign", {})) == []
+
+
+def test_failure_stops_no_other_and_visits_of_it_are_left_out(world: World) -> None:
+    """An exposure without raws fails; the other is done; visits are named with the reason."""
+    gone = "j8bt99zzq"
+    world.enter(
+        NewMark(parse_dataset("acs_8bt_99"), 2, CHANGES),
+        NewMark(parse_dataset(gone), 1, CHANGES),
+        NewMark(parse_dataset("skycell-p0001x01y01"), 3, CHANGES),
+    )
+    end = world.run("yes")
+
+    assert end.outcome == "failed"
+    assert "1 of 3 failed: 2 processed, 1 error, 2 left out" in end.message
+    left = {m.dataset: m.left_out for m in world.ledger.ask(lambda r: marks(r, world.now.id))}
+    assert "no engine" in str(left["acs_8bt_99"])
+    assert "no engine" in str(left["skycell-p0001x01y01"])
+    open_again(NAME, world.url)
+    assert world.run().outcome == "failed"
+
+
+def test_failed_canary_is_not_approved_unasked(world: World) -> None:
+    """--yes stops at the review where a canary failed; a person may say yes all the same."""
+    world.enter(datasets=["j8bt99zzq"])
+    end = world.run("yes")
+    assert end.outcome == "review"
+    assert end.message.startswith("1 canaries failed")
+    assert states_in_of(world, f"{NAME}-canary") == {"j8bt99zzq": "error"}
+
+
+def states_in_of(world: World, campaign: str) -> dict[str, str]:
+    """Return the states of a campaign's datasets."""
+    return world.ledger.ask(lambda rows: states_in(rows, campaign))
+
+
+def test_waiting_ends_with_a_decision_in_the_ledger(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it waits, another process decides; the one that waits goes on."""
+    world.enter(datasets=world.affected[:1])
+    looks: list[float] = []
+
+    def decide(seconds: float) -> None:
+        looks.append(seconds)
+        world.say("rejected")
+
+    monkeypatch.setattr("flows.reprocessing_session.time.sleep", decide)
+    assert world.run("wait").outcome == "rejected"
+    assert looks == [reprocessing_session.LOOK]
+
+
+def test_one_process_at_a_time(world: World) -> None:
+    """A live process keeps others out; it is given back at the end, whatever happened."""
+    world.enter()
+    held = world.ledger.write(lambda c: hold(c, NAME, current_owner()))
+    with pytest.raises(Unavailable, match="in the hands of pid"):
+        world.run()
+    assert world.ledger.ask(lambda rows: holder(rows, world.now.id)) is not None
+    world.ledger.write(lambda c: reprocessing_session_let_go(c, held))
+
+    def broken(*_: object) -> list[str]:
+        raise Interrupted("stopped")
+
+    with pytest.raises(Interrupted):
+        world.run(choose=broken)
+    assert world.ledger.ask(lambda rows: holder(rows, world.now.id)) is None
+
+
+def reprocessing_session_let_go(connection: Any, held: Any) -> None:
+    """Give it back."""
+    from calib.ledger.reprocessing_holders import let_go
+
+    let_go(connection, held)
+
+
+def test_cancelled_campaign_cancels_it_and_it_can_be_taken_up_again(world: World) -> None:
+    """A cancelled reprocessing rests until somebody takes it up again."""
+    world.enter()
+    world.say("cancelled")
+    assert world.run().outcome == "cancelled"
+    open_again(NAME, world.url)
+    assert world.run("yes").outcome == "finished"
