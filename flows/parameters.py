@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from calib.errors import ConfigError
 from calib.references.profile import load_profile
@@ -72,6 +72,64 @@ class CampaignOptions(BaseModel):
     delay_scale: float = Field(
         default=1.0, ge=0, description="factor on the waits before a dataset is tried again"
     )
+
+
+class ReprocessOptions(BaseModel):
+    """Which datasets a reprocessing takes, and how it comes to a decision.
+
+    The flow `reprocess` takes the contexts, the name and the places beside these; `options` and
+    `how` are those of a campaign.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Literal["ledger", "server", "list", "query", "reference"] = Field(
+        "ledger",
+        description="where datasets come from: the ledger's headers or the CRDS server (what "
+        "differs between the two contexts), a list, a MAST query, or products of a reference",
+    )
+    datasets: list[str] = Field(
+        default_factory=list, description="for source list: names such as j8bt05njq"
+    )
+    manifest: str | None = Field(
+        None, description="for source list: path of a file with one name a line"
+    )
+    query: str | None = Field(
+        None,
+        description="for source query: proposal=NUMBER,instrument=ACS,dates=2002-04-01..2002-05-01",
+    )
+    reference: str | None = Field(
+        None, description="for source reference: a file such as n3o1059hj_drk.fits"
+    )
+    approval: Literal["ask", "yes", "wait"] = Field(
+        "ask",
+        description="ask: the run waits for an answer; yes: goes on by itself; wait: ends at "
+        "`review`, and goes on after `hstflow campaign approve`",
+    )
+    per_type: int = Field(
+        default=2, ge=0, description="datasets of each changed type that run first; 0: none"
+    )
+
+    @model_validator(mode="after")
+    def _has_what_its_source_needs(self) -> Self:
+        """Refuse a source without its words, and words of another source."""
+        given = {
+            "list": bool(self.datasets or self.manifest),
+            "query": bool(self.query),
+            "reference": bool(self.reference),
+        }
+        if not given.get(self.source, True):
+            message = f"source {self.source} needs {_WORDS[self.source]}"
+            raise ValueError(message)
+        others = [each for each, is_there in given.items() if is_there and each != self.source]
+        if others:
+            message = f"{_WORDS[others[0]]} belongs to source {others[0]}, not to {self.source}"
+            raise ValueError(message)
+        return self
+
+
+# What each source of datasets needs to be told.
+_WORDS = {"list": "datasets or manifest", "query": "query", "reference": "reference"}
 
 
 class IngestOptions(BaseModel):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from calib.ledger.owners import Owner, why_dead
 from calib.ledger.reports import Rows
 
 _ALL = """
@@ -35,6 +36,11 @@ ORDER BY wave, dataset
 _STEPS = """
 SELECT at, from_state, to_state, who, note FROM reprocessing_step
 WHERE reprocessing_id = :number ORDER BY id
+"""
+
+_HOLDER = """
+SELECT host, pid, process_started, token, heartbeat_at FROM reprocessing
+WHERE id = :number AND token IS NOT NULL
 """
 
 _SEEN = """
@@ -148,6 +154,14 @@ def marks(rows: Rows, number: int, *, wave: int = 0) -> list[Mark]:
 def history(rows: Rows, number: int) -> list[Step]:
     """Return what happened to a reprocessing, oldest first."""
     return [Step(**row) for row in rows(_STEPS, {"number": number})]
+
+
+def holder(rows: Rows, number: int) -> Owner | None:
+    """Return the live process that has a reprocessing in its hands, as far as can be told."""
+    for row in rows(_HOLDER, {"number": number}):
+        owner = Owner(row["host"], row["pid"], row["process_started"], row["token"])
+        return owner if why_dead(owner, row["heartbeat_at"]) is None else None
+    return None
 
 
 def seen_contexts(rows: Rows, source: str | None = None) -> list[SeenContext]:

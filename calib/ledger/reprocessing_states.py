@@ -3,11 +3,12 @@
 ::
 
     planned ──> canary ──> review ──> approved ──> running ──> finished
-     │   ^        │           │           │
-     v   │        └───────────┼───────────┴──> blocked (rules or references are awaited)
+     │   ^        │           │           │           │
+     v   │        └───────────┼───────────┴───────────┴──> blocked (references are awaited)
     blocked                   └──> rejected
 
-Everything that is not at an end may be cancelled; what is blocked goes on where it stood.
+Everything that is not at an end may be cancelled; what is blocked goes on where it stood. A
+person may reject what does not run yet, also before there is a report, and approve it then.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from __future__ import annotations
 from calib.errors import ConfigError
 
 TRANSITIONS: dict[str, frozenset[str]] = {
-    "planned": frozenset({"blocked", "canary", "approved", "finished", "cancelled"}),
-    "blocked": frozenset({"planned", "canary", "approved", "cancelled"}),
+    "planned": frozenset({"blocked", "canary", "approved", "rejected", "finished", "cancelled"}),
+    "blocked": frozenset({"planned", "canary", "approved", "rejected", "running", "cancelled"}),
     "canary": frozenset({"blocked", "review", "cancelled"}),
     "review": frozenset({"approved", "rejected", "canary", "cancelled"}),
-    "approved": frozenset({"blocked", "running", "cancelled"}),
-    "running": frozenset({"finished", "cancelled"}),
+    "approved": frozenset({"blocked", "running", "rejected", "cancelled"}),
+    "running": frozenset({"blocked", "finished", "cancelled"}),
     "finished": frozenset({"running"}),
     "rejected": frozenset(),
     "cancelled": frozenset({"planned"}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table, Text, UniqueConstraint
 
 from calib.ledger.columns import NAME, TIME, key, metadata, refers, text_column
 
@@ -11,7 +11,8 @@ from calib.ledger.columns import NAME, TIME, key, metadata, refers, text_column
 # asked for it: unique, so that two triggers make one reprocessing. `trigger` says what asked
 # (context, list, query, reference), `origin` with which words (JSON). `plan` is how its campaigns
 # run (JSON, a CampaignPlan), `foresight` what was predicted (JSON). `report` is where the canary's
-# difference report lies. `reason` says why it stands where it stands.
+# difference report lies. `reason` says why it stands where it stands. The process that takes it
+# on holds it (host to heartbeat_at, as in attempt), one at a time; NULL: nobody does.
 reprocessing = Table(
     "reprocessing",
     metadata,
@@ -27,6 +28,11 @@ reprocessing = Table(
     text_column("plan", Text()),
     text_column("foresight", Text(), nullable=True),
     text_column("report", Text(), nullable=True),
+    text_column("host", NAME, nullable=True),
+    Column("pid", Integer, nullable=True),
+    Column("process_started", Float(53), nullable=True),
+    text_column("token", String(32), nullable=True),
+    text_column("heartbeat_at", TIME, nullable=True),
     text_column("created_at", TIME),
     text_column("updated_at", TIME),
     UniqueConstraint("name"),

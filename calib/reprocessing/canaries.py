@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from calib.errors import ConfigError
 from calib.ledger.reprocessing_reports import Mark
+from calib.reprocessing.selection import keyword_of
 
 Type = tuple[str, str]  # instrument and keyword
 
@@ -57,7 +58,7 @@ _UNKNOWN = 1 << 62
 
 def types_of(mark: Mark) -> frozenset[Type]:
     """Return the types of reference that change for a dataset."""
-    return frozenset((mark.instrument, keyword) for keyword in mark.changes)
+    return frozenset((mark.instrument, keyword_of(key)) for key in mark.changes)
 
 
 def _first_waves(ordered: Iterable[Mark]) -> dict[Type, int]:

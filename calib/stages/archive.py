@@ -43,14 +43,14 @@ class Made:
 
 
 def published_before(job: Job, inputs: RawInputs, references: References) -> Archived | None:
-    """Return where the same result already lies, made current; None if it does not exist.
+    """Return where the same result already lies, made current if wanted; None if there is none.
 
     The same result means an equal fingerprint: inputs, context, references, engine with its
     numbers-version, and parameters.
     """
     found = find_published(job, job_fingerprint(job, inputs, references))
     output = output_of(job)
-    if found is not None and output is not None:
+    if found is not None and output is not None and job.options.becomes_current:
         output.make_current(job.id, found.run)
     return found
 
@@ -111,6 +111,7 @@ def archive(job: Job, made: Made, run: str, mark: str) -> Archived:
         fingerprint=mark,
         files=files_of(job, made),
         provenance=_provenance(job, made),
+        becomes_current=job.options.becomes_current,
     )
     return output.publish(publication)
 
@@ -152,7 +153,8 @@ def register_products(job: Job, attempt: Attempt, archived: Archived) -> None:
     found = registration_of(manifest, archived.uri, archived.manifest_sha256)
     ledger = ledger_of(job.ledger)
     ledger.record_publication(attempt, found.published, found.data_ids, found.members)
-    _follow_pointer(job, output, archived.run)
+    if job.options.becomes_current:
+        _follow_pointer(job, output, archived.run)
 
 
 def _follow_pointer(job: Job, output: Output, run: str) -> None:
@@ -195,7 +197,7 @@ def lay_out_tar(job: Job) -> None:
         same job tries again.
     """
     output = output_of(job)
-    if output is not None and job.options.tar:
+    if output is not None and job.options.tar and job.options.becomes_current:
         publish_tar(output, job.id, job.folder)
 
 

@@ -33,6 +33,11 @@ COMMANDS = {
         "List the datasets whose references differ between two contexts.",
         "[FILE...] --old CONTEXT --new CONTEXT [OPTIONS]",
     ),
+    "watch": Command(
+        "deployments.cli.context.watch:watch",
+        LOOK,
+        "See whether there is a new operational context, and start what follows from it.",
+    ),
     "pin": Command(
         "deployments.cli.context.pin:pin",
         KEEP,

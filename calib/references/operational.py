@@ -1,0 +1,58 @@
+"""Which context the server itself calls operational, now."""
+
+from __future__ import annotations
+
+from calib.errors import BESTREFS, ConfigError, ContextError, Unavailable
+from calib.references import library
+from calib.references.profile import CrdsProfile
+
+
+def source_of(profile: CrdsProfile) -> str:
+    """Return who names the operational context: a server, or a cache that has none."""
+    return str(profile.cache) if profile.offline else profile.server_url
+
+
+def ask_operational(profile: CrdsProfile) -> str:
+    """Return the operational context as the server has it at this moment.
+
+    :func:`calib.references.context.resolve_context` takes what the cache remembers where the
+    server does not answer; for somebody who waits for a change that would be a wrong answer.
+    Without a server it is what the cache was last synchronised with.
+
+    Raises
+    ------
+    Unavailable
+        The server does not answer.
+    ContextError
+        It names no context, or the cache without a server does not.
+    """
+    library.forget()
+    with library.session(profile):
+        info = _cached(profile) if profile.offline else _served(profile)
+    name = info.get("operational_context")
+    if not isinstance(name, str) or not name.endswith(".pmap"):
+        found = repr(name)
+        raise ContextError(
+            "CRDS names no operational context", path=source_of(profile), found=found
+        )
+    return name
+
+
+def _cached(profile: CrdsProfile) -> dict[str, object]:
+    try:
+        return library.server_info(profile)
+    except ConfigError as error:
+        raise ContextError(error.message, path=error.path, expected=error.expected) from error
+
+
+def _served(profile: CrdsProfile) -> dict[str, object]:
+    from crds.client import api
+    from crds.core import exceptions
+
+    try:
+        return dict(api.get_server_info())
+    except (exceptions.CrdsError, OSError, SystemExit) as error:
+        # crds ends its scripts with SystemExit(-1), which says nothing.
+        reason = "" if isinstance(error, SystemExit) else f": {error}"
+        message = f"the CRDS server does not answer{reason}"
+        raise Unavailable(message, path=profile.server_url, code=BESTREFS) from error

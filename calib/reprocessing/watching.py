@@ -1,0 +1,265 @@
+"""What follows from the operational context of a server, and from the reprocessings there are.
+
+All is read from the ledger each time: a trigger that was lost, doubled or late changes nothing.
+A change of context is *due* from the context that the last reprocessing was for to the
+operational one. One reprocessing of a change runs at a time: what it publishes late would hide
+what the next one published. A change back to an older context is only told: a person knows why
+it was taken back, and so which datasets have to follow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from calib.ledger.campaign_reports import campaigns
+from calib.ledger.ledger import Ledger
+from calib.ledger.reports import Rows
+from calib.ledger.reprocessing_reports import (
+    Reprocessing,
+    history,
+    holder,
+    reprocessings,
+    seen_contexts,
+)
+from calib.ledger.reprocessing_states import ENDED
+from calib.ledger.reprocessings import see_context
+from calib.references.operational import ask_operational, source_of
+from calib.references.profile import CrdsProfile
+from calib.reprocessing.life import WAVES, campaign_of_canary, campaign_of_wave
+
+# What a person takes back: the datasets are still those of the context before.
+_REFUSED = frozenset({"rejected", "cancelled"})
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of the operational context."""
+
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.old}->{self.new}"
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The operational context of a server, as it was seen.
+
+    Attributes
+    ----------
+    source, context
+        Whose it is, and its name.
+    before
+        The one that was seen before it; None where it is not new.
+    since
+        When it was first seen.
+    is_first
+        Whether nothing was known of this server.
+    """
+
+    source: str
+    context: str
+    before: str | None
+    since: str
+    is_first: bool
+
+
+@dataclass(frozen=True)
+class Start:
+    """A run of the deployment `reprocess` that is to be there.
+
+    Attributes
+    ----------
+    key
+        The same for whoever asks for it: of many that ask, one starts it.
+    parameters
+        What the run is given beside what the deployment has.
+    change
+        The change of context it is for, if any: a run that was started for that one will do.
+    why
+        For people.
+    """
+
+    key: str
+    parameters: Mapping[str, str]
+    change: Change | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be done.
+
+    Attributes
+    ----------
+    due
+        The change that has no reprocessing yet, and that nothing stands in the way of.
+    change
+        From the context of the last reprocessing to the operational one; None: the same.
+    starts
+        What goes on or begins.
+    says
+        Lines for people, the most important one first.
+    """
+
+    due: Change | None = None
+    change: Change | None = None
+    starts: Sequence[Start] = ()
+    says: Sequence[str] = field(default=())
+
+
+def look(ledger: Ledger, profile: CrdsProfile) -> Sight:
+    """Ask the server, and write down what is new.
+
+    Raises
+    ------
+    Unavailable, ContextError
+        As :func:`calib.references.operational.ask_operational`.
+    """
+    source, context = source_of(profile), ask_operational(profile)
+    before = ledger.write(lambda c: see_context(c, source, context))
+    seen = ledger.ask(lambda rows: seen_contexts(rows, source))
+    return Sight(source, context, before, seen[-1].seen_at, is_first=len(seen) == 1)
+
+
+def judge_change(rows: Rows, sight: Sight, *, pinned: str | None, patience: timedelta) -> Verdict:
+    """Say what follows from the operational context.
+
+    Parameters
+    ----------
+    sight
+        What was seen.
+    pinned
+        The context that the profile is pinned to, if any: nothing is due then.
+    patience
+        How long the event of the change is left to start the reprocessing by itself.
+    """
+    known = [each for each in reprocessings(rows) if each.trigger == "context"]
+    change = _change(rows, sight, known)
+    if change is None:
+        first = "first sight of" if sight.is_first else "operational context"
+        return Verdict(says=[f"{first} {sight.context} at {sight.source}: nothing to do"])
+    obstacle = _obstacle(change, known, pinned)
+    if obstacle is not None:
+        return Verdict(change=change, says=[f"{change}: {obstacle}"])
+    waits = sight.before is not None or _age(sight.since) < patience
+    why = f"{change} has no reprocessing yet"
+    starts = [] if waits else [Start(f"reprocess:{change}", vars(change), change, why)]
+    return Verdict(due=change, change=change, starts=starts, says=[why])
+
+
+def judge_others(rows: Rows, awaited: Mapping[str, str | None], *, patience: timedelta) -> Verdict:
+    """Say which reprocessings have to go on, and what the others wait for.
+
+    Parameters
+    ----------
+    awaited
+        What those that are blocked still wait for, by name; None: nothing any more.
+    patience
+        How long one that nobody is seen at work on may stand still.
+    """
+    starts, says = [], []
+    for each in reprocessings(rows):
+        if each.state in ENDED:
+            continue
+        obstacle = _why_not(rows, each, awaited, patience)
+        says.append(f"{each.name} is {each.state}: {obstacle or 'it goes on'}")
+        if obstacle is None:
+            starts.append(_go_on(rows, each))
+    return Verdict(starts=starts, says=says)
+
+
+def _go_on(rows: Rows, one: Reprocessing) -> Start:
+    # A step of its history is begun by one run, and each day anew where that run came to nothing.
+    step = f"{len(history(rows, one.id))}:{datetime.now(UTC):%Y-%m-%d}"
+    why = f"{one.name} is {one.state}, and nobody is at work on it"
+    change = Change(one.old_context, one.new_context) if one.old_context else None
+    return Start(f"reprocess:{one.name}:{step}", {"name": one.name}, change, why)
+
+
+def is_backward(change: Change) -> bool:
+    """Tell whether a change goes to an older context."""
+    return _number(change.new) < _number(change.old)
+
+
+def _change(rows: Rows, sight: Sight, known: Sequence[Reprocessing]) -> Change | None:
+    """Return the change from where the datasets are to the operational context."""
+    seen = [each.context for each in seen_contexts(rows, sight.source)]
+    done = [each.new_context for each in known if each.state not in _REFUSED]
+    # What a person compared with a context that this server never used is no step of its way.
+    old = next((each for each in reversed(done) if each in seen), seen[0])
+    return None if old == sight.context else Change(old, sight.context)
+
+
+def _obstacle(change: Change, known: Sequence[Reprocessing], pinned: str | None) -> str | None:
+    """Say why nothing is started for a change; None: nothing stands in its way."""
+    same = [
+        each for each in known if (each.old_context, each.new_context) == (change.old, change.new)
+    ]
+    if same:
+        return f"its reprocessing {same[0].name} is {same[0].state}"
+    if pinned is not None:
+        return f"nothing is started, because the profile is pinned to {pinned}"
+    if is_backward(change):
+        return (
+            "the server went back to an older context; nothing is started by itself: "
+            f"`hstflow campaign plan NAME --old {change.old} --new {change.new}` plans the way back"
+        )
+    under_way = [each for each in known if each.state not in ENDED]
+    if under_way:
+        first = under_way[0]
+        return f"waits for the end of {first.name}, which is {first.state}"
+    return None
+
+
+def _why_not(
+    rows: Rows, one: Reprocessing, awaited: Mapping[str, str | None], patience: timedelta
+) -> str | None:
+    """Say why a reprocessing is left alone; None: it has to go on."""
+    if (other := _waits_for(rows, one)) is not None:
+        return other
+    if one.state == "blocked":
+        return awaited.get(one.name, one.reason)
+    still = _age(one.updated_at)
+    # Who approves is not at work on it: that goes on at once.
+    if one.state != "approved" and still < patience:
+        return f"it was touched {still.total_seconds():.0f} s ago"
+    return None
+
+
+def _waits_for(rows: Rows, one: Reprocessing) -> str | None:
+    """Say which process or person has the next word; None: nobody."""
+    if (owner := holder(rows, one.id)) is not None:
+        return f"{owner} is at work on it"
+    if one.state == "review":
+        return f"waits for `hstflow campaign approve {one.name}`"
+    if one.state == "planned" and _is_of_a_person(rows, one):
+        return f"waits for `hstflow campaign reprocess {one.name}`"
+    if (paused := _paused(rows, one.name)) is not None:
+        return f"campaign {paused} is paused"
+    return None
+
+
+def _is_of_a_person(rows: Rows, one: Reprocessing) -> bool:
+    """Tell what a person planned (USER@HOST) from what a part of the program did."""
+    return "@" in history(rows, one.id)[0].who
+
+
+def _paused(rows: Rows, name: str) -> str | None:
+    """Return which campaign of a reprocessing an operator stopped for a while."""
+    mine = [campaign_of_canary(name), *(campaign_of_wave(name, wave) for wave in WAVES)]
+    found = [one for each in mine for one in campaigns(rows, each)]
+    return next((each.name for each in found if each.control == "pause"), None)
+
+
+def _age(moment: str) -> timedelta:
+    return datetime.now(UTC) - datetime.fromisoformat(moment)
+
+
+def _number(context: str) -> int:
+    found = re.search(r"_(\d+)\.pmap", context)
+    return int(found[1]) if found else 0

@@ -1,0 +1,177 @@
+"""Looks at the operational context of CRDS, and starts what follows from it.
+
+A change is told as the event ``hst.crds.context.changed``, whose automation starts the deployment
+`reprocess`. Events can be lost, so each look makes sure as well: it compares what the ledger has
+with what should be there. Ten looks, or an event and a look, start one reprocessing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.events import emit_event
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from calib.errors import HstflowError
+from calib.ledger.ledger import Ledger
+from calib.references.profile import CrdsProfile, load_profile
+from calib.reprocessing.arrivals import awaited_by_blocked
+from calib.reprocessing.watching import (
+    Change,
+    Sight,
+    Start,
+    Verdict,
+    judge_change,
+    judge_others,
+    look,
+)
+from calib.stages.recording import ledger_of
+from flows.reprocess_runs import DEAD_AFTER, ensure_run
+from flows.server import has_server
+from flows.work import PREFECT_ERRORS
+from tasks.settings import load_settings
+
+EVENT = "hst.crds.context.changed"
+RESOURCE = "hst.crds.context"
+
+# Minutes that the event's automation has to start a reprocessing, and that a reprocessing may
+# stand still while nobody is seen at work on it. An automation takes half a minute; a worker's
+# beat in the ledger comes every few seconds.
+PATIENCE = 10.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look saw and did.
+
+    Attributes
+    ----------
+    sight
+        The operational context; None where the server did not say it.
+    verdict
+        What follows from it.
+    says
+        Lines for people.
+    trouble
+        Why the look is not complete; None: it is.
+    """
+
+    sight: Sight | None
+    verdict: Verdict
+    says: Sequence[str]
+    trouble: str | None = None
+
+
+@flow(
+    name="context-watch",
+    flow_run_name="context-watch",
+    persist_result=False,
+    description="See whether CRDS has a new operational context, and start what follows from it.",
+)
+def context_watch(
+    profile: str | None = None,
+    patience: Annotated[
+        float, Field(ge=0, description="minutes that others have before this starts a run")
+    ] = PATIENCE,
+) -> State[Any]:
+    """Look once, as a flow run: what the deployment does every quarter of an hour.
+
+    Parameters
+    ----------
+    profile
+        onsite, offsite, cloud or a file: which server; None: that of the settings.
+    patience
+        Minutes that the event has to start a reprocessing, and that one may stand still.
+
+    Returns
+    -------
+    State
+        Completed with what was seen; Failed where the server, or Prefect, did not answer. The
+        next look asks again.
+    """
+    settings = load_settings()
+    found = load_profile(profile or settings.profile, os.environ)
+    seen = look_once(ledger_of(settings.ledger), found, patience=timedelta(minutes=patience))
+    text = "; ".join(seen.says)
+    return Failed(message=f"{seen.trouble}; {text}") if seen.trouble else Completed(message=text)
+
+
+def look_once(ledger: Ledger, profile: CrdsProfile, *, patience: timedelta) -> Look:
+    """Ask the server, tell what is new, and see to it that what should run does.
+
+    Without a Prefect server nothing is told or started: what should be is said.
+
+    Parameters
+    ----------
+    ledger
+        What there is.
+    profile
+        Which server to ask.
+    patience
+        As :func:`context_watch`.
+    """
+    trouble, sight, verdict = None, None, Verdict()
+    try:
+        sight = look(ledger, profile)
+        verdict = _change_of(ledger, sight, profile.context, patience)
+    except HstflowError as error:
+        trouble = f"{type(error).__name__}: {error}"
+    awaited = awaited_by_blocked(ledger)
+    others = ledger.ask(lambda rows: judge_others(rows, awaited, patience=patience))
+    says = [*verdict.says, *others.says]
+    if has_server():
+        try:
+            says += _act(sight, verdict, others, patience)
+        except PREFECT_ERRORS as error:
+            trouble = trouble or f"nothing can be started: {error}"
+    else:
+        says += _by_hand(verdict.due, others.starts)
+    return Look(sight, verdict, says, trouble)
+
+
+def _change_of(ledger: Ledger, sight: Sight, pinned: str | None, patience: timedelta) -> Verdict:
+    def judge(rows: Any) -> Verdict:
+        return judge_change(rows, sight, pinned=pinned, patience=patience)
+
+    return ledger.ask(judge)
+
+
+def _act(sight: Sight | None, verdict: Verdict, others: Verdict, patience: timedelta) -> list[str]:
+    if sight is not None and sight.before is not None:
+        _tell(sight, verdict)
+    done = [ensure_run(each, nobody_for=DEAD_AFTER) for each in verdict.starts]
+    return [*done, *(ensure_run(each, nobody_for=patience) for each in others.starts)]
+
+
+def _tell(sight: Sight, verdict: Verdict) -> None:
+    """Emit the event of a change; the automation of `reprocess` takes those that are due."""
+    old = verdict.change.old if verdict.change else str(sight.before)
+    emit_event(
+        event=EVENT,
+        resource={
+            "prefect.resource.id": RESOURCE,
+            "prefect.resource.name": sight.context,
+            "hst.crds.due": "yes" if verdict.due else "no",
+        },
+        payload={
+            "old": old,
+            "new": sight.context,
+            "before": sight.before,
+            "source": sight.source,
+            "says": list(verdict.says),
+        },
+    )
+
+
+def _by_hand(due: Change | None, starts: Sequence[Start]) -> list[str]:
+    """Return the commands that do what a server would have started."""
+    plan = f"hstflow campaign plan NAME --old {due.old} --new {due.new}" if due else None
+    commands = [f"hstflow campaign reprocess {each.parameters['name']}" for each in starts]
+    return [f"no Prefect server: `{each}`" for each in (plan, *commands) if each]
