@@ -26,6 +26,7 @@ from calib.reprocessing.page_parts import (
     share,
     word,
 )
+from calib.reprocessing.selection import keyword_of
 
 # What started it, in words.
 TRIGGERS = {
@@ -53,7 +54,7 @@ def _head(report: DifferenceReport, title: str) -> Iterator[str]:
     yield f"<h1>{escape(title)}</h1>"
     change = f"{one.old_context} to {one.new_context}" if one.old_context else one.new_context
     why = TRIGGERS.get(one.trigger, one.trigger)
-    yield paragraph(f"context {change}; because of {why}; now {one.state}")
+    yield paragraph(f"context {change}; because of {why}")
     yield paragraph(f"written {report.written_at[:19].replace('T', ' ')} UTC", "soft")
 
 
@@ -84,7 +85,9 @@ def _advice(report: DifferenceReport) -> Iterator[str]:
         yield command(f"hstflow campaign report {name}-canary\nhstflow campaign canary {name}")
     if _missing(report):
         yield paragraph("Files of the new context are missing (below): nothing runs before.")
-    if any(each.state == "not run" for each in report.canaries) or not report.canaries:
+    # Canaries of later waves run when their inputs are there.
+    waiting = any(each.state == "not run" and each.wave == 1 for each in report.canaries)
+    if waiting or not report.canaries:
         yield paragraph("Run the canaries:")
         yield command(f"hstflow campaign canary {name}")
     yield from _decision(report, name)
@@ -131,7 +134,7 @@ def _canary_row(each: CanaryDifference) -> Sequence[str]:
     first = (
         link(f"{each.dataset}.html", each.dataset),
         verdict,
-        ", ".join(each.changes) or NOTHING,
+        ", ".join(dict.fromkeys(map(keyword_of, each.changes))) or NOTHING,
     )
     if found is None:
         return (*first, *(NOTHING,) * 6)
@@ -166,8 +169,9 @@ def _type_row(each: ChangedType) -> Sequence[str]:
     more = each.more_references + max(0, len(each.references) - _MOST_PAIRS)
     named += [Html(f"and {more:,} more")] if more else []
     canaries = joined(link(f"{name}.html", name) for name in each.canaries)
+    stage2 = f" ({each.stage2_only:,} in stage 2 only)" if each.stage2_only else ""
     return (
-        f"{each.instrument.upper()} {each.keyword}",
+        f"{each.instrument.upper()} {each.keyword}{stage2}",
         joined(named, "<br>"),
         f"{each.datasets:,}",
         f"{each.left_out:,}",

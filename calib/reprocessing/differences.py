@@ -134,6 +134,7 @@ def _write_canary(run: CanaryRun, reprocessing: Reprocessing, part: Path) -> Can
         dataset=run.mark.dataset,
         instrument=run.mark.instrument,
         kind=run.mark.kind,
+        wave=run.mark.wave,
         changes=run.mark.changes,
         state=run.state,
         reason=run.reason,

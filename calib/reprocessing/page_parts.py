@@ -32,7 +32,8 @@ pre, td code { font: 13px ui-monospace, monospace; overflow-wrap: anywhere; }
   -webkit-print-color-adjust: exact; } .ends { display: flex; justify-content: space-between; }
 .low { fill: #2166ac; } .high { fill: #b2182b; }
 @media (prefers-color-scheme: dark) { .low { fill: #5a9bd4; } .high { fill: #e0605a; } }
-@media print { .low { fill: #2166ac; } .high { fill: #b2182b; } details > * { display: block; }
+@media print { details::details-content { content-visibility: visible; block-size: auto; }
+  .low { fill: #2166ac; } .high { fill: #b2182b; } details > * { display: block; }
   body { max-width: none; margin: 0; font-size: 11px; } }
 details { margin: .4rem 0; } summary { cursor: pointer; } figure.chart { max-width: 720px; }
 """

@@ -16,8 +16,10 @@ from reprocessed import DARKS, Twice, canary
 from calib.errors import ArchiveError, ConfigError
 from calib.ids import parse_dataset
 from calib.ledger.ledger import open_ledger
+from calib.ledger.reprocessing_reports import Mark
 from calib.ledger.reprocessings import NewMark
 from calib.reprocessing import differences
+from calib.reprocessing.difference_records import type_changes
 from calib.reprocessing.differences import write_difference_report
 from calib.simulate.observatory import Observatory
 
@@ -239,3 +241,44 @@ def test_products_in_a_bucket(twice: Twice, bucket: str, tmp_path: Path) -> None
     write_difference_report(remote.ledger, one, tmp_path / "report")
     (found,) = report_in(tmp_path / "report")["canaries"]
     assert {each["state"] for each in found["products"]} == {"data", "header"}
+
+
+def test_types_are_those_of_all_members() -> None:
+    """Members of an association may have references of their own: one type, several pairs."""
+    changes = {
+        "DARKFILE": ("a", "b"),
+        "DARKFILE 2": ("c", "d"),
+        "MDRIZTAB/stage 2": (None, "m"),
+    }
+    marks = [
+        Mark("j8bt05010", "ipst", "acs", 1, is_canary=True, changes=changes, left_out=None),
+        Mark("j8bt05njq", "ipst", "acs", 1, is_canary=False, changes=DARKS, left_out="why"),
+    ]
+    dark, drizzle = type_changes(marks)
+    assert (dark.keyword, dark.datasets, dark.left_out, dark.stage2_only) == ("DARKFILE", 2, 1, 0)
+    pairs = {(pair.old, pair.new) for pair in dark.references}
+    assert pairs == {("a", "b"), ("c", "d"), DARKS["DARKFILE"]}
+    assert (drizzle.keyword, drizzle.stage2_only) == ("MDRIZTAB", 1)
+    assert drizzle.canaries == ("j8bt05010",)
+
+
+def test_what_was_predicted_is_shown(twice: Twice, tmp_path: Path) -> None:
+    """Time, memory, missing files; once it was decided no commands for it."""
+    one = twice.enter("again")
+    foresight = {
+        "cpu_seconds": 7200.0,
+        "wall_seconds": 90.0,
+        "rungs": {"2000000000": 4},
+        "missing_references": [f"x{number}_drk.fits" for number in range(30)],
+    }
+    planned = dataclasses.replace(one, foresight=foresight)
+    write_difference_report(twice.ledger, planned, tmp_path / "report")
+    page = (tmp_path / "report" / "index.html").read_text()
+    for promised in ("2 h of CPU", "1.5 min until", "2 GB", "30 references are missing", "10 more"):
+        assert promised in page
+    assert "approve again" in page
+    rejected = dataclasses.replace(planned, state="rejected")
+    write_difference_report(twice.ledger, rejected, tmp_path / "report")
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "It was decided: this reprocessing is rejected." in page
+    assert "approve again" not in page
