@@ -219,13 +219,13 @@ def _foreseen(found: Mapping[str, Any]) -> Iterator[str]:
     rungs = found.get("rungs") or {}
     if rungs:
         rows = [(memory_text(float(size)), f"{int(n):,}") for size, n in rungs.items()]
-        yield table(("memory", "datasets"), rows, ("memory", "datasets"), title="Memory")
+        yield table(("memory", "datasets"), rows, ("datasets",), title="Memory")
     for key, words in (("missing_rules", "rules"), ("missing_references", "references")):
         names = [str(name) for name in found.get(key) or ()]
         if names:
             more = len(names) - _MOST_MISSING
             listed = ", ".join(names[:_MOST_MISSING]) + (f" and {more:,} more" if more > 0 else "")
-            said = f"{len(names):,} {words} are missing in the cache: {listed}"
+            said = f"missing in the cache, {len(names):,} {words}: {listed}"
             yield paragraph(word(said, is_bad=True))
 
 

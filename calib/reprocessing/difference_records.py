@@ -120,7 +120,7 @@ class CanaryDifference:
     def verdict(self) -> str:
         """What became of it, in a few words."""
         if self.state not in FINISHED:
-            return "not run yet" if self.state == "not run" else self.state
+            return _UNFINISHED.get(self.state, self.state)
         if self.new is None:
             return "nothing made"
         if self.old is None:
@@ -142,6 +142,9 @@ class CanaryDifference:
         worst = (-(found.beyond or 0.0), -found.changed) if found else (0.0, 0.0)
         return (order, *worst, self.dataset)
 
+
+# What is said of a canary whose job has not ended well; other states are words of their own.
+_UNFINISHED = {"not run": "not run yet", "error": "failed"}
 
 # What is said of a canary by the worst state of its products.
 VERDICTS = {

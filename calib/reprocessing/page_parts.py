@@ -19,7 +19,7 @@ a:focus-visible, summary:focus-visible, .wide:focus-visible { outline: 2px solid
   outline-offset: 2px; }
 .skip { position: absolute; left: -99rem; } .skip:focus { left: 1rem; top: .5rem;
   background: var(--paper); padding: .3rem .6rem; }
-tbody th { color: var(--ink); } td, th { padding-right: 1rem; }
+td, th { padding-right: 1rem; }
 .box { border: 1px solid var(--faint); border-left: 4px solid var(--mark); padding: .5rem .9rem;
   margin: 1rem 0; } .box.warn { border-left-color: var(--bad); } .box h2 { margin: 0 0 .3rem; }
 pre { margin: .4rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }

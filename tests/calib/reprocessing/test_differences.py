@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from calib.reprocessing import differences
 from calib.reprocessing.difference_records import type_changes
 from calib.reprocessing.differences import write_difference_report
 from calib.simulate.observatory import Observatory
+from calib.stages.planning import plan_jobs
+from calib.stages.sequence import process_dataset
 
 
 def report_in(folder: Path) -> Any:
@@ -274,7 +277,7 @@ def test_what_was_predicted_is_shown(twice: Twice, tmp_path: Path) -> None:
     planned = dataclasses.replace(one, foresight=foresight)
     write_difference_report(twice.ledger, planned, tmp_path / "report")
     page = (tmp_path / "report" / "index.html").read_text()
-    for promised in ("2 h of CPU", "1.5 min until", "2 GB", "30 references are missing", "10 more"):
+    for promised in ("2 h of CPU", "1.5 min until", "2 GB", "30 references:", "10 more"):
         assert promised in page
     assert "approve again" in page
     rejected = dataclasses.replace(planned, state="rejected")
@@ -282,3 +285,22 @@ def test_what_was_predicted_is_shown(twice: Twice, tmp_path: Path) -> None:
     page = (tmp_path / "report" / "index.html").read_text()
     assert "It was decided: this reprocessing is rejected." in page
     assert "approve again" not in page
+
+
+def test_a_canary_that_failed_comes_first(twice: Twice, tmp_path: Path) -> None:
+    """With its reason, and what to do about it; another one that is cancelled says so."""
+    request = dataclasses.replace(twice.request, campaign="again-canary", context=twice.contexts[1])
+    (job,) = plan_jobs(request, ["j8bt05njq"])
+    assert process_dataset(job).state == "error"
+    one = twice.enter("again", canary("j8bt05njq"), canary("j8bt06o6q"))
+    write_difference_report(twice.ledger, one, tmp_path / "report")
+    found = report_in(tmp_path / "report")["canaries"]
+    assert [each["dataset"] for each in found] == ["j8bt05njq", "j8bt06o6q"]
+    assert (found[0]["state"], found[0]["products"]) == ("error", [])
+    index = (tmp_path / "report" / "index.html").read_text()
+    assert "Look at what failed first (j8bt05njq)" in index
+    assert 'class="box warn"' in index
+    page = (tmp_path / "report" / "j8bt05njq.html").read_text()
+    assert found[0]["reason"]
+    assert escape(found[0]["reason"]) in page
+    check_page(tmp_path / "report" / "j8bt05njq.html")
