@@ -99,7 +99,7 @@ def _decision(report: DifferenceReport, name: str) -> Iterator[str]:
         yield paragraph(f"It was decided: this reprocessing is {state}.")
         return
     yield paragraph(f"If the differences are what you expect, let {_datasets(report.to_run)} run:")
-    yield command(f"hstflow campaign approve {name}")
+    yield command(f"hstflow campaign approve {name}\nhstflow campaign reprocess {name}")
     yield paragraph("If they are not, nothing runs, and nothing that is current changes:")
     yield command(f"hstflow campaign approve {name} --reject --note 'why'")
 
