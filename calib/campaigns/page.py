@@ -33,6 +33,7 @@ p { margin: .3rem 0; } .soft, figcaption { color: var(--soft); }
 th, td { padding: .2rem .6rem .2rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--faint); overflow-wrap: break-word; }
 th { color: var(--soft); font-weight: normal; white-space: nowrap; }
+tbody th { color: var(--ink); }
 .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 figure { margin: .6rem 0; } svg { width: 100%; height: auto; display: block; }
 svg text { font: 11px system-ui, sans-serif; fill: var(--soft); }

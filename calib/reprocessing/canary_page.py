@@ -102,7 +102,7 @@ def _versions(found: CanaryDifference) -> Iterator[str]:
     rows = [("before", *_version(found.old)), ("new", *_version(found.new))]
     yield table(("version", "run", "context", "published (UTC)"), rows, (), title="Versions")
     if found.old is None and found.new is not None:
-        yield paragraph("Nothing of it was published before: there is nothing to compare with.")
+        yield paragraph("No version of before is there: it was never published, or was pruned.")
     if found.changes:
         pairs = [(key, reference(old), reference(new)) for key, (old, new) in found.changes.items()]
         yield "<h3>References that change</h3>"

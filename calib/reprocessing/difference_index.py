@@ -26,6 +26,7 @@ from calib.reprocessing.page_parts import (
     share,
     word,
 )
+from calib.reprocessing.selection import keyword_of
 
 # What started it, in words.
 TRIGGERS = {
@@ -53,7 +54,7 @@ def _head(report: DifferenceReport, title: str) -> Iterator[str]:
     yield f"<h1>{escape(title)}</h1>"
     change = f"{one.old_context} to {one.new_context}" if one.old_context else one.new_context
     why = TRIGGERS.get(one.trigger, one.trigger)
-    yield paragraph(f"context {change}; because of {why}; now {one.state}")
+    yield paragraph(f"context {change}; because of {why}")
     yield paragraph(f"written {report.written_at[:19].replace('T', ' ')} UTC", "soft")
 
 
@@ -84,7 +85,9 @@ def _advice(report: DifferenceReport) -> Iterator[str]:
         yield command(f"hstflow campaign report {name}-canary\nhstflow campaign canary {name}")
     if _missing(report):
         yield paragraph("Files of the new context are missing (below): nothing runs before.")
-    if any(each.state == "not run" for each in report.canaries) or not report.canaries:
+    # Canaries of later waves run when their inputs are there.
+    waiting = any(each.state == "not run" and each.wave == 1 for each in report.canaries)
+    if waiting or not report.canaries:
         yield paragraph("Run the canaries:")
         yield command(f"hstflow campaign canary {name}")
     yield from _decision(report, name)
@@ -96,7 +99,7 @@ def _decision(report: DifferenceReport, name: str) -> Iterator[str]:
         yield paragraph(f"It was decided: this reprocessing is {state}.")
         return
     yield paragraph(f"If the differences are what you expect, let {_datasets(report.to_run)} run:")
-    yield command(f"hstflow campaign approve {name}")
+    yield command(f"hstflow campaign approve {name}\nhstflow campaign reprocess {name}")
     yield paragraph("If they are not, nothing runs, and nothing that is current changes:")
     yield command(f"hstflow campaign approve {name} --reject --note 'why'")
 
@@ -131,7 +134,7 @@ def _canary_row(each: CanaryDifference) -> Sequence[str]:
     first = (
         link(f"{each.dataset}.html", each.dataset),
         verdict,
-        ", ".join(each.changes) or NOTHING,
+        ", ".join(dict.fromkeys(map(keyword_of, each.changes))) or NOTHING,
     )
     if found is None:
         return (*first, *(NOTHING,) * 6)
@@ -166,8 +169,9 @@ def _type_row(each: ChangedType) -> Sequence[str]:
     more = each.more_references + max(0, len(each.references) - _MOST_PAIRS)
     named += [Html(f"and {more:,} more")] if more else []
     canaries = joined(link(f"{name}.html", name) for name in each.canaries)
+    stage2 = f" ({each.stage2_only:,} in stage 2 only)" if each.stage2_only else ""
     return (
-        f"{each.instrument.upper()} {each.keyword}",
+        f"{each.instrument.upper()} {each.keyword}{stage2}",
         joined(named, "<br>"),
         f"{each.datasets:,}",
         f"{each.left_out:,}",
@@ -215,13 +219,13 @@ def _foreseen(found: Mapping[str, Any]) -> Iterator[str]:
     rungs = found.get("rungs") or {}
     if rungs:
         rows = [(memory_text(float(size)), f"{int(n):,}") for size, n in rungs.items()]
-        yield table(("memory", "datasets"), rows, ("memory", "datasets"), title="Memory")
+        yield table(("memory", "datasets"), rows, ("datasets",), title="Memory")
     for key, words in (("missing_rules", "rules"), ("missing_references", "references")):
         names = [str(name) for name in found.get(key) or ()]
         if names:
             more = len(names) - _MOST_MISSING
             listed = ", ".join(names[:_MOST_MISSING]) + (f" and {more:,} more" if more > 0 else "")
-            said = f"{len(names):,} {words} are missing in the cache: {listed}"
+            said = f"missing in the cache, {len(names):,} {words}: {listed}"
             yield paragraph(word(said, is_bad=True))
 
 

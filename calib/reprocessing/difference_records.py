@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 from calib.ledger.reprocessing_reports import Mark, MarkCount, Reprocessing
 from calib.ledger.states import FINISHED
+from calib.reprocessing.canaries import types_of
 from calib.reprocessing.canary_runs import Publication
 from calib.reprocessing.product_differences import ProductDifference
+from calib.reprocessing.selection import is_stage2_only, keyword_of
 
 # Pairs of references of a type that are named; darks come by the hundred.
 MOST_REFERENCES = 20
@@ -34,9 +36,10 @@ class ChangedType:
     Attributes
     ----------
     instrument, keyword
-        ``acs``, ``DARKFILE``; the keyword ends in ``/stage 2`` where stage 2 alone uses it.
-    datasets, left_out
-        How many are marked for it, and how many of them are not run.
+        ``acs``, ``DARKFILE``.
+    datasets, left_out, stage2_only
+        How many are marked for it, how many of them are not run, and for how many of them it
+        changes what stage 2 (drizzle) alone opens.
     references, more_references
         The most frequent pairs, and how many more there are.
     canaries
@@ -47,6 +50,7 @@ class ChangedType:
     keyword: str
     datasets: int
     left_out: int
+    stage2_only: int
     references: tuple[ReferencePair, ...]
     more_references: int
     canaries: tuple[str, ...]
@@ -88,8 +92,8 @@ class CanaryDifference:
 
     Attributes
     ----------
-    dataset, instrument, kind, changes
-        Which one, and the references that change.
+    dataset, instrument, kind, wave, changes
+        Which one, and the references that change: old and new by the keys of its mark.
     state, reason
         Of its job.
     old, new
@@ -103,6 +107,7 @@ class CanaryDifference:
     dataset: str
     instrument: str
     kind: str
+    wave: int
     changes: Mapping[str, tuple[str | None, str | None]]
     state: str
     reason: str | None
@@ -115,7 +120,7 @@ class CanaryDifference:
     def verdict(self) -> str:
         """What became of it, in a few words."""
         if self.state not in FINISHED:
-            return "not run yet" if self.state == "not run" else self.state
+            return _UNFINISHED.get(self.state, self.state)
         if self.new is None:
             return "nothing made"
         if self.old is None:
@@ -137,6 +142,9 @@ class CanaryDifference:
         worst = (-(found.beyond or 0.0), -found.changed) if found else (0.0, 0.0)
         return (order, *worst, self.dataset)
 
+
+# What is said of a canary whose job has not ended well; other states are words of their own.
+_UNFINISHED = {"not run": "not run yet", "error": "failed"}
 
 # What is said of a canary by the worst state of its products.
 VERDICTS = {
@@ -193,23 +201,29 @@ def type_changes(marks: Iterable[Mark]) -> tuple[ChangedType, ...]:
     """Return the types that change, by instrument and keyword."""
     by_type: defaultdict[tuple[str, str], list[Mark]] = defaultdict(list)
     for mark in marks:
-        for keyword in mark.changes:
-            by_type[mark.instrument, keyword].append(mark)
+        for key in types_of(mark):
+            by_type[key].append(mark)
     return tuple(_type(*key, those) for key, those in sorted(by_type.items()))
 
 
 def _type(instrument: str, keyword: str, marks: list[Mark]) -> ChangedType:
-    pairs = Counter(mark.changes[keyword] for mark in marks)
+    pairs = Counter(pair for mark in marks for pair in {*_changes(mark, keyword).values()})
     found = [ReferencePair(old, new, number) for (old, new), number in pairs.most_common()]
     return ChangedType(
         instrument,
         keyword,
         datasets=len(marks),
         left_out=sum(mark.left_out is not None for mark in marks),
+        stage2_only=sum(is_stage2_only(_changes(mark, keyword)) for mark in marks),
         references=tuple(found[:MOST_REFERENCES]),
         more_references=max(0, len(found) - MOST_REFERENCES),
         canaries=tuple(mark.dataset for mark in marks if mark.is_canary),
     )
+
+
+def _changes(mark: Mark, keyword: str) -> dict[str, tuple[str | None, str | None]]:
+    """Return the changes of one type: members of an association may have different ones."""
+    return {key: pair for key, pair in mark.changes.items() if keyword_of(key) == keyword}
 
 
 def summed_up(canary: CanaryDifference) -> Summary | None:

@@ -134,6 +134,7 @@ def _write_canary(run: CanaryRun, reprocessing: Reprocessing, part: Path) -> Can
         dataset=run.mark.dataset,
         instrument=run.mark.instrument,
         kind=run.mark.kind,
+        wave=run.mark.wave,
         changes=run.mark.changes,
         state=run.state,
         reason=run.reason,
@@ -214,8 +215,19 @@ def _replaced(folder: Path) -> Iterator[Path]:
             part = Path(place) / "new"
             part.mkdir()
             yield part
-            if folder.exists():
-                folder.rename(Path(place) / "old")
-            part.rename(folder)
+            _put(part, folder, Path(place) / "old")
     except OSError as error:
         raise ArchiveError(f"the report cannot be written: {error}", path=folder) from error
+
+
+def _put(part: Path, folder: Path, aside: Path) -> None:
+    """Rename a folder into its place; where that fails the one that was there comes back."""
+    if not folder.exists():
+        part.rename(folder)
+        return
+    folder.rename(aside)
+    try:
+        part.rename(folder)
+    except OSError:
+        aside.rename(folder)
+        raise

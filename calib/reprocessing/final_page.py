@@ -12,6 +12,10 @@ from calib.reprocessing.final_report import FinalReport, WaveReport, final_words
 def final_parts(report: FinalReport) -> Iterator[str]:
     """Yield what a page of a campaign shows of the reprocessing that it is part of."""
     yield f"<h2>Reprocessing {escape(report.reprocessing.name)}</h2>"
+    yield from _body(report)
+
+
+def _body(report: FinalReport) -> Iterator[str]:
     yield from (f"<p>{escape(line)}</p>" for line in final_words(report))
     yield "<h3>Waves</h3>"
     numbers = ("marked", "finished", "failed", "left out", "still to run")
@@ -45,9 +49,10 @@ def final_page(report: FinalReport, steps: Sequence[str] = ()) -> str:
         Commands that go on from here.
     """
     title = f"Reprocessing {report.reprocessing.name}"
-    head = [f"<h1>{escape(title)}</h1>", f'<p class="soft">reported {report.written_at[:19]}</p>']
+    written = report.written_at[:19].replace("T", " ")
+    head = [f"<h1>{escape(title)}</h1>", f'<p class="soft">reported {written} UTC</p>']
     foot = ["<h2>What next</h2>", *(f"<p><code>{escape(step)}</code></p>" for step in steps)]
-    return page(title, [*head, *final_parts(report), *(foot if steps else ())])
+    return page(title, [*head, *_body(report), *(foot if steps else ())])
 
 
 def _wave_row(wave: WaveReport) -> tuple[str, ...]:

@@ -143,7 +143,7 @@ def final_words(report: FinalReport) -> Iterator[str]:
     one = report.reprocessing
     change = f"from {one.old_context} to {one.new_context}" if one.old_context else one.new_context
     reason = f": {one.reason}" if one.reason else ""
-    yield f"{one.state}{reason}"
+    yield f"now {one.state}{reason}"
     yield f"context {change}; {report.finished:,} datasets finished, {report.failed:,} failed"
     for each in report.meanwhile:
         when = each.seen_at[:19].replace("T", " ")

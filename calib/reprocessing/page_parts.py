@@ -19,7 +19,7 @@ a:focus-visible, summary:focus-visible, .wide:focus-visible { outline: 2px solid
   outline-offset: 2px; }
 .skip { position: absolute; left: -99rem; } .skip:focus { left: 1rem; top: .5rem;
   background: var(--paper); padding: .3rem .6rem; }
-tbody th { color: var(--ink); } td, th { padding-right: 1rem; }
+td, th { padding-right: 1rem; }
 .box { border: 1px solid var(--faint); border-left: 4px solid var(--mark); padding: .5rem .9rem;
   margin: 1rem 0; } .box.warn { border-left-color: var(--bad); } .box h2 { margin: 0 0 .3rem; }
 pre { margin: .4rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -32,7 +32,8 @@ pre, td code { font: 13px ui-monospace, monospace; overflow-wrap: anywhere; }
   -webkit-print-color-adjust: exact; } .ends { display: flex; justify-content: space-between; }
 .low { fill: #2166ac; } .high { fill: #b2182b; }
 @media (prefers-color-scheme: dark) { .low { fill: #5a9bd4; } .high { fill: #e0605a; } }
-@media print { .low { fill: #2166ac; } .high { fill: #b2182b; } details > * { display: block; }
+@media print { details::details-content { content-visibility: visible; block-size: auto; }
+  .low { fill: #2166ac; } .high { fill: #b2182b; } details > * { display: block; }
   body { max-width: none; margin: 0; font-size: 11px; } }
 details { margin: .4rem 0; } summary { cursor: pointer; } figure.chart { max-width: 720px; }
 """

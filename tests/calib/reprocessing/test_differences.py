@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,14 @@ from reprocessed import DARKS, Twice, canary
 from calib.errors import ArchiveError, ConfigError
 from calib.ids import parse_dataset
 from calib.ledger.ledger import open_ledger
+from calib.ledger.reprocessing_reports import Mark
 from calib.ledger.reprocessings import NewMark
 from calib.reprocessing import differences
+from calib.reprocessing.difference_records import type_changes
 from calib.reprocessing.differences import write_difference_report
 from calib.simulate.observatory import Observatory
+from calib.stages.planning import plan_jobs
+from calib.stages.sequence import process_dataset
 
 
 def report_in(folder: Path) -> Any:
@@ -239,3 +244,63 @@ def test_products_in_a_bucket(twice: Twice, bucket: str, tmp_path: Path) -> None
     write_difference_report(remote.ledger, one, tmp_path / "report")
     (found,) = report_in(tmp_path / "report")["canaries"]
     assert {each["state"] for each in found["products"]} == {"data", "header"}
+
+
+def test_types_are_those_of_all_members() -> None:
+    """Members of an association may have references of their own: one type, several pairs."""
+    changes = {
+        "DARKFILE": ("a", "b"),
+        "DARKFILE 2": ("c", "d"),
+        "MDRIZTAB/stage 2": (None, "m"),
+    }
+    marks = [
+        Mark("j8bt05010", "ipst", "acs", 1, is_canary=True, changes=changes, left_out=None),
+        Mark("j8bt05njq", "ipst", "acs", 1, is_canary=False, changes=DARKS, left_out="why"),
+    ]
+    dark, drizzle = type_changes(marks)
+    assert (dark.keyword, dark.datasets, dark.left_out, dark.stage2_only) == ("DARKFILE", 2, 1, 0)
+    pairs = {(pair.old, pair.new) for pair in dark.references}
+    assert pairs == {("a", "b"), ("c", "d"), DARKS["DARKFILE"]}
+    assert (drizzle.keyword, drizzle.stage2_only) == ("MDRIZTAB", 1)
+    assert drizzle.canaries == ("j8bt05010",)
+
+
+def test_what_was_predicted_is_shown(twice: Twice, tmp_path: Path) -> None:
+    """Time, memory, missing files; once it was decided no commands for it."""
+    one = twice.enter("again")
+    foresight = {
+        "cpu_seconds": 7200.0,
+        "wall_seconds": 90.0,
+        "rungs": {"2000000000": 4},
+        "missing_references": [f"x{number}_drk.fits" for number in range(30)],
+    }
+    planned = dataclasses.replace(one, foresight=foresight)
+    write_difference_report(twice.ledger, planned, tmp_path / "report")
+    page = (tmp_path / "report" / "index.html").read_text()
+    for promised in ("2 h of CPU", "1.5 min until", "2 GB", "30 references:", "10 more"):
+        assert promised in page
+    assert "approve again" in page
+    rejected = dataclasses.replace(planned, state="rejected")
+    write_difference_report(twice.ledger, rejected, tmp_path / "report")
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "It was decided: this reprocessing is rejected." in page
+    assert "approve again" not in page
+
+
+def test_a_canary_that_failed_comes_first(twice: Twice, tmp_path: Path) -> None:
+    """With its reason, and what to do about it; another one that is cancelled says so."""
+    request = dataclasses.replace(twice.request, campaign="again-canary", context=twice.contexts[1])
+    (job,) = plan_jobs(request, ["j8bt05njq"])
+    assert process_dataset(job).state == "error"
+    one = twice.enter("again", canary("j8bt05njq"), canary("j8bt06o6q"))
+    write_difference_report(twice.ledger, one, tmp_path / "report")
+    found = report_in(tmp_path / "report")["canaries"]
+    assert [each["dataset"] for each in found] == ["j8bt05njq", "j8bt06o6q"]
+    assert (found[0]["state"], found[0]["products"]) == ("error", [])
+    index = (tmp_path / "report" / "index.html").read_text()
+    assert "Look at what failed first (j8bt05njq)" in index
+    assert 'class="box warn"' in index
+    page = (tmp_path / "report" / "j8bt05njq.html").read_text()
+    assert found[0]["reason"]
+    assert escape(found[0]["reason"]) in page
+    check_page(tmp_path / "report" / "j8bt05njq.html")

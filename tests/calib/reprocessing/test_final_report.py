@@ -88,7 +88,7 @@ def test_words_and_page_say_the_same(told: Ledger) -> None:
     """Every line is on the page, escaped; the plan is not."""
     found = report(told)
     words = list(final_words(found))
-    assert words[0] == "running: looks good"
+    assert words[0] == "now running: looks good"
     assert "2 of 5 finished, 2 failed, 1 still to run" in "\n".join(words)
     page = final_page(found, ["hstflow campaign resume night"])
     assert "no engine &lt;x&gt;" in page
