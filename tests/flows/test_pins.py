@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from calib.errors import ConfigError
 from calib.references.pins import pin
@@ -23,20 +24,24 @@ def test_without_a_server_there_is_none() -> None:
 
 @pytest.mark.prefect
 def test_variable_counts_where_nothing_nearer_does(
-    prefect_server: str, observatory: Observatory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    prefect_environment: dict[str, str],
+    observatory: Observatory,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """The word of the caller, then a pin, then the Variable."""
     for name, value in observatory.environ.items():
         monkeypatch.setenv(name, value)
-    set_context_variable("hst_9002.pmap")
-    try:
-        assert _context(tmp_path) == "hst_9002.pmap"
-        assert _context(tmp_path, "hst_9000.pmap") == "hst_9000.pmap"
-        pin(load_profile(None, observatory.environ), "hst_9001.pmap")
-        assert _context(tmp_path) is None  # the pin is found where the context is resolved
-    finally:
-        set_context_variable(None)
-    assert context_variable() is None
+    with temporary_settings({PREFECT_API_URL: prefect_environment["PREFECT_API_URL"]}):
+        set_context_variable("hst_9002.pmap")
+        try:
+            assert _context(tmp_path) == "hst_9002.pmap"
+            assert _context(tmp_path, "hst_9000.pmap") == "hst_9000.pmap"
+            pin(load_profile(None, observatory.environ), "hst_9001.pmap")
+            assert _context(tmp_path) is None  # the pin is found where the context is resolved
+        finally:
+            set_context_variable(None)
+        assert context_variable() is None
 
 
 def _context(folder: Path, named: str | None = None) -> str | None:
