@@ -52,8 +52,8 @@ class Patience:
         Seconds before the second try; each further wait is twice as long.
     """
 
-    tries: int = 4
-    pause: float = 0.5
+    tries: int = 3
+    pause: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Wanted:
             return False
         if self.sha1 is not None:
             return not checked or sha1_of(path) == self.sha1
-        return not is_rules(self.name) or has_own_checksum(path) is not False
+        return not is_rules(self.name) or has_own_checksum(path) is True
 
 
 def bring(origin: Origin, wanted: Wanted, patience: Patience) -> bool:
@@ -134,6 +134,8 @@ def bring(origin: Origin, wanted: Wanted, patience: Patience) -> bool:
 
 
 def _fetch(origin: Origin, wanted: Wanted, part: Path, patience: Patience) -> None:
+    if _is_whole(wanted, part):
+        return
     damaged = 0
     for attempt in range(1, patience.tries + 1):
         try:
@@ -147,6 +149,16 @@ def _fetch(origin: Origin, wanted: Wanted, part: Path, patience: Patience) -> No
             time.sleep(patience.pause * 2 ** (attempt - 1))
         else:
             return
+
+
+def _is_whole(wanted: Wanted, part: Path) -> bool:
+    """Tell whether a killed download had all but its name; one that is too long is removed."""
+    if wanted.size is None or not part.is_file() or part.stat().st_size < wanted.size:
+        return False
+    if wanted.agrees(part):
+        return True
+    part.unlink()
+    return False
 
 
 def _verify(wanted: Wanted, part: Path) -> None:

@@ -192,12 +192,13 @@ def _place(environ: Mapping[str, str], name: str) -> str | None:
 
 
 def _checked_place(text: str, name: str) -> str:
-    if parse_uri(text).scheme not in {"s3", "file"}:
+    if not text.startswith(("s3:", "file:")):
         raise ConfigError(
             f"{name} names no place of CRDS files",
             expected="s3://BUCKET/PREFIX or file:PATH",
             found=text,
         )
+    parse_uri(text)
     return text
 
 

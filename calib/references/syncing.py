@@ -280,13 +280,13 @@ def _lately(origin: Origin, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _refuse_unknown(sync: _Sync, contexts: Sequence[str]) -> None:
-    unknown = [name for name in contexts if sync.known and name not in sync.known]
+    there = sorted(name for name in sync.known if name.endswith(".pmap"))
+    unknown = [name for name in contexts if there and name not in sync.known]
     absent = [name for name in unknown if not (sync.profile.mappings / name).is_file()]
     if absent:
-        there = sorted(name for name in sync.known if name.endswith(".pmap"))
         raise ContextError(
             f"there is no such context at {sync.origin.place}",
-            expected=f"one of {', '.join(there[-8:])}" if there else "a context",
+            expected=f"one of {', '.join(there[-8:])}",
             found=shorten(absent),
         )
 

@@ -197,17 +197,22 @@ def _trouble(path: Path, known: Mapping[str, Mapping[str, str]]) -> str | None:
     entry = known.get(path.name, {})
     try:
         if is_rules(path.name):
-            if has_own_checksum(path) is False:
-                return "differs from the sha1 in its own header"
+            if not has_own_checksum(path):
+                return "is not what the sha1 in its own header says"
             named_in(path)
         if not agrees(path, entry):
-            size = path.stat().st_size
-            return f"{size} bytes; the catalogue has {entry.get('size')} and another sha1 or size"
+            return _difference(path.stat().st_size, entry)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     except (ValueError, SyntaxError) as error:
         return f"is no rules: {error}"
     return None
+
+
+def _difference(size: int, entry: Mapping[str, str]) -> str:
+    if str(size) == str(entry.get("size")):
+        return f"its sha1 is not that of the catalogue ({entry.get('sha1sum')})"
+    return f"has {size} bytes, the catalogue {entry.get('size')}"
 
 
 def _contexts_of(profile: CrdsProfile, rules: set[str]) -> list[str]:

@@ -59,11 +59,26 @@ class _Handler(Handler):
         elif fault.isdigit():
             self.send_text(int(fault), "no")
         else:
-            length = {"Content-Length": str(path.stat().st_size)}
-            self.send_head(200, "application/octet-stream", length)
-            with path.open("rb") as stream:
-                if fault == "corrupt":
-                    self.wfile.write(bytes([stream.read(1)[0] ^ 0xFF]))
+            self._send_file(path, fault)
+
+    def _send_file(self, path: Path, fault: str) -> None:
+        """Send a file, from where the client asks for it to its end."""
+        size = path.stat().st_size
+        begin = int((self.headers.get("Range") or "bytes=0-")[6:].partition("-")[0])
+        if begin >= size:
+            self.send_text(416, "no such range")
+            return
+        length = {"Content-Length": str(size - begin)}
+        status = 206 if "Range" in self.headers else 200
+        self.send_head(status, "application/octet-stream", length)
+        with path.open("rb") as stream:
+            stream.seek(begin)
+            if fault == "corrupt":
+                self.wfile.write(bytes([stream.read(1)[0] ^ 0xFF]))
+            if fault == "cut":
+                self.wfile.write(stream.read((size - begin) // 2))
+                self.close_connection = True
+            else:
                 shutil.copyfileobj(stream, self.wfile)
 
 
@@ -92,8 +107,8 @@ class CrdsServer(LoopbackServer):
         What the server computed of changes of context: names by old and new context.
     faults
         Plans by file name, one word for each download: a status such as ``503``, ``drop``
-        (the connection ends without an answer) or ``corrupt`` (the first byte is not what it
-        was).
+        (the connection ends without an answer), ``cut`` (it ends half way) or ``corrupt`` (the
+        first byte is not what it was).
     requests
         What was asked and answered; remote calls have the path ``/json/METHOD/``.
     """

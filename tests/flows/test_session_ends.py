@@ -60,9 +60,14 @@ def run(monkeypatch: pytest.MonkeyPatch, books: Books, work: Callable[[], Result
     plan: Any = SimpleNamespace(
         name="night",
         request=SimpleNamespace(
-            ledger="books", work="work", options=SimpleNamespace(keep_scratch=False)
+            ledger="books",
+            work="work",
+            options=SimpleNamespace(keep_scratch=False),
+            profile=None,
+            context="hst_9001.pmap",
         ),
     )
+    monkeypatch.setattr(campaign, "require_rules", lambda *_: None)
     monkeypatch.setattr(campaign, "ledger_of", lambda _: books)
     monkeypatch.setattr(campaign, "open_session", lambda *_: held)
     monkeypatch.setattr(campaign, "set_control", lambda *_: None)

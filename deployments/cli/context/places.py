@@ -77,12 +77,12 @@ def ask(profile: CrdsProfile, *, server: bool) -> Heard:
 
 
 def _ask(profile: CrdsProfile, source: str) -> Heard:
-    from calib.references.library import ask_server
+    from calib.references.library import ask_server, session
     from calib.references.origins import StoreOrigin
 
-    if not profile.has_store:
-        import crds  # noqa: F401 - its import is not the server's time
-
-    begun = time.monotonic()
-    info = StoreOrigin(profile).info() if profile.has_store else ask_server(profile, again=True)
-    return Heard(info, source, time.monotonic() - begun)
+    if profile.has_store:
+        begun = time.monotonic()
+        return Heard(StoreOrigin(profile).info(), source, time.monotonic() - begun)
+    with session(profile):  # imports the library, which is not the server's time
+        begun = time.monotonic()
+        return Heard(ask_server(profile, again=True), source, time.monotonic() - begun)

@@ -70,7 +70,11 @@ def _print(profile: CrdsProfile, found: Verified, *, references: bool) -> None:
             now = "[green]repaired[/green]" if each.is_repaired else "[red]wrong[/red]"
             table.add_row(each.name, each.kind, escape(each.text), now)
         out.print(table)
-    read = f"{found.rules} rules" + (f", {found.references} references" if references else "")
+    read = (
+        count_text(found.rules, "file")
+        + " of rules"
+        + (f", {count_text(found.references, 'reference')}" if references else "")
+    )
     wrong = (
         count_text(len(found.problems), "problem") if found.problems else "all as they should be"
     )
