@@ -19,6 +19,9 @@ Level = Literal["error", "warning"]
 # What crds puts before a message about a file: our records have the file beside the text.
 _PREFIX = re.compile(r"^(?:In '[^']*' : |instrument='[^']*' type='[^']*' data='[^']*' ::\s+)")
 
+# A temporary folder of ours, in front of a name.
+_STAGE = re.compile(r"[^' ]*hstflow-crds-[^/' ]*/(?:[^/' ]+/)*")
+
 # Where a message on two references for one case goes over into advice for the web page.
 _ADVICE = " Either reference file matching parameters need correction"
 
@@ -102,7 +105,7 @@ def listening() -> Iterator[Said]:
 def one_line(text: str) -> str:
     """Return a message of crds on one line, without what names its file, source or manual."""
     short = _PREFIX.sub("", " ".join(text.split()))
-    return short.partition(_ADVICE)[0].strip("- ")
+    return _STAGE.sub("", short.partition(_ADVICE)[0]).strip("- ")
 
 
 def said_by(work: Callable[[], None], message: str, path: Path) -> Said:
