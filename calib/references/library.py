@@ -16,17 +16,19 @@ import importlib.metadata
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from calib.errors import BESTREFS, ConfigError, ContextError, MissingReference, Unavailable
 from calib.references.profile import CrdsProfile
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 OBSERVATORY = "hst"
 
@@ -122,14 +124,32 @@ def load_rules(profile: CrdsProfile, context: str, instrument: str) -> tuple[Any
     Unavailable
         The server that has the missing rules does not answer.
     """
+    return _read(profile, context, lambda: _read_rules(context, instrument))
+
+
+def load_context(profile: CrdsProfile, context: str) -> Any:
+    """Return the rules of a context (crds' PipelineContext) without those of its instruments.
+
+    Call this inside :func:`session`.
+
+    Raises
+    ------
+    ContextError, Unavailable
+        As :func:`load_rules`.
+    """
+    return _read(profile, context, lambda: _read_context(context))
+
+
+def _read(profile: CrdsProfile, context: str, read: Callable[[], T]) -> T:
+    """Read rules, and once more with what the server has where some are missing."""
     try:
-        return _read_rules(context, instrument)
+        return read()
     except OSError as error:
         if profile.offline or profile.readonly:
             raise _incomplete(profile, context, error) from error
     _download_rules(profile, context)
     try:
-        return _read_rules(context, instrument)
+        return read()
     except OSError as error:
         raise _incomplete(profile, context, error) from error
 
@@ -334,11 +354,20 @@ def _captured_log() -> Iterator[list[str]]:
             target.addHandler(console)
 
 
-def _read_rules(context: str, instrument: str) -> tuple[Any, Any]:
+def _read_context(context: str) -> Any:
     from crds.core import exceptions, rmap
 
     try:
-        pipeline = rmap.get_cached_mapping(context)
+        return rmap.get_cached_mapping(context)
+    except exceptions.CrdsError as error:
+        raise ContextError(f"the rules of {context} cannot be used: {error}") from error
+
+
+def _read_rules(context: str, instrument: str) -> tuple[Any, Any]:
+    from crds.core import exceptions
+
+    pipeline = _read_context(context)
+    try:
         rules = pipeline.get_imap(instrument)
         for kind in rules.selections.normal_keys():
             rules.get_rmap(kind)
