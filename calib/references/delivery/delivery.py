@@ -32,12 +32,19 @@ from calib.references.delivery.names import (
 from calib.references.delivery.newcontext import make_context
 from calib.references.delivery.refactoring import refactor_rules
 from calib.references.delivery.staging import staged
-from calib.references.delivery.steps import DIFFERENCE, Delivery, Entry, new_step, write_delivery
+from calib.references.delivery.steps import (
+    DIFFERENCE,
+    Delivery,
+    Entry,
+    Touched,
+    new_step,
+    write_delivery,
+)
 from calib.references.profile import CrdsProfile
 
-# Looks at what a new context touches, while it is in a cache of its own that goes away after:
-# profile of that cache, old and new context; returns how many datasets, and of how many.
-Look = Callable[[CrdsProfile, str, str], tuple[int, int] | None]
+# Looks at what a new context changes, while it is in a cache of its own that goes away after;
+# called with the profile of that cache, the old and the new context.
+Look = Callable[[CrdsProfile, str, str], Touched | None]
 
 # What crds can tell the instrument from: its own names, and those of the time before.
 _NAME = re.compile(r"(?:[a-z0-9]{8}[jilo]_[a-z0-9]{2,8}|hst_[a-z0-9]+_[a-z0-9]+_[0-9]{4,5})\.fits")

@@ -111,6 +111,11 @@ def check_rules_name(path: Path) -> None:
         )
 
 
+def rules_kind(name: str) -> str:
+    """Return the name of rules without number and ending: ``hst_acs_darkfile``."""
+    return _parts(name)[0]
+
+
 def unique_names(
     profile: CrdsProfile,
     paths: Sequence[Path],
@@ -207,5 +212,6 @@ def _numbers(taken: Collection[str], kinds: Iterable[str]) -> set[int]:
 
 def _parts(name: str) -> tuple[str, int]:
     """Split the name of rules into kind and number; -1 where it has none."""
-    kind, _, number = name.rpartition(".")[0].rpartition("_")
-    return (kind, int(number)) if number.isascii() and number.isdigit() else (name, -1)
+    stem = name.rpartition(".")[0]
+    kind, _, number = stem.rpartition("_")
+    return (kind, int(number)) if number.isascii() and number.isdigit() else (stem, -1)

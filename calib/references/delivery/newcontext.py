@@ -16,6 +16,7 @@ from calib.references.delivery.names import (
     check_rules_name,
     context_number,
     free_number,
+    rules_kind,
     taken_names,
 )
 from calib.references.delivery.placing import place, refuse_existing
@@ -65,7 +66,7 @@ def make_context(folder: Path, old: str, new: str, rules: Sequence[str]) -> list
     updates: Mapping[str, Any] = newcontext.get_update_map(old, list(rules))
     number = new.removeprefix("hst_").removesuffix(".pmap")
     names = {str(folder / old): str(folder / new)}
-    names |= {imap: str(folder / f"{_kind(imap)}_{number}.imap") for imap in updates}
+    names |= {imap: str(folder / f"{rules_kind(imap)}_{number}.imap") for imap in updates}
     newcontext.generate_new_contexts(str(folder / old), updates, names)
     newcontext.update_header_names(names)
     utils.clear_function_caches()
@@ -105,7 +106,7 @@ def new_context(
         There is no such context, or crds refuses the rules.
     """
     _check_rules(rules)
-    kinds = ["hst", *sorted({_kind(_kind(path.name)) for path in rules})]
+    kinds = ["hst", *sorted({rules_kind(path.name).rpartition("_")[0] for path in rules})]
     taken = taken_names(profile)
     number = free_number(taken, kinds) if name is None else context_number(name)
     check_number(number, taken, kinds)
@@ -134,11 +135,8 @@ def _check_rules(rules: Sequence[Path]) -> None:
         check_rules_name(path)
         if not path.is_file():
             raise ConfigError("no such rules", path=path)
-    twice = [kind for kind, times in Counter(_kind(p.name) for p in rules).items() if times > 1]
+    twice = [
+        kind for kind, times in Counter(rules_kind(p.name) for p in rules).items() if times > 1
+    ]
     if twice:
         raise ConfigError("two rules of one type", expected="one", found=", ".join(twice))
-
-
-def _kind(name: str) -> str:
-    """Return the name of rules without what is behind the last underscore."""
-    return name.removesuffix(".imap").rpartition("_")[0] or name

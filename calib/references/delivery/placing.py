@@ -13,10 +13,15 @@ from calib.fitsfile.writing import writing
 
 
 @contextmanager
-def new_file(target: Path) -> Iterator[Path]:
+def new_file(target: Path, *, keep: bool = True) -> Iterator[Path]:
     """Give a path to write to; the file comes to its place in one step, or not at all.
 
     The path has the name of the target: crds takes type and instrument from it.
+
+    Parameters
+    ----------
+    keep
+        Whether it comes there at all; without, nothing is left of it.
 
     Raises
     ------
@@ -26,12 +31,15 @@ def new_file(target: Path) -> Iterator[Path]:
         The folder cannot be written.
     """
     with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.")
+        if keep:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.parent if keep else None
+        folder = TemporaryDirectory(dir=beside, prefix=f".{target.name}.")
     with folder as name:
         part = Path(name).resolve() / target.name
         yield part
-        place(part, target)
+        if keep:
+            place(part, target)
 
 
 @contextmanager

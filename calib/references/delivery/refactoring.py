@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from calib.errors import ConfigError
 from calib.references import library
+from calib.references.delivery.differences import RuleDifference, rule_differences
 from calib.references.delivery.findings import said_by
-from calib.references.delivery.names import check_rules_name
+from calib.references.delivery.names import check_rules_name, rules_kind
 from calib.references.delivery.placing import new_file, refuse_existing
 from calib.references.profile import CrdsProfile
 
@@ -21,11 +23,14 @@ class Refactored:
     ----------
     path
         The file.
+    differences
+        Between the old rules and the new ones.
     warnings
         What crds noticed.
     """
 
     path: Path
+    differences: tuple[RuleDifference, ...]
     warnings: tuple[str, ...] = ()
 
 
@@ -56,6 +61,7 @@ def refactor_rules(
     *,
     insert: Sequence[Path] = (),
     delete: Sequence[str] = (),
+    dry_run: bool = False,
 ) -> Refactored:
     """Write new rules: references inserted, or deleted.
 
@@ -67,11 +73,14 @@ def refactor_rules(
         Reference files.
     delete
         Names of references that the old rules have.
+    dry_run
+        Keep nothing.
 
     Raises
     ------
     ConfigError
-        One of the names is not that of rules, or the new file is there already.
+        One of the names is not that of rules, they are of two types, or the new file is there
+        already.
     ContextError
         crds refuses: two references match the same exposures, a keyword that the rules
         match with is missing or has a value that is not allowed, a reference is not in the
@@ -79,6 +88,9 @@ def refactor_rules(
     """
     check_rules_name(old)
     check_rules_name(new)
+    if rules_kind(old.name) != rules_kind(new.name):
+        expected = f"a name such as {rules_kind(old.name)}_9001.rmap"
+        raise ConfigError("new rules are of the type of the old", path=new, expected=expected)
     refuse_existing(new)
     source = old.resolve()
 
@@ -88,9 +100,10 @@ def refactor_rules(
         if delete:
             delete_from(part if insert else source, part, delete)
 
-    with library.session(profile), new_file(new) as part:
+    with library.session(profile), new_file(new, keep=not dry_run) as part:
         said = said_by(work, f"the rules cannot be made from {old.name}", new)
-    return Refactored(new, said.texts("warning"))
+        differences = tuple(rule_differences(profile, source, part))
+    return Refactored(new, differences, said.texts("warning"))
 
 
 def _set_name(path: Path) -> None:

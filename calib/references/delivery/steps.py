@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,6 +65,22 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Touched:
+    """What a new context changes.
+
+    Attributes
+    ----------
+    looked_at
+        How many exposures were looked at.
+    datasets
+        Those with other references: the keywords, by name.
+    """
+
+    looked_at: int
+    datasets: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
 class Delivery:
     """References, the rules with them, and the context that has both.
 
@@ -79,8 +95,7 @@ class Delivery:
     steps
         What happened to it; the last is its state.
     affected
-        How many datasets the new context touches, and how many were looked at; None: none was
-        looked at.
+        What the new context would change when the delivery was made; None: nothing was looked at.
     """
 
     folder: Path
@@ -88,7 +103,7 @@ class Delivery:
     old: str
     files: tuple[Entry, ...]
     steps: tuple[Step, ...]
-    affected: tuple[int, int] | None = None
+    affected: Touched | None = None
 
     @property
     def state(self) -> State:
@@ -195,7 +210,7 @@ def _delivery(folder: Path, record: dict[str, Any], catalogue: dict[str, Any]) -
         for each in catalogue.values()
     )
     affected = record.get("affected")
-    found = None if affected is None else (int(affected[0]), int(affected[1]))
+    found = None if affected is None else Touched(**affected)
     if wrong_names := [each.name for each in files if Path(each.name).name != each.name]:
         raise ValueError(f"not names of files: {wrong_names}")
     return Delivery(folder, record["context"], record["old"], files, steps, found)
