@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from astropy.io import fits
 
+from calib.errors import CorruptFile
 from calib.fitsfile.opening import opened
 from calib.fitsfile.writing import write_atomically
 
@@ -20,6 +21,28 @@ class UnitChecksum(NamedTuple):
 
     name: str
     state: State
+
+
+def check_whole(path: str | Path) -> None:
+    """Refuse a file that does not end where its last data unit does; all of it is read.
+
+    astropy opens a file that is cut in a later header as one with fewer extensions, and only
+    warns.
+
+    Raises
+    ------
+    NotFound, CorruptFile
+        As :func:`opened`; also where bytes are missing or left over.
+    """
+    size = Path(path).stat().st_size if Path(path).is_file() else 0
+    with opened(path, do_not_scale_image_data=True) as hdus:
+        for hdu in hdus:
+            hdu.verify_datasum()
+            info = hdu.fileinfo()
+            end = info["datLoc"] + info["datSpan"]
+        if end != size:
+            message = "the file is cut short, or has bytes that belong to no extension"
+            raise CorruptFile(message, path=path, expected=f"{end} bytes", found=size)
 
 
 def verify_checksums(path: str | Path) -> list[UnitChecksum]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from calib.errors import ConfigError, ContextError
+from calib.errors import ConfigError, ContextError, CorruptFile
+from calib.fitsfile.checksums import check_whole, verify_checksums
 from calib.references import library
 from calib.references.delivery.findings import Finding, listening, one_line
 from calib.references.delivery.refactoring import insert_into
@@ -100,27 +101,49 @@ def certify_files(
 
 
 def _certify(path: Path, context: str, *, compare: bool) -> Certified:
-    from crds.certify.certify import certify_file
-
     with listening() as said:
         instrument, kind = _sort_of(path)
         try:
-            certify_file(
-                str(path.resolve()),
-                context,
-                compare_old_reference=compare,
-                observatory=library.OBSERVATORY,
-                original_name=path.name,
-            )
+            if path.suffix == ".fits":
+                said.findings += _wrong_checksums(path)
+            _ask_crds(path, context, compare=compare)
+        except CorruptFile as error:
+            details = f" (expected {error.expected}, found {error.found})" if error.expected else ""
+            said.findings.append(Finding("error", f"{error.message}{details}"))
         except SystemExit:  # crds ends its scripts so, after it logged why
             said.findings.append(Finding("error", "crds gave up"))
     errors, warnings = said.texts("error"), said.texts("warning")
     return Certified(path, instrument, kind, _about(errors, path), _about(warnings, path))
 
 
+def _ask_crds(path: Path, context: str, *, compare: bool) -> None:
+    from crds.certify.certify import certify_file
+
+    certify_file(
+        str(path.resolve()),
+        context,
+        compare_old_reference=compare,
+        observatory=library.OBSERVATORY,
+        original_name=path.name,
+    )
+
+
+def _wrong_checksums(path: Path) -> list[Finding]:
+    """Return which checksums are wrong: crds only warns of them.
+
+    Raises
+    ------
+    CorruptFile
+        The file is cut short, of which crds only warns too.
+    """
+    check_whole(path)
+    wrong = [unit.name for unit in verify_checksums(path) if unit.state == "wrong"]
+    return [Finding("error", f"the checksum of {name} is wrong") for name in wrong]
+
+
 def _about(texts: Sequence[str], path: Path) -> tuple[str, ...]:
     """Return messages without the path, which the record has; each once."""
-    names = (f"'{path.resolve()}'", f"'{path.name}'")
+    names = (f"'{path.resolve()}'", f"'{path.name}'", f"{path.resolve()}")
     short = []
     for text in texts:
         for name in names:

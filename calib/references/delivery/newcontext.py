@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from calib.references.delivery.names import (
     rules_kind,
     taken_names,
 )
-from calib.references.delivery.placing import place, refuse_existing
+from calib.references.delivery.placing import new_file, refuse_existing
 from calib.references.delivery.staging import staged
 from calib.references.profile import CrdsProfile
 
@@ -124,9 +125,9 @@ def new_context(
         for target in targets:
             refuse_existing(target)
         if not dry_run:
-            folder.mkdir(parents=True, exist_ok=True)
             for part in reversed(made):  # the pmap last: it is the one that is looked for
-                place(part, folder / part.name)
+                with new_file(folder / part.name) as target:
+                    shutil.copyfile(part, target)
     return NewContext(new, old, targets)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -59,7 +60,7 @@ def replaced(path: Path) -> Iterator[Path]:
 
 
 def place(part: Path, target: Path) -> None:
-    """Give a finished file its name, which nothing else may have.
+    """Give a finished file its name, which nothing else may have; both on one file system.
 
     Raises
     ------
@@ -69,13 +70,15 @@ def place(part: Path, target: Path) -> None:
         The folder cannot be written.
     """
     with writing(target):
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())
         try:
             target.hardlink_to(part)
         except FileExistsError:
             refuse_existing(target)
         except OSError:  # a file system without hard links
             refuse_existing(target)
-            shutil.move(part, target)
+            part.rename(target)
     with suppress(FileNotFoundError):
         part.unlink()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -193,9 +194,10 @@ def _make(files: Sequence[str], making: Making, flags: DeliverFlags) -> int:
             made = chain(place, found, asked, _look(making.headers or ()))
     if found.errors:
         answer = {"errors": found.errors, **asdict(found)}
-        print_json({"certification": answer, "delivery": None}) if flags.json else (
+        if flags.json:
+            print_json({"certification": answer, "delivery": None})
+        else:
             show_certification(found)
-        )
         return BESTREFS
     if flags.json:
         print_json(
@@ -296,10 +298,8 @@ def _show_made(made: Made, noticed: Sequence[str], *, kept: bool) -> None:
     if not kept:
         out.print(f"would make {delivery.context} from {delivery.old}; nothing was written")
         return
-    out.print(
-        f"{delivery.context} from {delivery.old} is ready in {delivery.folder}", soft_wrap=True
-    )
-    folder = escape(str(delivery.folder))
+    out.print(f"{delivery.context} from {delivery.old} is ready", soft_wrap=True)
+    folder = escape(shlex.quote(str(delivery.folder)))
     out.print(f"next: hstflow context deliver --confirm {folder}", soft_wrap=True)
 
 

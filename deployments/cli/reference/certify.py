@@ -62,7 +62,8 @@ def show_certification(found: Certification) -> None:
     """Print what was found, a line for each message, and the verdict."""
     table = plain_table("file", "type", "", "what", whole=("type",))
     for each in found.files:
-        kind = " ".join((each.instrument or "?", (each.kind or "").upper()))
+        kind = " ".join((each.instrument or "", (each.kind or "").upper())).strip()
+        kind = kind or ("?" if each.path.suffix == ".fits" else "rules")
         rows = [("error", text) for text in each.errors]
         rows += [("warning", text) for text in each.warnings]
         for level, text in rows or [("ok", "")]:
