@@ -106,7 +106,11 @@ def _certify(path: Path, context: str, *, compare: bool) -> Certified:
         try:
             if path.suffix == ".fits":
                 said.findings += _wrong_checksums(path)
+                if instrument and kind:
+                    rules_of(context, instrument, kind)
             _ask_crds(path, context, compare=compare)
+        except ContextError as error:
+            said.findings.append(Finding("error", error.message))
         except CorruptFile as error:
             details = f" (expected {error.expected}, found {error.found})" if error.expected else ""
             said.findings.append(Finding("error", f"{error.message}{details}"))
@@ -190,7 +194,7 @@ def _trial(
     with listening() as said:
         try:
             insert_into(old, folder / old.name, paths)
-        except (exceptions.CrdsError, OSError, ValueError, KeyError, AssertionError) as error:
+        except (exceptions.CrdsError, OSError, ValueError, LookupError, AssertionError) as error:
             raise ContextError(f"{kind.upper()} does not fit {old.name}: {error}") from error
     return said.findings
 
@@ -207,7 +211,7 @@ def rules_of(context: str, instrument: str, kind: str) -> Path:
 
     try:
         mapping = rmap.get_cached_mapping(context).get_imap(instrument).get_rmap(kind)
-    except (exceptions.CrdsError, KeyError) as error:
+    except (exceptions.CrdsError, LookupError) as error:
         raise ContextError(
             f"{context} has no rules for {instrument.upper()} {kind.upper()}: a new type needs "
             "rules made by hand"

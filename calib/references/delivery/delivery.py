@@ -23,6 +23,7 @@ from calib.references.delivery.differences import (
 from calib.references.delivery.findings import said_by
 from calib.references.delivery.names import (
     check_number,
+    context_number,
     copy_as_is,
     free_number,
     taken_names,
@@ -64,7 +65,7 @@ class Asked:
     who
         Who makes it.
     number
-        Of the context and of all new rules; None: the first from 9000 that is free.
+        Of the context and of all new rules; None: one more than the last of ours (9000 and up).
     rename
         Give the references unique names; else they keep theirs.
     dry_run
@@ -200,6 +201,9 @@ def _choose_number(
     kinds = {"hst", *(f"hst_{i}" for i, _ in by_type), *(f"hst_{i}_{k}" for i, k in by_type)}
     number = free_number(taken, kinds) if asked.number is None else asked.number
     check_number(number, taken, kinds)
+    if number <= context_number(asked.old):
+        expected = f"a number above that of {asked.old}"
+        raise ConfigError("a new context is not older", expected=expected, found=number)
     return number
 
 

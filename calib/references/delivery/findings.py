@@ -121,7 +121,7 @@ def said_by(work: Callable[[], None], message: str, path: Path) -> Said:
     with listening() as said:
         try:
             work()
-        except (exceptions.CrdsError, OSError, ValueError, KeyError, AssertionError) as error:
+        except (exceptions.CrdsError, OSError, ValueError, LookupError, AssertionError) as error:
             raise ContextError(f"{message}: {error}", path=path) from error
         except SystemExit as error:  # crds ends its scripts so
             why = "; ".join(said.texts("error")) or "crds gave up"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from calib.errors import ConfigError, ContextError
+from calib.errors import ConfigError, ContextError, Unavailable
 from calib.references import library
 from calib.references.delivery.findings import listening
 from calib.references.delivery.placing import new_file
@@ -33,16 +35,25 @@ def taken_names(profile: CrdsProfile) -> frozenset[str]:
     """Return the names of all files in the cache, and of those that its server once told of."""
     names = {path.name for path in profile.mappings.glob("hst_*.?map")}
     names.update(path.name for path in profile.references.glob("**/*.fits"))
-    if profile.server_config.is_file():
-        with library.session(offline(profile)):
-            info = library.server_info(offline(profile))
-            names.update(info.get("mappings") or ())
-            names.update(library.catalogue(info))
+    info = _server_info(profile)
+    names.update(info.get("mappings") or ())
+    names.update(library.catalogue(info))
     return frozenset(names)
 
 
+def _server_info(profile: CrdsProfile) -> dict[str, Any]:
+    """Return what the server says of itself; else what it last said, else nothing."""
+    if not profile.offline:
+        with library.session(profile), suppress(Unavailable):
+            return library.server_info(profile)
+    if not profile.server_config.is_file():
+        return {}
+    with library.session(offline(profile)):
+        return library.server_info(offline(profile))
+
+
 def free_number(taken: Collection[str], kinds: Iterable[str]) -> int:
-    """Return the first number from :data:`FIRST_NUMBER` that is free for all of some rules.
+    """Return a number for new rules: one more than the last of ours, so that it sorts as newer.
 
     Parameters
     ----------
@@ -54,10 +65,9 @@ def free_number(taken: Collection[str], kinds: Iterable[str]) -> int:
     ConfigError
         There is none left.
     """
-    used = _numbers(taken, kinds)
-    for number in range(FIRST_NUMBER, _END):
-        if number not in used:
-            return number
+    number = max((FIRST_NUMBER - 1, *_numbers(taken, kinds))) + 1
+    if number < _END:
+        return number
     raise ConfigError("no number is left for new rules", expected=f"less than {_END}")
 
 

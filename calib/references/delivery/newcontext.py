@@ -94,8 +94,8 @@ def new_context(
     folder
         Where the pmap and the imaps are written; the rules stay where they are.
     name
-        Of the context; by default the first from ``hst_9000.pmap`` that is free. Its number
-        is that of the imaps too.
+        Of the context; by default one more than the last of ours (``hst_9000.pmap`` and up). Its
+        number is that of the imaps too.
     dry_run
         Write nothing.
 

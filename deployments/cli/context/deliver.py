@@ -48,8 +48,8 @@ class Making:
     output
         Folder for the delivery, which must not be there; by default delivery-DATE-TIME here.
     serial
-        Number of the new context and of all new rules; by default the first from 9000 that is
-        free.
+        Number of the new context and of all new rules; by default one more than the last that
+        is taken, from 9000 on: numbers that the CRDS server does not reach.
     name
         The same as the name of the context: hst_9010.pmap.
     rename

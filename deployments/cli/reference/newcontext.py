@@ -36,7 +36,7 @@ def newcontext(
     output
         Folder for the pmap and the imaps; by default the current one. Nothing is overwritten.
     name
-        Of the new context; by default the first from hst_9000.pmap that is free.
+        Of the new context; by default one more than the last, from hst_9000.pmap on.
     dry_run
         Only show what would be written.
     profile
