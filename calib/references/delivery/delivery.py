@@ -285,7 +285,7 @@ def _certify_rules(stage: CrdsProfile, paths: Sequence[Path], old: str) -> Itera
     ContextError
         It refuses them.
     """
-    for each in certify_files(stage, paths, old, compare=False).files:
+    for each in certify_files(stage, paths, old, compare=False, doubled=False).files:
         if each.errors:
             message = f"crds refuses the new rules: {'; '.join(each.errors)}"
             raise ContextError(message, path=each.path.name)
