@@ -14,6 +14,7 @@ from astropy.io import fits
 from calib.errors import BESTREFS, COMMAND, DONE, GENERIC
 from calib.simulate.observatory import Observatory
 from deployments.cli.main import run
+from tests.deployments.conftest import Process
 
 OLD = "hst_9002.pmap"
 
@@ -175,3 +176,14 @@ def test_deliver_what_crds_refuses(call: Call) -> None:
     assert code == BESTREFS
     assert json.loads(text)["delivery"] is None
     assert not Path("d").exists()
+
+
+@pytest.mark.slow
+def test_datasets_of_the_ledger(call: Call, process: Process, crds: Observatory) -> None:
+    """Without --headers the exposures that were processed are looked at."""
+    for dataset in crds.datasets:
+        assert process(dataset, source=crds.raws)[0] == DONE
+    words = ("context", "deliver", "my dark.fits", "--from", OLD, "-n", "--json")
+    affected = answer(call(*words))["delivery"]["affected"]
+    assert affected["looked_at"] == len(crds.datasets)
+    assert affected["datasets"] == {dataset: ["DARKFILE"] for dataset in crds.datasets}

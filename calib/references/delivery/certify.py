@@ -155,12 +155,12 @@ def _wrong_checksums(path: Path) -> list[Finding]:
 
 
 def _about(texts: Sequence[str], path: Path) -> tuple[str, ...]:
-    """Return messages without the path, which the record has; each once."""
+    """Return messages without the path in front, which the record has; each once."""
     names = (f"'{path.resolve()}'", f"'{path.name}'", f"{path.resolve()}")
     short = []
     for text in texts:
         for name in names:
-            text = text.replace(f"In {name} : ", "").replace(f"{name} ", "", 1)  # noqa: PLW2901
+            text = text.removeprefix(f"In {name} : ").removeprefix(f"{name} ")  # noqa: PLW2901
         short.append(one_line(text))
     return tuple(dict.fromkeys(short))
 

@@ -311,7 +311,8 @@ def _show_touched(delivery: Delivery) -> None:
     shown = " ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
     seen = count_text(delivery.affected.looked_at, "exposure")
     number = count_text(len(names), "dataset")
-    out.print(f"{number} would change, of {seen} looked at: {escape(shown)}", soft_wrap=True)
+    named = f": {escape(shown)}" if shown else ""
+    out.print(f"{number} would change, of {seen} looked at{named}", soft_wrap=True)
 
 
 def _show_delivery(delivery: Delivery) -> None:
