@@ -188,10 +188,10 @@ def test_command_line_agrees_on_files(real: CrdsProfile, crds_pack: Path) -> Non
 
 def test_processes_give_the_same_in_the_same_order(real: CrdsProfile) -> None:
     """Two processes answer as one does; more batches than may wait are taken in turn."""
-    headers = list(draw_headers(real, NEW, 1500, instruments=("stis",)))
+    headers = list(draw_headers(real, NEW, 700, instruments=("stis",)))
     alone = list(compare_contexts(real, "hst_0704.pmap", NEW, headers))
     assert list(compare_contexts(real, "hst_0704.pmap", NEW, headers, processes=2)) == alone
-    assert len(alone) > 20
+    assert len(alone) > 10
 
 
 def test_exposures_are_taken_as_they_are_needed(real: CrdsProfile) -> None:
