@@ -19,7 +19,7 @@ from calib.references.stage2_types import STAGE2_TYPES, is_stage2_only
         ("nicmos", "IDCTAB", False),
     ],
 )
-def test_types(instrument: str, keyword: str, only: bool) -> None:  # noqa: FBT001 - a parameter
+def test_types(instrument: str, keyword: str, only: bool) -> None:
     """ACS and WFC3 are drizzled; calstis and calcos open what has the same name there."""
     assert is_stage2_only(instrument, keyword) is only
 
