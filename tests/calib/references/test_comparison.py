@@ -287,13 +287,37 @@ def test_the_same_context_changes_nothing(real: CrdsProfile, known: list[Exposur
 
 def test_rules_that_were_only_renamed(own_cache: CrdsProfile) -> None:
     """Another name and checksum of the same rules: the type is listed, no exposure changes."""
-    _rename_dark_rules(own_cache)
+    _change_dark_rules(own_cache, "hst_acs_darkfile_9009.rmap")
     (change,) = context_changes(own_cache, "hst_9001.pmap", "hst_9003.pmap").types
     assert (change.keyword, change.since, change.added) == ("DARKFILE", NEVER, ())
 
 
-def _rename_dark_rules(profile: CrdsProfile) -> None:
-    """Make hst_9003.pmap: hst_9001.pmap with its rules of darks under another name."""
+@pytest.mark.parametrize(("rules", "new"), [("OMIT", None), ("N/A", "N/A")])
+def test_types_without_rules(
+    own_cache: CrdsProfile, raws: list[Path], rules: str, new: str | None
+) -> None:
+    """A type that is omitted from now on is a loss; one that nobody needs any more is a change."""
+    _change_dark_rules(own_cache, rules)
+    (change,) = context_changes(own_cache, "hst_9001.pmap", "hst_9003.pmap").types
+    assert (change.new, change.since, len(change.deleted)) == (rules, None, 1)
+    for each in compare_contexts(
+        own_cache, "hst_9001.pmap", "hst_9003.pmap", headers_of_files(raws)
+    ):
+        assert [(c.old, c.new) for c in each.changes] == [("z0000002j_drk.fits", new)]
+        assert (each.problem is not None) == (rules == "OMIT")
+
+
+def test_source_of_omitted_types(own_cache: CrdsProfile, raws: list[Path]) -> None:
+    """What the rules omit keeps what the header says, so it is no difference."""
+    _change_dark_rules(own_cache, "OMIT")
+    (raw,) = headers_of_files(raws[:1])
+    named = dataclasses.replace(raw, header={**raw.header, "DARKFILE": "jref$other_drk.fits"})
+    (found,) = compare_source(own_cache, "hst_9003.pmap", [named])
+    assert "DARKFILE" not in {c.keyword for c in found.changes}
+
+
+def _change_dark_rules(profile: CrdsProfile, rules: str) -> None:
+    """Make hst_9003.pmap: hst_9001.pmap with its rules of darks under another name, or without."""
     from calib.references import library
 
     library.forget()
@@ -315,8 +339,9 @@ def _rename_dark_rules(profile: CrdsProfile) -> None:
         names = [path.name for path in profile.mappings.glob("hst_acs_darkfile_*.rmap")]
         old = next(n for n in sorted(names) if n in _imap(profile, "hst_9001.pmap")[1])
         imap = _imap(profile, "hst_9001.pmap")[0]
-        copy(old, "hst_acs_darkfile_9009.rmap")
-        copy(imap, "hst_acs_9009.imap", (old, "hst_acs_darkfile_9009.rmap"))
+        if rules.endswith(".rmap"):
+            copy(old, rules)
+        copy(imap, "hst_acs_9009.imap", (old, rules))
         copy("hst_9001.pmap", "hst_9003.pmap", (imap, "hst_acs_9009.imap"))
     library.forget()
 

@@ -84,6 +84,10 @@ def test_files_that_are_absent_or_broken(tmp_path: Path) -> None:
     assert fine.problem is None
     with pytest.raises(NotFound, match=r"gone_raw\.fits"):
         headers_of_files([good, tmp_path / "gone_raw.fits"])
+    table = tmp_path / "jsim01010_asn.fits"
+    table.write_bytes(b"")
+    with pytest.raises(ConfigError, match="association table"):
+        headers_of_files([good, table])
 
 
 HEADERS = st.dictionaries(
