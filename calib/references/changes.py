@@ -60,12 +60,15 @@ class ExposureHeader:
         one context matched with.
     context
         The context whose rules matched with it, where it is not a whole header.
+    problem
+        Why there is no header, where there is none: the exposure counts as affected.
     """
 
     dataset: str
     exposure: str
     header: Mapping[str, str] = field(default_factory=dict)
     context: str | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)

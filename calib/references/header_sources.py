@@ -19,6 +19,9 @@ from calib.references.profile import CrdsProfile
 # Headers of one call where the server does not say how many it gives (crds' own number).
 _PART = 5000
 
+# What the names of association tables end in.
+_TABLE = "_asn.fits"
+
 # In the rules, but nothing that takes exposures (bestrefs.py: instruments.remove).
 _NO_EXPOSURES = frozenset({"synphot", "all", "system"})
 
@@ -48,19 +51,35 @@ class StoredResult:
 def headers_of_files(paths: Iterable[Path]) -> Iterator[ExposureHeader]:
     """Yield the headers of exposures in FITS files.
 
-    The dataset is the association where the header names one (ASN_ID), else the exposure.
+    The dataset is the association where the header names one (ASN_ID), else the exposure. A
+    file that is not FITS is an exposure with a problem.
 
     Raises
     ------
-    NotFound, CorruptFile
-        There is no such file, or it is not FITS.
+    NotFound, ConfigError
+        There is no such file, or it is an association table, which has no header of an
+        exposure; told before the first is read.
     """
-    for path in paths:
+    wanted = list(paths)
+    for path in wanted:
+        if not path.is_file():
+            raise NotFound("no such file", path=path)
+        if path.name.endswith(_TABLE):
+            message = "an association table is no exposure"
+            raise ConfigError(message, path=path, expected="the files of its exposures")
+    return map(_of_file, wanted)
+
+
+def _of_file(path: Path) -> ExposureHeader:
+    try:
         exposure = read_headers(path)
-        association = exposure.text.get("ASN_ID", "").strip().lower()
-        is_named = association not in {"", "none", "n/a"}
-        name = exposure.rootname
-        yield ExposureHeader(association if is_named else name, name, exposure.text)
+    except CorruptFile as error:
+        name = path.name.partition("_")[0].lower()
+        return ExposureHeader(name, name, problem=str(error))
+    association = exposure.text.get("ASN_ID", "").strip().lower()
+    is_named = association not in {"", "none", "n/a"}
+    name = exposure.rootname
+    return ExposureHeader(association if is_named else name, name, exposure.text)
 
 
 def headers_of_json(path: Path) -> Iterator[ExposureHeader]:
@@ -78,11 +97,13 @@ def headers_of_json(path: Path) -> Iterator[ExposureHeader]:
     try:
         with path.open(encoding="utf-8") as stream:
             for number, line in enumerate(stream, start=1):
-                if line.strip():
-                    found = _line(path, line, number)
-                    yield from _headers(path, _whole(path) if found is None else found)
-                    if found is None:
-                        return
+                if not line.strip():
+                    continue
+                found = _line(path, line, number)
+                if found is None:
+                    yield from _headers(path, _whole(path))
+                    return
+                yield from _headers(path, found)
     except UnicodeDecodeError as error:
         message = f"the headers are not text: {error}"
         raise CorruptFile(message, path=path) from error
@@ -235,6 +256,8 @@ def _parts(found: Mapping[str, Any]) -> Iterator[ExposureHeader]:
     """Take names apart; text instead of a header is the error of who made the file."""
     for name, header in found.items():
         dataset, _, exposure = name.partition(":")
-        values = header if isinstance(header, dict) else {}
-        texts = {key.upper(): str(value) for key, value in values.items()}
-        yield ExposureHeader(dataset, exposure or dataset, texts)
+        if isinstance(header, dict):
+            texts = {key.upper(): str(value) for key, value in header.items()}
+            yield ExposureHeader(dataset, exposure or dataset, texts)
+        else:
+            yield ExposureHeader(dataset, exposure or dataset, problem=str(header))

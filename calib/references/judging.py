@@ -145,8 +145,8 @@ class Judge:
         """Return an exposure with what the rules look at alone; None where it cannot differ."""
         instrument = _instrument(exposure.header)
         plan = self._plans.get(instrument)
-        if plan is None:
-            return exposure if instrument not in self._instruments else None
+        if plan is None or exposure.problem:
+            return exposure if exposure.problem or instrument not in self._instruments else None
         if not plan.due(exposure.header):
             return None
         wanted = self._needed[instrument]
@@ -156,6 +156,8 @@ class Judge:
     def judge(self, exposure: ExposureHeader) -> AffectedExposure | None:
         """Return what differs for an exposure, or why it cannot be told; None where nothing."""
         instrument = _instrument(exposure.header)
+        if exposure.problem:
+            return _affected(exposure, (), exposure.problem)
         if instrument not in self._instruments:
             found = f"there are no rules for instrument {instrument.upper()}"
             return _affected(exposure, (), found if instrument else "it names no instrument")
