@@ -32,8 +32,8 @@ from calib.references.profile import CrdsProfile
 from calib.references.rule_changes import as_changes, changed_rules
 
 # Exposures that are looked at in one session of the library, or sent to a process at once.
-# The session costs 0.1 ms and a message to a process 1 ms; 500 exposures take 0.2 s.
-_BATCH = 500
+# The session costs 0.1 ms and a message to a process 1 ms; 200 exposures take 0.1 to 1 s.
+_BATCH = 200
 
 # Batches that wait for each process: enough that none is idle, few enough for the memory.
 _AHEAD = 3

@@ -19,6 +19,9 @@ from calib.references.profile import CrdsProfile
 # Headers of one call where the server does not say how many it gives (crds' own number).
 _PART = 5000
 
+# What the names of association tables end in.
+_TABLE = "_asn.fits"
+
 # In the rules, but nothing that takes exposures (bestrefs.py: instruments.remove).
 _NO_EXPOSURES = frozenset({"synphot", "all", "system"})
 
@@ -53,13 +56,17 @@ def headers_of_files(paths: Iterable[Path]) -> Iterator[ExposureHeader]:
 
     Raises
     ------
-    NotFound
-        There is no such file; told before the first is read.
+    NotFound, ConfigError
+        There is no such file, or it is an association table, which has no header of an
+        exposure; told before the first is read.
     """
     wanted = list(paths)
     for path in wanted:
         if not path.is_file():
             raise NotFound("no such file", path=path)
+        if path.name.endswith(_TABLE):
+            message = "an association table is no exposure"
+            raise ConfigError(message, path=path, expected="the files of its exposures")
     return map(_of_file, wanted)
 
 

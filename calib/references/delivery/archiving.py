@@ -1,0 +1,138 @@
+"""Deliveries come into the CRDS cache: from then on their context can be used."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from calib.errors import ConfigError
+from calib.references import library
+from calib.references.delivery.catalogue import check_file, merge, verify
+from calib.references.delivery.placing import new_file
+from calib.references.delivery.staging import context_files
+from calib.references.delivery.steps import Delivery, Entry, advance, check_step, read_delivery
+from calib.references.files import sha1_of
+from calib.references.profile import CrdsProfile
+
+# References before the rules that name them, a context after all of its rules: who finds a
+# context in the cache finds everything that it names.
+_ORDER = (".fits", ".rmap", ".imap", ".pmap")
+
+
+def confirm(folder: Path, who: str) -> Delivery:
+    """Say that a delivery is as it should be; its files are verified.
+
+    Raises
+    ------
+    ConfigError
+        There is no delivery, or it is not ready.
+    ArchiveError
+        A file is missing or was changed.
+    """
+    delivery = read_delivery(folder)
+    check_step(delivery, "confirmed")
+    verify(delivery)
+    return advance(delivery, "confirmed", who)
+
+
+def cancel(folder: Path, who: str) -> Delivery:
+    """Give up a delivery; its files stay in its folder.
+
+    Raises
+    ------
+    ConfigError
+        There is no delivery, or it is archived or cancelled already.
+    """
+    return advance(read_delivery(folder), "cancelled", who)
+
+
+def archive(profile: CrdsProfile, folder: Path, who: str, *, operational: bool = False) -> Delivery:
+    """Copy a confirmed delivery into the CRDS cache, and enter it in the catalogue there.
+
+    Nothing is written where a name is taken by another file. What was copied before an
+    interruption is found, and the rest follows in the next call.
+
+    Parameters
+    ----------
+    operational
+        Make its context the one that is used where none is named; only in a cache without a
+        server, which would say otherwise.
+
+    Raises
+    ------
+    ConfigError
+        There is no delivery, it is not confirmed, the cache is read-only, or has another file
+        of one of the names.
+    ContextError
+        The cache has not the context that the delivery was made from.
+    ArchiveError
+        A file of the delivery was changed, or the cache cannot be written.
+    """
+    delivery = read_delivery(folder)
+    check_step(delivery, "archived")
+    _check_cache(profile, operational=operational)
+    verify(delivery)
+    context_files(profile, delivery.old)
+    entries = sorted(delivery.files, key=lambda each: _ORDER.index(Path(each.name).suffix))
+    missing = [each for each in entries if not _is_there(profile, each)]
+    for entry in missing:
+        _copy(delivery.path(entry), target_of(profile, entry), entry)
+    if profile.offline and profile.server_config.is_file():
+        merge(profile, delivery, operational=operational)
+    library.forget()
+    return advance(delivery, "archived", who)
+
+
+def target_of(profile: CrdsProfile, entry: Entry) -> Path:
+    """Return where a file of a delivery goes in a cache."""
+    if entry.kind == "mapping":
+        return profile.mappings / entry.name
+    is_flat = library.reference_layout(profile) == "flat"
+    return profile.references / ("" if is_flat else entry.instrument) / entry.name
+
+
+def _check_cache(profile: CrdsProfile, *, operational: bool) -> None:
+    if profile.readonly:
+        raise ConfigError(
+            "the CRDS cache is read-only: nothing can be archived in it",
+            path=profile.cache,
+            expected="a profile whose cache may be written (--profile)",
+        )
+    if not operational:
+        return
+    if not profile.offline:
+        raise ConfigError(
+            "the CRDS server says which context is operational",
+            path=profile.server_url,
+            expected="a cache without a server, or a pin (hstflow context pin)",
+        )
+    if not profile.server_config.is_file():
+        message = "the CRDS cache has no server_config to name an operational context in"
+        raise ConfigError(message, path=profile.server_config)
+
+
+def _is_there(profile: CrdsProfile, entry: Entry) -> bool:
+    """Tell whether a file is in the cache already.
+
+    Raises
+    ------
+    ConfigError
+        Another file has its name.
+    """
+    target = target_of(profile, entry)
+    if not target.exists():
+        return False
+    if sha1_of(target) == entry.sha1sum:
+        return True
+    raise ConfigError(
+        "another delivery has taken this name",
+        path=target,
+        expected=f"sha1 {entry.sha1sum}; deliver again, with another --serial",
+        found=sha1_of(target),
+    )
+
+
+def _copy(source: Path, target: Path, entry: Entry) -> None:
+    with new_file(target) as part:
+        shutil.copyfile(source, part)
+        check_file(part, entry, "the copy in the cache")
