@@ -11,7 +11,7 @@ from typing import Any
 
 from calib.errors import ArchiveError
 from calib.fitsfile.writing import replacing, writing
-from calib.references import library
+from calib.references import library, server_config
 from calib.references.delivery.steps import Delivery, Entry
 from calib.references.files import sha1_of
 from calib.references.profile import CrdsProfile
@@ -89,7 +89,7 @@ def merge(profile: CrdsProfile, delivery: Delivery, *, operational: bool) -> Non
         library.forget()
         with library.session(profile):
             info = library.server_info(profile)
-            rows = library.catalogue(info)
+            rows = server_config.catalogue(info)
             rows |= {
                 each.name: {"size": str(each.size), "sha1sum": each.sha1sum}
                 for each in delivery.files

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from calib.errors import ConfigError, ContextError, Unavailable
-from calib.references import library
+from calib.references import library, server_config
 from calib.references.delivery.findings import listening
 from calib.references.delivery.placing import new_file
 from calib.references.delivery.staging import offline
@@ -37,7 +37,7 @@ def taken_names(profile: CrdsProfile) -> frozenset[str]:
     names.update(path.name for path in profile.references.glob("**/*.fits"))
     info = _server_info(profile)
     names.update(info.get("mappings") or ())
-    names.update(library.catalogue(info))
+    names.update(server_config.catalogue(info))
     return frozenset(names)
 
 

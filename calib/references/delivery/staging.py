@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from calib.errors import ContextError
 from calib.references import library
-from calib.references.profile import CLOUD_SERVER, CrdsProfile
+from calib.references.profile import CrdsProfile
 
 
 @contextmanager
@@ -50,9 +50,12 @@ def offline(profile: CrdsProfile, cache: Path | None = None) -> CrdsProfile:
     """Return a profile that contacts no server."""
     return replace(
         profile,
-        server_url=profile.server_url if profile.offline else CLOUD_SERVER,
+        server_url=profile.server_url if profile.offline else library.SERVERLESS,
         cache=cache or profile.cache,
         context=None,
+        rules_uri=None,
+        references_uri=None,
+        config_uri=None,
     )
 
 

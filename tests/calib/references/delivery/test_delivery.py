@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 
 from calib.errors import ArchiveError, ConfigError, ContextError
-from calib.references import library
+from calib.references import library, server_config
 from calib.references.bestrefs import best_references
 from calib.references.context import resolve_context
 from calib.references.delivery import archiving
@@ -76,7 +76,7 @@ def test_the_whole_life(
     ]
     assert resolve_context(None, cache) == resolve_context(NEW, cache) == NEW
     assert dark_of(cache, observatory, None) == {names["replacing.fits"]}
-    rows = library.catalogue(library.server_info(cache))
+    rows = server_config.catalogue(library.server_info(cache))
     assert {e.name: e.sha1sum for e in delivery.files}.items() <= {
         name: row["sha1sum"] for name, row in rows.items()
     }.items()
