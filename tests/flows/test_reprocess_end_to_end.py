@@ -148,11 +148,33 @@ def test_new_context_reprocesses_what_it_changes_once(archive: Archive, control:
     While it waits, the next context becomes operational: it is finished on its own one, and
     says so.
     """
-    dark, before, ledger = later_dark(archive.sky), archive.used(), archive.ledger
+    dark, before = later_dark(archive.sky), archive.used()
     published = archive.publications()
     assert {context for context, _ in before.values()} == {A}
 
-    first = control.look()
+    assert f"first sight of {A}" in control.look()
+    blocks_without_its_dark(archive, control, dark)
+    assert (archive.used(), archive.publications()) == (before, published)
+
+    goes_on_when_the_dark_is_there(archive, control)
+    after = archive.used()
+    affected = {name for name in before if after[name] != before[name]}
+    marked = ask(archive.ledger, "SELECT dataset, changes FROM marked_dataset")
+    assert {row["dataset"] for row in marked} == affected
+    assert all(json.loads(row["changes"])["DARKFILE"][1] == dark for row in marked)
+    assert 0 < len(affected) < DATASETS
+    assert {after[name] for name in affected} == {(B, dark)}
+    assert archive.publications() == published + len(affected)
+    assert wrong_history(archive.ledger) == []
+
+    current = archive.current()
+    is_not_done_twice(archive, control)
+    assert (archive.current(), archive.used()) == (current, after)
+    assert archive.publications() == published + len(affected)
+
+
+def blocks_without_its_dark(archive: Archive, control: Control, dark: str) -> None:
+    """Event, automation and deployment start it; it stops at `blocked`, and is left so."""
     archive.crds.faults[dark] = list(HELD_BACK)
     archive.crds.context = B
     changed = control.look()
@@ -160,51 +182,40 @@ def test_new_context_reprocesses_what_it_changes_once(archive: Archive, control:
     stands = archive.reprocessing()
     held_back = control.look()
 
-    assert f"first sight of {A}" in first
     assert f"{A}->{B} has no reprocessing yet" in changed
     assert (blocked["parameters"]["old"], blocked["parameters"]["new"]) == (A, B)
     assert (blocked["state_type"], blocked["state_name"]) == ("FAILED", "Blocked")
     assert dark in blocked["state"]["message"]
-    assert (stands["name"], stands["state"], stands["transition"]) == (
-        NAME,
-        "blocked",
-        f"{A}->{B}",
-    )
+    assert (stands["name"], stands["state"]) == (NAME, "blocked")
+    assert stands["transition"] == f"{A}->{B}"
     assert dark in stands["reason"]
     assert dark in held_back
     assert len(control.runs()) == 1
-    assert archive.publications() == published
 
+
+def goes_on_when_the_dark_is_there(archive: Archive, control: Control) -> None:
+    """Start it again by a look; it ends on its own context, although there is a newer one."""
     archive.crds.faults.clear()
     archive.crds.context = C
-    goes_on = control.look()
+    looked = control.look()
     _, done = control.wait_for_runs(2)
     ended = archive.reprocessing()
-    after = archive.used()
 
-    assert f"{B}->{C}: waits for the end of {NAME}" in goes_on
+    assert f"{B}->{C}: waits for the end of {NAME}" in looked
     assert done["parameters"]["name"] == NAME
     assert done["state_type"] == "COMPLETED", done["state"]["message"]
     assert ended["state"] == "finished"
     assert C in ended["reason"]
     assert C in done["state"]["message"]
-    affected = {name for name in before if after[name] != before[name]}
-    marked = ask(ledger, "SELECT dataset, changes FROM marked_dataset")
-    assert {row["dataset"] for row in marked} == affected
-    assert all(json.loads(row["changes"])["DARKFILE"][1] == dark for row in marked)
-    assert 0 < len(affected) < DATASETS
-    assert {after[name] for name in affected} == {(B, dark)}
-    assert archive.publications() == published + len(affected)
-    assert wrong_history(ledger) == []
 
+
+def is_not_done_twice(archive: Archive, control: Control) -> None:
+    """Tell of the change once more, and look once more: nothing happens."""
     archive.crds.context = B
-    current = archive.current()
     control.emit(A, B)
     *_, again = control.wait_for_runs(3)
-    nothing = control.look()
+    looked = control.look()
 
     assert again["state_type"] == "COMPLETED"
-    assert f"operational context {B}" in nothing
+    assert f"operational context {B}" in looked
     assert len(control.runs()) == 3
-    assert (archive.current(), archive.used()) == (current, after)
-    assert archive.publications() == published + len(affected)
