@@ -26,6 +26,7 @@ from calib.ledger.dispatch import runs_of
 from calib.ledger.ledger import Ledger, current_owner
 from calib.ledger.sessions import Session, beat_session, close_session, note_flow_run, open_session
 from calib.ledger.states import FINISHED
+from calib.references.readiness import require_rules
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import enrol, refuse_other_version
 from calib.stages.recording import ledger_of
@@ -304,6 +305,7 @@ class _Session:
 def _run(plan: CampaignPlan, work: Work) -> Result:
     """Run a session of a campaign that the ledger knows, and close it however it ends."""
     ledger, owner = ledger_of(plan.request.ledger), current_owner()
+    require_rules(plan.request.profile, str(plan.request.context))  # once, not in each worker
     ledger.ask(lambda rows: refuse_other_version(rows, plan.name))
     held = ledger.write(lambda c: open_session(c, plan.name, owner))
     session = _Session(plan, work, held)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from calib.errors import ConfigError
-from calib.references.profile import load_profile
+from calib.references.context import pinned_context
+from calib.references.profile import CrdsProfile, load_profile
 from calib.stages.campaign_plan import CHUNK_SIZE, RUNGS
 from calib.stages.faults import parse_faults
 from calib.stages.job import Options
@@ -190,16 +192,27 @@ def build_request(
         A setting, profile, switch or reference cannot be used.
     """
     settings = load_settings()
+    place = load_profile(profile or settings.profile, os.environ)
     return Request(
         source=input_uri,
         output=output_uri,
-        profile=load_profile(profile or settings.profile, os.environ),
+        profile=place,
         work=str(settings.work),
         ledger=settings.ledger,
-        context=context,
+        context=context or _agreed(place),
         run=run,
         options=_options(options, settings),
     )
+
+
+def _agreed(profile: CrdsProfile) -> str | None:
+    """Return the context of the Prefect Variable where nothing nearer is pinned; or None."""
+    has_prefect = "prefect" in sys.modules or os.environ.get("PREFECT_API_URL")
+    if not has_prefect or pinned_context(profile) is not None:
+        return None  # importing Prefect takes a second, and here nobody is to be asked
+    from flows.pins import context_variable
+
+    return context_variable()
 
 
 def _options(options: ProcessOptions, settings: Settings) -> Options:

@@ -173,13 +173,13 @@ def sync_references(
     context: str,
     names: Iterable[str],
     *,
+    checked: bool = False,
     progress: Progress | None = None,
     patience: Patience | None = None,
 ) -> Synced:
     """Bring references into the cache; those that cannot be had are in the answer.
 
-    Files that are there are compared with the size in the catalogue; their sha1 is what
-    `verify_cache` looks at.
+    Files that are there are compared with the size in the catalogue.
 
     Parameters
     ----------
@@ -187,6 +187,8 @@ def sync_references(
         Whose references they are: for messages.
     names
         Names of the files.
+    checked
+        Read those that are there and compare their sha1, too.
     progress, patience
         As for :func:`sync_rules`.
 
@@ -202,7 +204,7 @@ def sync_references(
     if bad:
         raise ConfigError("not names of reference files", found=shorten(bad))
     with _begun(profile, patience, progress, names=wanted) as (sync, info):
-        synced, errors = _bring_all(sync, wanted)
+        synced, errors = _bring_all(sync, wanted, checked=checked)
         if not profile.server_config.is_file():
             _write(profile, info)
     log.info("references of %s: %s", context, f"{len(synced.brought)} came, {len(errors)} did not")
@@ -311,10 +313,12 @@ def _rules(sync: _Sync, names: Sequence[str]) -> Synced:
     return synced
 
 
-def _bring_all(sync: _Sync, names: Sequence[str]) -> tuple[Synced, list[HstflowError]]:
+def _bring_all(
+    sync: _Sync, names: Sequence[str], *, checked: bool = False
+) -> tuple[Synced, list[HstflowError]]:
     """Bring what is absent or damaged, several files at once; return what went wrong, too."""
     every = [sync.wanted(name) for name in names]
-    absent = [each for each in every if each.state(checked=False) not in {"right", "another"}]
+    absent = [each for each in every if each.state(checked=checked) not in {"right", "another"}]
     synced = Synced(present=len(every) - len(absent))
     sync.progress(synced.present, len(every))
     if not absent:

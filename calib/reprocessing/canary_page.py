@@ -30,6 +30,7 @@ from calib.reprocessing.pixel_differences import (
     SIGMAS,
     FlagDifference,
     PlaneDifference,
+    Significance,
     Spread,
 )
 from calib.reprocessing.product_differences import (
@@ -230,15 +231,16 @@ def _planes(one: ImageSetDifference) -> Iterator[str]:
     yield table(columns, rows, numbers, title=f"Differences{unit}")
     yield from _distribution(one)
     if one.science and one.science.significance:
-        found = one.science.significance
-        beyond = ", ".join(
-            f"{share(found.share(sigma))} beyond {sigma} sigma ({found.beyond[str(sigma)]:,} pixels)"
-            for sigma in SIGMAS
-        )
-        yield paragraph(
-            f"In units of the error before: median {number(found.median)},"
-            f" largest {number(found.largest)}; {beyond}."
-        )
+        yield paragraph(_significance(one.science.significance))
+
+
+def _significance(found: Significance) -> str:
+    beyond = ", ".join(
+        f"{share(found.share(sigma))} beyond {sigma} sigma ({found.beyond[str(sigma)]:,} pixels)"
+        for sigma in SIGMAS
+    )
+    middle, most = number(found.median), number(found.largest)
+    return f"In units of the error before: median {middle}, largest {most}; {beyond}."
 
 
 def _spreads(plane: PlaneDifference) -> Iterator[tuple[str, Spread | None]]:
@@ -301,7 +303,6 @@ def _pictures(drawn: Pictures, one: ImageSetDifference, name: str) -> str:
 
 def _picture(drawn: Pictures, content: bytes, alt: str, said: str, more: str = "") -> str:
     data = base64.b64encode(content).decode()
-    return (
-        f'<figure><img alt="{escape(alt)}" width="{drawn.width}" height="{drawn.height}"'
-        f' src="data:image/png;base64,{data}">{more}<figcaption>{escape(said)}</figcaption></figure>'
-    )
+    size = f'width="{drawn.width}" height="{drawn.height}"'
+    picture = f'<img alt="{escape(alt)}" {size} src="data:image/png;base64,{data}">'
+    return f"<figure>{picture}{more}<figcaption>{escape(said)}</figcaption></figure>"

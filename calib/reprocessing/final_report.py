@@ -11,10 +11,12 @@ from calib.ledger.campaign_reports import Campaign, Failure, campaigns, failures
 from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_reports import (
     Mark,
+    MarkCount,
     Reprocessing,
     SeenContext,
     Step,
     history,
+    mark_counts,
     marks,
     reprocessings,
     seen_contexts,
@@ -124,15 +126,14 @@ def find_reprocessing(rows: Rows, name: str) -> Reprocessing | None:
 
 def final_report_of(rows: Rows, reprocessing: Reprocessing) -> FinalReport:
     """Read how a reprocessing went; it need not have ended."""
-    marked = marks(rows, reprocessing.id)
-    steps = tuple(history(rows, reprocessing.id))
-    found = (_wave(rows, reprocessing.name + each, wave, marked) for each, wave in CAMPAIGNS)
+    counts = mark_counts(rows, reprocessing.id)
+    found = (_wave(rows, reprocessing.name + each, wave, counts) for each, wave in CAMPAIGNS)
     return FinalReport(
         reprocessing=reprocessing,
         written_at=utc_now(),
         waves=tuple(each for each in found if each.marked or each.state),
-        left_out=_left_out(marked),
-        steps=steps,
+        left_out=_left_out(rows, reprocessing.id) if any(c.left_out for c in counts) else (),
+        steps=tuple(history(rows, reprocessing.id)),
         meanwhile=_meanwhile(rows, reprocessing),
     )
 
@@ -164,16 +165,16 @@ def wave_words(wave: WaveReport) -> str:
     return f"{wave.title} (campaign {wave.campaign}{state}): {', '.join(said)}"
 
 
-def _wave(rows: Rows, name: str, wave: int, marked: list[Mark]) -> WaveReport:
-    mine = [mark for mark in marked if (mark.wave == wave if wave else mark.is_canary)]
+def _wave(rows: Rows, name: str, wave: int, counts: list[MarkCount]) -> WaveReport:
+    mine = [each for each in counts if (each.wave == wave if wave else each.is_canary)]
     campaign: Campaign | None = next(iter(campaigns(rows, name)), None)
     return WaveReport(
         wave=wave,
         title=TITLES[wave],
         campaign=name,
         state=None if campaign is None else state_of(campaign),
-        marked=len(mine),
-        left_out=sum(mark.left_out is not None for mark in mine),
+        marked=sum(each.number for each in mine),
+        left_out=sum(each.left_out for each in mine),
         counts={} if campaign is None else dict(campaign.counts),
         finished=0 if campaign is None else campaign.finished,
         failed=0 if campaign is None else failed_in(campaign),
@@ -181,8 +182,8 @@ def _wave(rows: Rows, name: str, wave: int, marked: list[Mark]) -> WaveReport:
     )
 
 
-def _left_out(marked: list[Mark]) -> tuple[LeftOut, ...]:
-    gone = [mark for mark in marked if mark.left_out is not None]
+def _left_out(rows: Rows, number: int) -> tuple[LeftOut, ...]:
+    gone = [mark for mark in marks(rows, number) if mark.left_out is not None]
     counts = Counter((str(mark.left_out), mark.wave) for mark in gone)
     return tuple(
         LeftOut(reason, wave, number, _examples(gone, reason, wave))

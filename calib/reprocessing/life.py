@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from calib.ledger.campaign_reports import UNFINISHED, campaigns
 from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_reports import Mark, Reprocessing, Step, marks
 from calib.ledger.states import FINISHED
 from calib.records import from_json
-from calib.stages.campaign_plan import CampaignPlan
+
+if TYPE_CHECKING:
+    from calib.stages.campaign_plan import CampaignPlan
 
 # What becomes of a question: stop at the review, go on without asking where every canary ended
 # well, or wait until the ledger has an answer.
@@ -74,6 +76,8 @@ def plan_for(found: Reprocessing, campaign: str, ledger: str) -> CampaignPlan:
     ledger
         URL of the ledger.
     """
+    from calib.stages.campaign_plan import CampaignPlan  # heavy: those who only look need none
+
     plan = from_json(CampaignPlan, found.plan)
     request = replace(plan.request, ledger=ledger, campaign=campaign, context=found.new_context)
     return replace(plan, request=request)
@@ -159,9 +163,14 @@ def ended_text(found: Reprocessing, counts: Mapping[str, int], operational: str 
     text += f"; {bad} of {total} failed: {said_of(counts)}" if bad else ""
     left = counts.get("left out", 0)
     text += f"; {left} left out" if left and not bad else ""
-    if operational not in {None, found.new_context}:
+    if operational is not None and _number(operational) > _number(found.new_context):
         text += f"; meanwhile {operational} is operational: it needs a reprocessing of its own"
     return text
+
+
+def _number(context: str) -> int:
+    """Return the number of a context: a later one is larger, and names get longer at 10000."""
+    return int("".join(filter(str.isdigit, context)) or 0)
 
 
 def next_steps(found: Reprocessing, *, is_held: bool = False) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from calib.errors import DataError
+from calib.errors import CorruptFile, DataError
 from calib.fitsfile.comparison import CardDifference, ExtensionDifference, compare_fits
 from calib.fitsfile.image_data import ImageSet, image_versions, read_image_sets
 from calib.references.keywords import reference_keywords
@@ -198,7 +198,10 @@ def _versions(pair: Pair, names: Sequence[str]) -> list[int]:
 def _compare_set(
     pair: Pair, version: int, *, draws: bool
 ) -> tuple[ImageSetDifference, Pictures | None]:
-    before, after = (_read(path, version) for path in (pair.old, pair.new))
+    try:
+        before, after = (_read(path, version) for path in (pair.old, pair.new))
+    except CorruptFile as error:  # arrays of one set differ in shape
+        return ImageSetDifference(version, "", form=str(error)), None
     unit = str(after.header.get("BUNIT", "")).strip().lower()
     shapes = before.planes["SCI"].shape, after.planes["SCI"].shape
     if shapes[0] != shapes[1]:

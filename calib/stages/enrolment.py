@@ -23,6 +23,7 @@ from calib.ledger.duplicates import refuse_duplicates
 from calib.ledger.reports import Rows
 from calib.ledger.rows import rows_of
 from calib.records import Grant, from_json, to_json
+from calib.references.readiness import require_rules
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.job import Job, Options, key_of
 from calib.stages.needs import need_of, read_needs
@@ -94,9 +95,12 @@ def enrol(plan: CampaignPlan, entries: Sequence[Entry]) -> Enrolled:
         other settings, or another campaign is at work on some of the datasets. Nothing was
         written.
     ContextError
-        The context does not exist here.
+        The context does not exist here, or its rules are not all there and cannot be had.
+    Unavailable
+        The server that has the rules does not answer.
     """
     frozen, first = _freeze(plan, entries)
+    require_rules(first.profile, first.context)
     wanted = _new_jobs(frozen, first, entries)
     keys = frozenset(str(each.work_key) for each in wanted)
     text = stored_text(frozen)

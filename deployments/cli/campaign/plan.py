@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 from rich.markup import escape
 
 from calib.errors import DONE, ConfigError
@@ -17,8 +16,8 @@ from calib.ledger.location import ledger_url
 from calib.ledger.reading import open_reader
 from deployments.cli.campaign.lookup import check_name
 from deployments.cli.campaign.plan_view import plan_json, show_plan
-from deployments.cli.campaign.submit import CampaignFlags, build_plan, read_datasets
-from deployments.cli.console import Flag, Several, err, expand_names, out, print_json
+from deployments.cli.campaign.submit import PlanFlags, build_plan, read_datasets
+from deployments.cli.console import err, expand_names, out, print_json
 
 if TYPE_CHECKING:
     from calib.campaigns.manifest import Entry
@@ -27,45 +26,6 @@ if TYPE_CHECKING:
     from calib.reprocessing.selection import Selection
 
 _DRAWINGS = (".dot", ".gv", ".svg")
-
-
-@dataclass(frozen=True)
-class PlanFlags(CampaignFlags):
-    """Options of `hstflow campaign plan`.
-
-    Attributes
-    ----------
-    old
-        Context to compare with; without it that of the newest product in the ledger, else the
-        profile's pin.
-    new
-        Context to reprocess on; without it the operational one.
-    from_ledger
-        Compare for the exposures that the ledger knows. So it is where nothing else is said.
-    from_server
-        Compare for the exposures that the CRDS server knows.
-    headers
-        Compare for the exposures of this file: JSON as of `crds bestrefs --load-pickles`, or
-        FITS; may be repeated.
-    with_reference
-        All whose current products were made with this reference; may be repeated, @FILE too.
-    query
-        All that MAST has of proposal=NUMBER,instrument=NAME,dates=FIRST..LAST.
-    graph
-        Write what marks what into this file: .dot, .gv or .svg.
-    processes
-        How many processes compare; worth it above some ten thousand exposures.
-    """
-
-    old: str | None = None
-    new: str | None = None
-    from_ledger: Flag = False
-    from_server: Flag = False
-    headers: Several = None
-    with_reference: Several = None
-    query: str | None = None
-    graph: Path | None = None
-    processes: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1
 
 
 def plan(
@@ -161,9 +121,8 @@ def _ask(
         raise ConfigError(message, expected="--old CONTEXT and --new CONTEXT", found=new)
     source, selection = _compared(profile, old, new, flags, rows)
     # A file of headers is a part of the world: the whole may be asked for afterwards.
-    is_whole = "headers" not in source
-    trigger: Trigger = "context" if is_whole else "list"
-    return Asked(base.name, old, new, trigger, base, {"source": source}), selection
+    kind: Trigger = "list" if flags.headers else "context"
+    return Asked(base.name, old, new, kind, base, {"source": source}), selection
 
 
 def _chosen(entries: Sequence[Entry], flags: PlanFlags, rows: Rows | None) -> Any:

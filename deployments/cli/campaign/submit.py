@@ -103,6 +103,45 @@ class SubmitFlags(CampaignFlags):
     detach: Flag = False
 
 
+@dataclass(frozen=True)
+class PlanFlags(CampaignFlags):
+    """Options of `hstflow campaign plan`.
+
+    Attributes
+    ----------
+    old
+        Context to compare with; without it that of the newest product in the ledger, else the
+        profile's pin.
+    new
+        Context to reprocess on; without it the operational one.
+    from_ledger
+        Compare for the exposures that the ledger knows. So it is where nothing else is said.
+    from_server
+        Compare for the exposures that the CRDS server knows.
+    headers
+        Compare for the exposures of this file: JSON as of `crds bestrefs --load-pickles`, or
+        FITS; may be repeated.
+    with_reference
+        All whose current products were made with this reference; may be repeated, @FILE too.
+    query
+        All that MAST has of proposal=NUMBER,instrument=NAME,dates=FIRST..LAST.
+    graph
+        Write what marks what into this file: .dot, .gv or .svg.
+    processes
+        How many processes compare; worth it above some ten thousand exposures.
+    """
+
+    old: str | None = None
+    new: str | None = None
+    from_ledger: Flag = False
+    from_server: Flag = False
+    headers: Several = None
+    with_reference: Several = None
+    query: str | None = None
+    graph: Path | None = None
+    processes: Count = 1
+
+
 def submit(
     name: str,
     /,

@@ -1,76 +1,16 @@
-"""A dataset processed on two contexts, of which the newer one has another dark."""
+"""A place for datasets that are processed on two contexts."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from reprocessed import Twice
 
-from calib.ids import parse_dataset
-from calib.ledger.ledger import open_ledger
-from calib.ledger.reading import open_reader
-from calib.ledger.reprocessing_reports import Reprocessing, reprocessings
-from calib.ledger.reprocessings import NewMark, NewReprocessing, advance, enter_reprocessing
 from calib.simulate.observatory import Observatory
-from calib.stages.planning import Request, plan_jobs
-from calib.stages.recording import close_ledgers
-from calib.stages.sequence import process_dataset
-
-Entered = Callable[..., Reprocessing]
-DARKS = {"DARKFILE": ("a<b>_drk.fits", "b_drk.fits")}
-
-
-@dataclasses.dataclass(frozen=True)
-class Twice:
-    """Datasets on the older and on the newer context: a ledger, and what is in it."""
-
-    request: Request
-    datasets: tuple[str, ...]
-    contexts: tuple[str, str]
-
-    @property
-    def ledger(self) -> str:
-        """Its URL."""
-        return self.request.ledger
-
-    def process(self, campaign: str, context: str, *names: str) -> None:
-        """Process datasets in a campaign on a context."""
-        request = dataclasses.replace(self.request, campaign=campaign, context=context)
-        for job in plan_jobs(request, names):
-            assert process_dataset(job).state in {"processed", "skipped"}
-        close_ledgers()
-
-    def enter(self, name: str, *marks: NewMark, state: str = "canary") -> Reprocessing:
-        """Enter a reprocessing, whose canaries are running."""
-        old, new = self.contexts
-        entered = NewReprocessing(name, old, new, "context", "{}", {"by": "test"})
-        with open_ledger(self.ledger) as ledger:
-            ledger.write(lambda c: enter_reprocessing(c, entered, marks, who="test"))
-            ledger.write(lambda c: advance(c, name, state, who="test"))
-        return self.read(name)
-
-    def read(self, name: str) -> Reprocessing:
-        """Return a reprocessing as it is now."""
-        with open_reader(self.ledger) as rows:
-            assert rows is not None
-            return reprocessings(rows, name)[0]
-
-
-def canary(dataset: str, **options: object) -> NewMark:
-    """Return a canary for which the dark changes."""
-    return NewMark(parse_dataset(dataset), 1, DARKS, is_canary=True, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def twice(observatory: Observatory, tmp_path: Path) -> Twice:
     """Return the simulated observatory with nothing processed yet."""
-    request = Request(
-        source=f"file:{observatory.raws}",
-        output=f"file:{tmp_path / 'out'}",
-        profile=observatory.profile,
-        work=str(tmp_path / "work"),
-        ledger=f"sqlite:///{tmp_path / 'ledger.db'}",
-    )
-    return Twice(request, observatory.datasets, observatory.contexts)
+    return Twice.at(tmp_path, observatory)
