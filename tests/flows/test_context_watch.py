@@ -14,6 +14,7 @@ from prefect.exceptions import ObjectNotFound
 from calib.ledger.ledger import Ledger
 from calib.ledger.reprocessing_reports import seen_contexts
 from calib.ledger.reprocessings import NewReprocessing, advance, enter_reprocessing
+from calib.references.pins import pin
 from calib.references.profile import CrdsProfile
 from calib.reprocessing.watching import Start
 from calib.simulate.crds_server import CrdsServer
@@ -150,3 +151,18 @@ def test_without_a_server_the_commands_are_named(
 
     assert f"no Prefect server: `hstflow campaign plan NAME --old {A} --new {B}`" in planned.says
     assert "no Prefect server: `hstflow campaign reprocess 9000-9001`" in goes_on.says
+
+
+def test_pin_of_the_user_starts_nothing(
+    watch: Watch, crds: CrdsServer, prefect: Prefect, tmp_path: Path
+) -> None:
+    """`hstflow context pin` holds for the watch: the change is told and not due."""
+    watch()
+    pin(crds.profile(tmp_path / "cache"), A)
+    crds.context = B
+
+    seen = watch()
+
+    assert f"pinned to {A}" in seen.says[0]
+    assert [each["resource"]["hst.crds.due"] for each in prefect.events] == ["no"]
+    assert prefect.starts == []
