@@ -21,6 +21,7 @@ from pydantic import Field
 
 from calib.errors import HstflowError
 from calib.ledger.ledger import Ledger
+from calib.references.context import pinned_context
 from calib.references.profile import CrdsProfile, load_profile
 from calib.reprocessing.arrivals import awaited_by_blocked
 from calib.reprocessing.watching import (
@@ -33,6 +34,7 @@ from calib.reprocessing.watching import (
     look,
 )
 from calib.stages.recording import ledger_of
+from flows.pins import context_variable
 from flows.reprocess_runs import DEAD_AFTER, ensure_run
 from flows.server import has_server
 from flows.work import PREFECT_ERRORS
@@ -120,7 +122,7 @@ def look_once(ledger: Ledger, profile: CrdsProfile, *, patience: timedelta) -> L
     trouble, sight, verdict = None, None, Verdict()
     try:
         sight = look(ledger, profile)
-        verdict = _change_of(ledger, sight, profile.context, patience)
+        verdict = _change_of(ledger, sight, _pinned(profile), patience)
     except HstflowError as error:
         trouble = f"{type(error).__name__}: {error}"
     awaited = awaited_by_blocked(ledger)
@@ -134,6 +136,11 @@ def look_once(ledger: Ledger, profile: CrdsProfile, *, patience: timedelta) -> L
     else:
         says += _by_hand(verdict.due, others.starts)
     return Look(sight, verdict, says, trouble)
+
+
+def _pinned(profile: CrdsProfile) -> str | None:
+    """Return what the profile, its user or the installation has pinned."""
+    return pinned_context(profile) or context_variable()
 
 
 def _change_of(ledger: Ledger, sight: Sight, pinned: str | None, patience: timedelta) -> Verdict:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from prefect import runtime
+
 from calib.campaigns.manifest import entries_of, read_entries
 from calib.errors import ConfigError
 from calib.fetch.observations import parse_query
@@ -64,6 +66,7 @@ def enter_wanted(wanted: Wanted) -> str:
     trigger: Trigger = "context"
     if wanted.asked.source not in _COMPARES:
         trigger = "list" if wanted.asked.source == "list" else _other(wanted)
+    _refuse_lost_output(wanted.output_uri)
     plan = _plan(wanted)
     profile = plan.request.profile
     new = resolve_context(wanted.new or "hst-operational", profile)
@@ -79,6 +82,15 @@ def enter_wanted(wanted: Wanted) -> str:
     plan = replace(plan, request=replace(plan.request, campaign=name))
     asked = Asked(name, old, new, trigger, plan, _origin(wanted))
     return enter(plan_reprocessing(asked, selection), WHO)
+
+
+def _refuse_lost_output(output_uri: str) -> None:
+    """Refuse a place that is relative to the folder of a deployment's run, which is removed."""
+    scheme, _, place = output_uri.rpartition(":")
+    if runtime.deployment.id and scheme in {"", "file"} and not Path(place).is_absolute():
+        message = "a run of the deployment reprocess needs a place for its products that lasts"
+        expected = "output_uri of the deployment, such as file:/data/out or s3://bucket/hst"
+        raise ConfigError(message, expected=expected, found=output_uri)
 
 
 def _known(ledger: Ledger, wanted: Wanted) -> Reprocessing | None:

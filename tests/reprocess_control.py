@@ -81,7 +81,7 @@ class Control:
         path = f"/flow_runs/{number}"
 
         def is_so() -> bool:
-            return self._client.get(path).json()["state_type"] in FINAL
+            return self._client.get(path).json().get("state_type") in FINAL
 
         wait_for(is_so, "a flow run to end", limit=LIMIT)
         found: dict[str, Any] = self._client.get(path).json()
@@ -96,7 +96,7 @@ class Control:
             "resource": {"prefect.resource.id": "hst.crds.context", "hst.crds.due": due},
             "payload": {"old": old, "new": new},
         }
-        self._client.post("/events", json=[event]).raise_for_status()
+        self._client.post("/events", json=[event]).raise_for_status()  # answers 204
 
     def events(self) -> list[dict[str, Any]]:
         """Return the events of changes that the server has."""
@@ -108,7 +108,15 @@ class Control:
         return str(self._client.get(f"/deployments/name/{name}/{name}").json()["id"])
 
     def _post(self, path: str, body: Any) -> Any:
-        return self._client.post(path, json=body).raise_for_status().json()
+        """Post, as Prefect's client does: a server whose SQLite is busy says 503."""
+        answers: list[httpx.Response] = []
+
+        def is_taken() -> bool:
+            answers.append(self._client.post(path, json=body))
+            return answers[-1].status_code != httpx.codes.SERVICE_UNAVAILABLE
+
+        wait_for(is_taken, f"an answer to {path}", limit=LIMIT)
+        return answers[-1].raise_for_status().json()
 
     def _prefect(self, *arguments: str) -> None:
         process = self._machine.start("prefect", "-m", "prefect", *arguments)

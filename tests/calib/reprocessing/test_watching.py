@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from shutil import copy
 from tempfile import TemporaryDirectory
+from threading import Barrier
 
 import pytest
 from databases import ledger, template, url
@@ -306,3 +308,21 @@ def test_changes_make_a_chain(template: Path, path: list[str], data: st.DataObje
         done = [each for each in ledger.ask(reprocessings) if each.state == "finished"]
         assert all(one.new_context == two.old_context for one, two in pairwise(done))
         assert len({(each.old_context, each.new_context) for each in done}) == len(done)
+
+
+def test_many_watchers_make_one_reprocessing(ledger: Ledger) -> None:
+    """Of eight that see and enter the same change at the same moment, one does."""
+    see(ledger, A)
+    together = Barrier(8)
+
+    def watch(number: int) -> str:
+        together.wait()
+        see(ledger, B)
+        asked = NewReprocessing(f"by-{number}", A, B, "context", "{}", once=True)
+        return ledger.write(lambda c: enter_reprocessing(c, asked, [], who="watcher"))
+
+    with ThreadPoolExecutor(8) as pool:
+        names = set(pool.map(watch, range(8)))
+
+    assert len(names) == len(ledger.ask(reprocessings)) == 1
+    assert ledger.ask(lambda rows: seen_contexts(rows, SERVER))[-1].context == B
