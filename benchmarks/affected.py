@@ -189,10 +189,10 @@ class Bench:
         """Print the memory that many headers take; return whether it is bounded."""
         self.write(number)
         print(f"\n{'headers':>10}{'processes':>11}{'CPU s':>9}{'peak MB':>9}  affected")
-        base = self.ours(self.sizes[0], *ADJACENT[1])
+        base = self.ours(self.sizes[0], *ADJACENT[0])
         fine = True
         for processes in (1, 2):
-            spent = self.ours(number, *ADJACENT[1], processes)
+            spent = self.ours(number, *ADJACENT[0], processes)
             missed = spent.peak - base.peak > SPARE_MB
             fine = fine and not missed
             print(
