@@ -22,6 +22,7 @@ MARKS = "HSTFLOW_BENCHMARK_MARKS"
 # The module that has the stages, TASKS and PLAIN; that of stages that do nothing by default.
 STAGES = "HSTFLOW_BENCHMARK_STAGES"
 
+CONTEXT = "hst_0001.pmap"
 PIECES = 6  # calls, or Luigi's tasks, of one dataset: as many as there are stages
 
 
@@ -43,7 +44,7 @@ def run_campaign(asked: dict[str, Any]) -> dict[str, float]:
         profile=CrdsProfile("benchmark", "http://127.0.0.1:9", folder),
         work=str(folder / "work"),
         ledger=asked["ledger"],
-        context="hst_0001.pmap",
+        context=CONTEXT,
         campaign="benchmark",
         options=Options(engine="native"),
     )
