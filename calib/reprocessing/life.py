@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -25,10 +25,6 @@ WAVES = (1, 2, 3)
 # Campaigns of a reprocessing, after its own name.
 _CANARY = "-canary"
 _SUFFIXES = {1: "", 2: "-visits", 3: "-skycells"}
-
-# Words of the rules for "no file"; their NOT FOUND is none either.
-_NO_FILE = frozenset({"", "N/A", "OMIT"})
-STAGE_2 = "/stage 2"
 
 
 @dataclass(frozen=True)
@@ -98,27 +94,6 @@ def stood_at(steps: Sequence[Step]) -> str:
     """Return the state that a blocked reprocessing came from."""
     before = [step.from_state for step in steps if step.to_state == "blocked"]
     return (before[-1] if before else None) or "planned"
-
-
-def references_of(found: Iterable[Mark], own: Collection[str] = ()) -> set[str]:
-    """Return the new references that marked datasets need; what only stage 2 opens is not here.
-
-    What did not change was there before: where it has gone, a job says so itself.
-
-    Parameters
-    ----------
-    found
-        The datasets.
-    own
-        Keywords for which the plan names a file of the user's own: the rules' is not opened.
-    """
-    names = set()
-    for mark in found:
-        for keyword, (_, new) in mark.changes.items():
-            is_file = new is not None and new.upper() not in _NO_FILE and " " not in new
-            if is_file and keyword not in own and not keyword.endswith(STAGE_2):
-                names.add(str(new).lower())
-    return names
 
 
 def to_run(rows: Rows, number: int, *, wave: int = 0) -> list[Mark]:

@@ -18,6 +18,7 @@ from calib.ledger.reprocessings import NewMark, NewReprocessing, enter_reprocess
 from calib.records import to_json
 from calib.references.changes import AffectedExposure
 from calib.references.readiness import readiness
+from calib.reprocessing.awaited import awaited_references
 from calib.reprocessing.canaries import choose_canaries
 from calib.reprocessing.costs import costs_of
 from calib.reprocessing.coverage import with_coverage
@@ -28,7 +29,6 @@ from calib.reprocessing.foresight import (
     count_stage2_only,
     count_types,
     kind_of,
-    needed_references,
 )
 from calib.reprocessing.graph import graph_of
 from calib.reprocessing.selection import Selection, select_datasets
@@ -237,7 +237,7 @@ def _foresee(asked: Asked, selected: Selection, rows: Rows | None) -> Foresight:
     plan, marks = asked.plan, selected.marks
     to_run = [(each.dataset, each.wave) for each in marks if each.left_out is None]
     costs = costs_of(to_run, rows, workers=plan.workers, rungs=plan.rungs)
-    needed = needed_references(marks, rows, plan.request.options.references)
+    needed = awaited_references(marks, rows, plan.request.options.references)
     ready = readiness(plan.request.profile, asked.new, needed)
     return Foresight(
         datasets=len(marks),
