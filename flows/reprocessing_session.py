@@ -29,7 +29,7 @@ from calib.ledger.reprocessing_states import ENDED
 from calib.ledger.reprocessings import advance, leave_out, set_canaries
 from calib.references.profile import CrdsProfile
 from calib.reprocessing.awaited import awaited_references
-from calib.reprocessing.canaries import choose_canaries
+from calib.reprocessing.canaries import canaries_of
 from calib.reprocessing.differences import write_difference_report
 from calib.reprocessing.guard import operational_context, what_is_missing
 from calib.reprocessing.life import (
@@ -84,7 +84,7 @@ class Parts:
     """
 
     work: Work = STAGES
-    choose: Callable[[Sequence[Mark]], list[str]] = choose_canaries
+    choose: Callable[[Sequence[Mark]], list[str]] = canaries_of
     report: Callable[[str, Reprocessing, Path], Path] = write_difference_report
     missing: Callable[[CrdsProfile, str, Iterable[str]], str | None] = what_is_missing
     operational: Callable[[CrdsProfile], str | None] = operational_context
