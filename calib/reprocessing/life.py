@@ -22,9 +22,8 @@ Approval = Literal["ask", "yes", "wait"]
 
 WAVES = (1, 2, 3)
 
-# Campaigns of a reprocessing, after its own name.
-_CANARY = "-canary"
-_SUFFIXES = {1: "", 2: "-visits", 3: "-skycells"}
+# Campaigns of a reprocessing, after its own name, by wave; 0 is the canaries.
+SUFFIXES = ("-canary", "", "-visits", "-skycells")
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,17 @@ class Result:
 
 def campaign_of_canary(name: str) -> str:
     """Return the name of the campaign of a reprocessing's canaries."""
-    return name + _CANARY
+    return campaign_of_wave(name, 0)
 
 
 def campaign_of_wave(name: str, wave: int) -> str:
     """Return the name of the campaign of a wave: 1 NAME, 2 NAME-visits, 3 NAME-skycells."""
-    return name + _SUFFIXES[wave]
+    return name + SUFFIXES[wave]
+
+
+def campaigns_of(name: str) -> list[str]:
+    """Return the names of all campaigns of a reprocessing, the canaries' first."""
+    return [name + suffix for suffix in SUFFIXES]
 
 
 def plan_for(found: Reprocessing, campaign: str, ledger: str) -> CampaignPlan:

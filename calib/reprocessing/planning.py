@@ -29,6 +29,7 @@ from calib.reprocessing.foresight import (
     count_types,
 )
 from calib.reprocessing.graph import graph_of
+from calib.reprocessing.life import SUFFIXES
 from calib.reprocessing.selection import Selection, select_datasets
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import stored_text
@@ -38,7 +39,7 @@ from calib.stages.recording import ledger_of
 Trigger = Literal["context", "list", "query", "reference"]
 
 # Of the campaigns of a reprocessing, the one with the longest name; a campaign's has 100 at most.
-_LONGEST_ENDING = "-skycells"
+_LONGEST_ENDING = max(SUFFIXES, key=len)
 LONGEST_CAMPAIGN = 100
 
 
