@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from calib.archive.outputs import open_output
 from calib.campaigns.manifest import entries_of
 from calib.errors import ConfigError, Interrupted, Unavailable
 from calib.ids import parse_dataset
+from calib.ledger.campaign_reports import JobSelection, find_jobs
 from calib.ledger.ledger import Ledger, current_owner, open_ledger
 from calib.ledger.reports import states_in
 from calib.ledger.reprocessing_holders import hold, let_go
@@ -383,3 +385,24 @@ def test_cancelled_campaign_cancels_it_and_it_can_be_taken_up_again(world: World
     assert world.run().outcome == "cancelled"
     open_again(NAME, world.url)
     assert world.run().outcome == "review"
+
+
+def test_what_is_cancelled_while_it_runs_stays_so_and_can_be_taken_up_again(world: World) -> None:
+    """The campaign of the moment is the last; again runs what was cancelled, and nothing twice."""
+    world.enter(datasets=world.affected[:1])
+
+    def cancelled(_url: str, _found: Reprocessing, folder: Path) -> Path:
+        world.say("cancelled")
+        return folder / "index.html"
+
+    end = world.run("yes", report=cancelled)
+    assert (end.outcome, world.states[-1]) == ("cancelled", "cancelled")
+    assert world.now.reason == "read it"
+
+    number = world.ledger.ask(lambda rows: find_jobs(rows, JobSelection(f"{NAME}-canary")))[0].id
+    move = "UPDATE job SET state = 'cancelled' WHERE id = :number"
+    world.ledger.write(lambda c: c.execute(text(move), {"number": number}))
+    open_again(NAME, world.url)
+    assert states_in_of(world, f"{NAME}-canary") == {world.affected[0]: "submitted"}
+    assert world.run("yes").outcome == "finished"
+    assert world.calibrated(world.affected[0]) == 1
