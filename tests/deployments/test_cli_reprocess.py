@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -210,3 +211,20 @@ def test_cancel_while_it_runs(ledger: Ledger, capsys: pytest.CaptureFixture[str]
     assert state(ledger) == "cancelled"
     controls = {each.name: each.control for each in ledger.ask(campaigns)}
     assert (controls["july"], controls["july-canary"]) == ("cancel", "run")
+
+
+def test_report_says_what_comes_next(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """In text, JSON and on the page, before its campaign began and after; not the report itself."""
+    first = "hstflow campaign canary july"
+    for _ in range(2):
+        assert first in "".join(call(capsys, "report", "july"))
+        told = json.loads(call(capsys, "report", "july", "--json")[0])
+        assert told["next"][0].startswith(first)
+        page = tmp_path / "july.html"
+        call(capsys, "report", "july", "--html", str(page), "--replace")
+        assert first in page.read_text()
+        ledger.ensure_campaign("july", context="hst_9002.pmap")
+    ledger.write(lambda c: advance(c, "july", "finished", who="test"))
+    assert json.loads(call(capsys, "report", "july", "--json")[0])["next"] == []
