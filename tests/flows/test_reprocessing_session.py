@@ -379,20 +379,11 @@ def test_one_process_at_a_time(world: World) -> None:
     assert world.ledger.ask(lambda rows: holder(rows, world.now.id)) is None
 
 
-def test_cancelled_campaign_cancels_it_and_it_can_be_taken_up_again(world: World) -> None:
-    """A cancelled reprocessing rests until somebody takes it up again."""
-    world.enter(datasets=world.affected[:1])
-    with pytest.raises(ConfigError, match="cannot be taken up again"):
-        open_again(NAME, world.url)
-    world.say("cancelled")
-    assert world.run().outcome == "cancelled"
-    open_again(NAME, world.url)
-    assert world.run().outcome == "review"
-
-
 def test_what_is_cancelled_while_it_runs_stays_so_and_can_be_taken_up_again(world: World) -> None:
     """The campaign of the moment is the last; again runs what was cancelled, and nothing twice."""
     world.enter(datasets=world.affected[:1])
+    with pytest.raises(ConfigError, match="cannot be taken up again"):
+        open_again(NAME, world.url)
 
     def cancelled(_url: str, _found: Reprocessing, folder: Path) -> Path:
         world.say("cancelled")
@@ -401,6 +392,7 @@ def test_what_is_cancelled_while_it_runs_stays_so_and_can_be_taken_up_again(worl
     end = world.run("yes", report=cancelled)
     assert (end.outcome, world.states[-1]) == ("cancelled", "cancelled")
     assert world.now.reason == "read it"
+    assert world.run().outcome == "cancelled"
 
     number = world.ledger.ask(lambda rows: find_jobs(rows, JobSelection(f"{NAME}-canary")))[0].id
     move = "UPDATE job SET state = 'cancelled' WHERE id = :number"
