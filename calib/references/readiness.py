@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from calib.errors import ContextError, HstflowError
+from calib.errors import ContextError, DataError
 from calib.references import library
 from calib.references.changes import ExposureHeader
 from calib.references.files import NOT_APPLICABLE, NOT_FOUND, find_file, sha1_of
@@ -166,9 +166,7 @@ def references_needed(
         for header in headers:
             try:
                 needed |= _needed(profile, context, header)
-            except ContextError:
-                raise
-            except HstflowError as error:
+            except DataError as error:
                 log.warning("%s: %s", header.exposure, error)
     return needed
 
