@@ -67,7 +67,7 @@ parity: $(VENV)/.test ## our pixels beside those of the reference programs
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m "parity and not prefect and not full" $(SPREAD) $(PARITY_TESTS)
 
 full: $(VENV)/.test ## what is too large or slow for `make test`: full-size frames, PostgreSQL, dying clusters
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m "full or slow" $(SPREAD) tests/parity tests/calib tests/flows
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "full or slow" $(SPREAD) tests/parity tests/calib $(PREFECT_TESTS)
 
 flows: $(VENV)/.test ## tests that start a Prefect server, but the slow ones
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m "prefect and not slow" $(SPREAD) $(PREFECT_TESTS)
