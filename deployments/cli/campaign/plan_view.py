@@ -139,6 +139,6 @@ def _of_missing(planned: Planned) -> str:
         )
     command = f"hstflow context sync {asked.new}"
     if names:
-        listed = " ".join(names) if len(names) <= _FIRST else "@FILE"
+        listed = ",".join(names) if len(names) <= _FIRST else "@FILE"
         command += f" --references {listed}"
     return f"what is missing is fetched before the canaries; or now: `{command}`"
