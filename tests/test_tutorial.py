@@ -235,7 +235,7 @@ def play_delivery(folder: Path) -> None:
         "1 file against hst_9002.pmap: no error",
         "100 different pixels found",
         "exit code 1",
-        "7 datasets would change, of ",
+        "7 datasets would change, of 21 exposures looked at",
         "hst_9003.pmap from hst_9002.pmap is ready",
         "hst_9003.pmap from hst_9002.pmap is archived",
         "7 datasets to process again",
