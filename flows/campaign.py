@@ -37,10 +37,10 @@ from flows.frames import ChunkFlows, without_heartbeat
 from flows.interrupts import interruptible
 from flows.parameters import CampaignOptions, ProcessOptions, build_request
 from flows.plans import campaign_of, plan_of
-from flows.runners import open_pool
+from flows.prefect_errors import PREFECT_ERRORS
 from flows.server import Progress, has_server, limit_downloads, show_report, wait_for_server
 from flows.session import Loop
-from flows.work import PREFECT_ERRORS, Work
+from flows.work import Work
 from tasks.settings import limit_reference_memory, load_settings
 
 if TYPE_CHECKING:
@@ -263,6 +263,8 @@ class _Session:
         return found.finished / max(1, found.total)
 
     def _loop(self) -> str:
+        from flows.runners import open_pool  # Dask: half a second of those that run nothing
+
         plan = self.plan
         limit_reference_memory(load_settings())  # of this process; local workers set their own
         if plan.runner == "local":
