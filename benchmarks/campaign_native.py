@@ -26,7 +26,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +37,14 @@ from calibrate import CASES, ROOT, TMPFS
 from campaign_child import STAGES, name_of
 from campaign_databases import ledger_at
 from campaign_measuring import FIRST, TASKS, environment_of, measure_campaign
-from campaign_native_stages import CASE
+from campaign_native_stages import CASE, TRASH
 
 from calib.simulate.golden import write_case
 
 NAME = "acs_wfc_full"
 MOST_ORCHESTRATION = 0.05
 LEAST_THROUGHPUT = 0.9
+LOOK = 0.2  # seconds between two looks for products to remove
 FEW = 5  # files of each process in the run that tells what a command's start-up takes
 
 
@@ -71,7 +75,16 @@ def is_good(row: dict[str, Any]) -> bool:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Return the rows for people."""
-    keys = ("cpu", "wall", "calibrate", "orchestration", "throughput")
+    keys = (
+        "cpu",
+        "calibrate",
+        "client",
+        "workers",
+        "server",
+        "orchestration",
+        "wall",
+        "throughput",
+    )
     lines = [f"{'seconds for each frame':>22} " + " ".join(f"{key:>13}" for key in keys)]
     for row in rows:
         cells = (f"{row[key]:>13.3f}" if key in row else f"{'-':>13}" for key in keys)
@@ -99,9 +112,11 @@ def measure(scratch: Path, number: int, workers: int, style: str | None) -> list
 
 def measure_style(folder: Path, style: str, number: int, workers: int) -> dict[str, Any]:
     """Run a campaign; return seconds for each frame, and what of the CPU is orchestration."""
-    folder.mkdir()
+    trash = folder / "trash"
+    trash.mkdir(parents=True)
+    os.environ[TRASH] = str(trash)
     asked = "SELECT 1000000 * avg(cpu) FROM stage_run WHERE stage = 'calibrate' AND id > %d"  # µs
-    with ledger_at(None, folder) as ledger:
+    with ledger_at(None, folder) as ledger, emptied(trash):
         row = measure_campaign(folder, ledger, style, "local", number, workers)
         spent = ledger.ask(asked % (TASKS * FIRST)) / 1e6
     shutil.rmtree(folder)
@@ -110,10 +125,30 @@ def measure_style(folder: Path, style: str, number: int, workers: int) -> dict[s
         "what": f"campaign, {style}",
         "frames": row.processed,
         "cpu": total,
+        **{name: each / 1e3 for name, each in row.cpu.items()},
         "wall": row.wall / 1e3,
         "calibrate": spent,
         "orchestration": (total - spent) / total,
     }
+
+
+@contextmanager
+def emptied(trash: Path) -> Iterator[None]:
+    """Remove whatever comes into a folder, in this process: its CPU is not that of the campaign."""
+    ended = threading.Event()
+
+    def empty() -> None:
+        while not ended.wait(LOOK):
+            for each in trash.iterdir():
+                shutil.rmtree(each)
+
+    thread = threading.Thread(target=empty)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def measure_command(

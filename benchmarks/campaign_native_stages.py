@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
@@ -29,6 +28,7 @@ from calib.stages.sequence import Stages, guarded
 from calib.stages.workfolder import Finished
 from tasks.policies import stage_task
 
+TRASH = "HSTFLOW_BENCHMARK_TRASH"  # a folder whose content is removed
 CASE = "HSTFLOW_BENCHMARK_CASE"  # name, folder of raw files, folder of references, as JSON
 
 
@@ -60,8 +60,8 @@ def calibrate(
 
 
 def archive(job: Job, attempt: Attempt, made: Made) -> Archived:
-    """Publish nothing; the products go, so that the disk does not fill."""
-    shutil.rmtree(job.folder / "calibrate")
+    """Publish nothing; the benchmark removes the products, so that memory does not fill."""
+    (job.folder / "calibrate").rename(Path(os.environ[TRASH]) / job.dataset)
     return campaign_stages.archive(job, attempt, made)
 
 
