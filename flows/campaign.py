@@ -18,7 +18,6 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
 from calib.campaigns.manifest import read_entries
-from calib.compiled import warm_up
 from calib.errors import HstflowError
 from calib.ledger.campaign_reports import Campaign, campaigns, errors_by_class
 from calib.ledger.campaigns import set_control
@@ -268,6 +267,8 @@ class _Session:
         plan = self.plan
         limit_reference_memory(load_settings())  # of this process; local workers set their own
         if plan.runner == "local":
+            from calib.compiled import warm_up  # NumPy
+
             warm_up()  # once, instead of in each worker
         total = campaign_of(self.ledger, plan.name).total
         backlog = Backlog(self.ledger, self.held.campaign_id)
