@@ -24,7 +24,7 @@ from calib.errors import HstflowError
 from calib.ledger.ledger import Ledger
 from calib.ledger.reprocessing_reports import Reprocessing, reprocessings
 from calib.ledger.reprocessings import advance
-from flows.work import PREFECT_ERRORS
+from flows.prefect_errors import PREFECT_ERRORS
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,6 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
 from calib.campaigns.manifest import read_entries
-from calib.compiled import warm_up
 from calib.errors import HstflowError
 from calib.ledger.campaign_reports import Campaign, campaigns, errors_by_class
 from calib.ledger.campaigns import set_control
@@ -37,10 +36,10 @@ from flows.frames import ChunkFlows, without_heartbeat
 from flows.interrupts import interruptible
 from flows.parameters import CampaignOptions, ProcessOptions, build_request
 from flows.plans import campaign_of, plan_of
-from flows.runners import open_pool
+from flows.prefect_errors import PREFECT_ERRORS
 from flows.server import Progress, has_server, limit_downloads, show_report, wait_for_server
 from flows.session import Loop
-from flows.work import PREFECT_ERRORS, Work
+from flows.work import Work
 from tasks.settings import limit_reference_memory, load_settings
 
 if TYPE_CHECKING:
@@ -263,9 +262,13 @@ class _Session:
         return found.finished / max(1, found.total)
 
     def _loop(self) -> str:
+        from flows.runners import open_pool  # Dask: half a second of those that run nothing
+
         plan = self.plan
         limit_reference_memory(load_settings())  # of this process; local workers set their own
         if plan.runner == "local":
+            from calib.compiled import warm_up  # NumPy
+
             warm_up()  # once, instead of in each worker
         total = campaign_of(self.ledger, plan.name).total
         backlog = Backlog(self.ledger, self.held.campaign_id)

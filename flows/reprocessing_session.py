@@ -30,7 +30,6 @@ from calib.ledger.reprocessings import advance, leave_out, set_canaries
 from calib.references.profile import CrdsProfile
 from calib.reprocessing.arrivals import Guard, awaited_by
 from calib.reprocessing.canaries import canaries_of
-from calib.reprocessing.differences import write_difference_report
 from calib.reprocessing.guard import operational_context, what_is_missing
 from calib.reprocessing.life import (
     WAVES,
@@ -66,6 +65,12 @@ REPORT = "differences"
 _AUTOMATIC = "approved unasked (--yes): every canary ended well"
 
 
+def _write_report(ledger: str, reprocessing: Reprocessing, folder: Path) -> Path:
+    from calib.reprocessing.differences import write_difference_report  # NumPy and pictures
+
+    return write_difference_report(ledger, reprocessing, folder)
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a reprocessing does its steps with; the defaults are the real ones.
@@ -86,7 +91,7 @@ class Parts:
 
     work: Work = STAGES
     choose: Callable[[Sequence[Mark]], list[str]] = canaries_of
-    report: Callable[[str, Reprocessing, Path], Path] = write_difference_report
+    report: Callable[[str, Reprocessing, Path], Path] = _write_report
     missing: Guard = what_is_missing
     operational: Callable[[CrdsProfile], str | None] = operational_context
 
