@@ -274,7 +274,8 @@ class Life:
     ) -> Result | None:
         """Run one of its campaigns; return why it did not come to its end."""
         self._submit_blocked(plan.name)
-        result = submit_campaign(plan, entries_of(names), work=self.parts.work)
+        entries, work = entries_of(names), self.parts.work
+        result = submit_campaign(plan, entries, work=work, reprocessing=self.name)
         if result.outcome == "cancelled":
             return self._advance("cancelled", f"campaign {plan.name} was cancelled")
         if result.outcome == "paused":

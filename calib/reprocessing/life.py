@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from calib.ledger.campaign_reports import UNFINISHED, campaigns
 from calib.ledger.reports import Rows
+from calib.ledger.reprocessing_names import SUFFIXES
 from calib.ledger.reprocessing_reports import Mark, Reprocessing, Step, marks
 from calib.ledger.states import FINISHED
 from calib.records import from_json
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 Approval = Literal["ask", "yes", "wait"]
 
 WAVES = (1, 2, 3)
-
-# Campaigns of a reprocessing, after its own name, by wave; 0 is the canaries.
-SUFFIXES = ("-canary", "", "-visits", "-skycells")
 
 
 @dataclass(frozen=True)
@@ -57,11 +55,6 @@ def campaign_of_canary(name: str) -> str:
 def campaign_of_wave(name: str, wave: int) -> str:
     """Return the name of the campaign of a wave: 1 NAME, 2 NAME-visits, 3 NAME-skycells."""
     return name + SUFFIXES[wave]
-
-
-def campaigns_of(name: str) -> list[str]:
-    """Return the names of all campaigns of a reprocessing, the canaries' first."""
-    return [name + suffix for suffix in SUFFIXES]
 
 
 def plan_for(found: Reprocessing, campaign: str, ledger: str) -> CampaignPlan:

@@ -16,6 +16,7 @@ from calib.errors import BESTREFS, DONE, GENERIC, ConfigError
 from calib.ledger.campaign_reports import campaigns, failures_of
 from calib.ledger.location import ledger_url
 from calib.ledger.reports import Rows
+from calib.ledger.reprocessing_names import campaigns_of
 from calib.ledger.reprocessing_reports import (
     Reprocessing,
     history,
@@ -29,7 +30,6 @@ from calib.reprocessing.life import (
     Result,
     campaign_of_canary,
     campaign_of_wave,
-    campaigns_of,
     counts_of,
     next_steps,
     said_of,

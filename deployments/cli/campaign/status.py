@@ -14,8 +14,8 @@ from calib.ledger.campaign_reports import FoundJob, JobSelection, campaigns, fin
 from calib.ledger.location import hide_credentials, ledger_url
 from calib.ledger.reading import open_reader
 from calib.ledger.reports import Rows
+from calib.ledger.reprocessing_names import campaigns_of
 from calib.ledger.reprocessing_reports import reprocessings
-from calib.reprocessing.life import campaigns_of
 from deployments.cli.campaign.lookup import find_campaign, reading
 from deployments.cli.campaign.show import (
     Story,

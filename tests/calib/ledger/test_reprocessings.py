@@ -6,7 +6,9 @@ import pytest
 
 from calib.errors import ConfigError
 from calib.ids import parse_dataset
+from calib.ledger.campaigns import set_plan
 from calib.ledger.ledger import Ledger
+from calib.ledger.reprocessing_names import campaigns_of
 from calib.ledger.reprocessing_reports import (
     history,
     mark_counts,
@@ -63,6 +65,28 @@ def test_one_change_of_context_makes_one_reprocessing(ledger: Ledger) -> None:
     assert len(ledger.ask(reprocessings)) == 1
     with pytest.raises(ConfigError, match="reprocessing of this name"):
         enter(ledger, "first")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("july", "july-canary"), ("july-skycells", "july"), ("july", "july-visits")],
+)
+def test_two_reprocessings_share_no_campaign(ledger: Ledger, first: str, second: str) -> None:
+    """Whichever is first: each would put its datasets into the other's campaign."""
+    enter(ledger, first)
+    with pytest.raises(ConfigError, match=f"reprocessing {first} has a campaign"):
+        enter(ledger, second)
+    enter(ledger, "july-august")
+    assert len(ledger.ask(reprocessings)) == 2
+
+
+@pytest.mark.parametrize("campaign", campaigns_of("july"))
+def test_campaign_of_another_purpose_keeps_its_name(ledger: Ledger, campaign: str) -> None:
+    """All four names are looked at where the reprocessing is entered; nothing is written."""
+    ledger.write(lambda c: set_plan(c, campaign, context=OLD, plan="{}"))
+    with pytest.raises(ConfigError, match=f"a campaign of this name.*found {campaign}"):
+        enter(ledger, "july")
+    assert ledger.ask(reprocessings) == []
 
 
 def test_states_move_by_the_table_and_are_remembered(ledger: Ledger) -> None:
