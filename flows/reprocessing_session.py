@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from calib.campaigns.manifest import entries_of
 from calib.errors import ConfigError
 from calib.ledger.campaign_reports import (
@@ -24,17 +26,21 @@ from calib.ledger.campaign_reports import (
 )
 from calib.ledger.campaigns import Changes, rescue_jobs
 from calib.ledger.ledger import Ledger
-from calib.ledger.reprocessing_reports import Mark, Reprocessing, history, reprocessings
+from calib.ledger.reprocessing_names import campaigns_of
+from calib.ledger.reprocessing_reports import Mark, Reprocessing, history, reprocessings, state_of
 from calib.ledger.reprocessing_states import ENDED
-from calib.ledger.reprocessings import advance, leave_out, set_canaries
+from calib.ledger.reprocessings import Overtaken, advance, leave_out, set_canaries
+from calib.ledger.rows import rows_of
 from calib.references.profile import CrdsProfile
 from calib.reprocessing.arrivals import Guard, awaited_by
 from calib.reprocessing.canaries import canaries_of
+from calib.reprocessing.choosing import choose_anew
 from calib.reprocessing.differences import write_difference_report
 from calib.reprocessing.guard import operational_context, what_is_missing
 from calib.reprocessing.life import (
     WAVES,
     Approval,
+    Canaries,
     Result,
     campaign_of_canary,
     campaign_of_wave,
@@ -91,7 +97,12 @@ class Parts:
 
 
 def run_reprocessing(
-    name: str, ledger: str, *, approval: Approval = "ask", parts: Parts | None = None
+    name: str,
+    ledger: str,
+    *,
+    approval: Approval = "ask",
+    canaries: Canaries | None = None,
+    parts: Parts | None = None,
 ) -> Result:
     """Take a reprocessing from wherever it stands to where it must wait, or ends.
 
@@ -102,6 +113,8 @@ def run_reprocessing(
     approval
         At the review: ``ask`` returns, for whoever called to ask; ``yes`` goes on where every
         canary ended well; ``wait`` waits for a decision in the ledger.
+    canaries
+        Refuse a reprocessing that is approved already; with names, these datasets run first.
     parts
         What to do it with.
 
@@ -113,7 +126,8 @@ def run_reprocessing(
     Raises
     ------
     ConfigError
-        There is no such reprocessing, or a campaign of its cannot run.
+        There is no such reprocessing, a campaign of its cannot run, or it is too late for
+        canaries.
     Unavailable
         Another live process has it in its hands.
     Interrupted
@@ -122,14 +136,18 @@ def run_reprocessing(
         A person or the system stopped us; the same call goes on.
     """
     with holding(name, ledger) as heart:
+        if canaries is not None:
+            choice = partial(choose_anew, name=name, datasets=canaries.names, who=this_person())
+            ledger_of(ledger).write(choice)
         return Life(name, ledger, heart, parts or Parts()).run(approval)
 
 
 def open_again(name: str, ledger: str) -> None:
     """Take a reprocessing up again that was finished or cancelled.
 
-    What is finished in it stays so. Datasets that failed are submitted by ``campaign rescue``;
-    visits and skycells that waited for them are looked at again.
+    What is finished in it stays so. Where it was cancelled, the datasets that were cancelled in
+    its campaigns, canaries too, are submitted again. Those that failed are submitted by
+    ``campaign rescue``; visits and skycells that waited for them are looked at again.
 
     Raises
     ------
@@ -142,7 +160,14 @@ def open_again(name: str, ledger: str) -> None:
     if target is None:
         expected = "one that is finished or cancelled"
         raise ConfigError("it cannot be taken up again", expected=expected, found=state)
-    books.write(lambda c: advance(c, name, target, who=this_person(), note="taken up again"))
+
+    def take_up(c: Connection) -> None:
+        advance(c, name, target, who=this_person(), note="taken up again", seen=state)
+        if state == "cancelled":
+            for each in campaigns_of(name):
+                _submit_again(c, JobSelection(each, ("cancelled",)), "it is taken up again")
+
+    books.write(take_up)
 
 
 def reprocessing_of(ledger: Ledger, name: str) -> Reprocessing:
@@ -159,6 +184,11 @@ def reprocessing_of(ledger: Ledger, name: str) -> Reprocessing:
     return found[0]
 
 
+def _submit_again(connection: Connection, selection: JobSelection, why: str) -> None:
+    numbers = [job.id for job in find_jobs(rows_of(connection), selection)]
+    rescue_jobs(connection, numbers, why, Changes())
+
+
 class Life:
     """The steps of a reprocessing that this process holds."""
 
@@ -166,6 +196,7 @@ class Life:
         self.name, self.url, self.heart, self.parts = name, url, heart, parts
         self.ledger = ledger_of(url)
         self._approval: Approval = "ask"
+        self._seen = "planned"  # the state that the step of now acts on
         self._steps: dict[str, Callable[[Reprocessing], Result | None]] = {
             "planned": self._begin,
             "blocked": self._unblock,
@@ -182,7 +213,12 @@ class Life:
             self.heart.check()
             found = reprocessing_of(self.ledger, self.name)
             step = self._steps.get(found.state)
-            result = self._ended(found) if step is None else step(found)
+            self._seen = found.state
+            try:
+                result = self._ended(found) if step is None else step(found)
+            except Overtaken as error:
+                log.info("%s", error)
+                continue
             if result is not None:
                 return result
 
@@ -231,11 +267,17 @@ class Life:
         if self._approval == "yes" and not bad:
             return self._advance("approved", _AUTOMATIC)
         if self._approval == "wait":
-            time.sleep(LOOK)
+            self._wait()
             return None
         why = f"{bad} canaries failed: " if bad else ""
         message = f"{why}{found.reason or 'the canaries ran'}; it waits for approval"
         return Result("review", message, self._counts(found), found.report)
+
+    def _wait(self) -> None:
+        """Look every now and then whether somebody has decided."""
+        while self.ledger.ask(lambda rows: state_of(rows, self.name)) == "review":
+            self.heart.check()
+            time.sleep(LOOK)
 
     def _start(self, found: Reprocessing) -> Result | None:
         if (why := self._missing(found)) is not None:
@@ -291,10 +333,7 @@ class Life:
     def _submit_blocked(self, campaign: str) -> None:
         """Submit again what waited for a file when this campaign was last at work."""
         selection = JobSelection(campaign, states=("blocked",))
-        numbers = [job.id for job in self.ledger.ask(lambda rows: find_jobs(rows, selection))]
-        if numbers:
-            why = "the reprocessing goes on"
-            self.ledger.write(lambda c: rescue_jobs(c, numbers, why, Changes()))
+        self.ledger.write(lambda c: _submit_again(c, selection, "the reprocessing goes on"))
 
     def _first_blocked(self, campaign: str) -> str:
         number = self.ledger.ask(lambda rows: campaigns(rows, campaign))[0].id
@@ -311,11 +350,18 @@ class Life:
     def _advance(
         self, state: str, note: str | None = None, report: str | None = None
     ) -> Result | None:
-        """Move on; the next step is that of the new state. Where there is none, return the end."""
+        """Move on; the next step is that of the new state. Where there is none, return the end.
+
+        Raises
+        ------
+        Overtaken
+            A person has decided something else meanwhile: what is true now comes next.
+        """
         self.heart.check()
-        who = this_person()
+        move = partial(advance, name=self.name, state=state, who=this_person(), seen=self._seen)
+        self.ledger.write(partial(move, note=note, report=report))
+        self._seen = state
         log.info("%s: %s%s", self.name, state, f" ({note})" if note else "")
-        self.ledger.write(lambda c: advance(c, self.name, state, who=who, note=note, report=report))
         return self._ended(reprocessing_of(self.ledger, self.name)) if state in ENDED else None
 
     def _to_run(self, found: Reprocessing) -> list[Mark]:

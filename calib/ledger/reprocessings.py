@@ -25,6 +25,10 @@ from calib.records import utc_now
 _NAMES = 0x68737466_6E616D65
 
 
+class Overtaken(ConfigError):
+    """Somebody else has moved the reprocessing: look at it again."""
+
+
 @dataclass(frozen=True)
 class NewReprocessing:
     """A reprocessing as it is entered.
@@ -146,6 +150,7 @@ def advance(
     who: str,
     note: str | None = None,
     report: str | None = None,
+    seen: str | None = None,
 ) -> bool:
     """Move a reprocessing to another state, and write down who did it.
 
@@ -157,6 +162,8 @@ def advance(
         Why; what people read beside the state.
     report
         Where the difference report lies; None keeps what is known.
+    seen
+        The state that the caller acted on; None: any from which this change is legal.
 
     Returns
     -------
@@ -167,8 +174,13 @@ def advance(
     ------
     ConfigError
         There is no such reprocessing, or the change is not legal.
+    Overtaken
+        It is in another state than the one that was seen.
     """
     row = _locked(connection, name)
+    if seen not in {None, row.state}:
+        message = f"reprocessing {name} was moved by somebody else meanwhile"
+        raise Overtaken(message, expected=seen, found=row.state)
     values = {"state": state, "reason": note, "updated_at": utc_now()}
     values |= {} if report is None else {"report": report}
     moves = bool(row.state != state)

@@ -13,15 +13,25 @@ from calib.archive.outputs import open_output
 from calib.campaigns.manifest import entries_of
 from calib.errors import ConfigError, Interrupted, Unavailable
 from calib.ids import parse_dataset
+from calib.ledger.campaign_reports import JobSelection, find_jobs
+from calib.ledger.campaigns import cancel_jobs
 from calib.ledger.ledger import Ledger, current_owner, open_ledger
 from calib.ledger.reports import states_in
 from calib.ledger.reprocessing_holders import hold, let_go
-from calib.ledger.reprocessing_reports import Reprocessing, history, holder, marks, reprocessings
+from calib.ledger.reprocessing_reports import (
+    Mark,
+    Reprocessing,
+    history,
+    holder,
+    marks,
+    reprocessings,
+)
 from calib.ledger.reprocessings import NewMark, NewReprocessing, advance, enter_reprocessing
 from calib.references.profile import CrdsProfile
+from calib.reprocessing.life import Canaries, canary_plan, plan_for
 from calib.simulate.observatory import Observatory, build_observatory
 from calib.stages.campaign_plan import CampaignPlan
-from calib.stages.enrolment import stored_text
+from calib.stages.enrolment import enrol, stored_text
 from calib.stages.planning import Request
 from calib.stages.policy import POLICIES, RetryPolicy
 from flows import reprocessing_session
@@ -98,10 +108,12 @@ class World:
             choose=choose, report=report, missing=missing, operational=lambda _: self.operational
         )
 
-    def run(self, approval: Any = "ask", **changes: Any) -> Any:
+    def run(
+        self, approval: Any = "ask", *, canaries: Canaries | None = None, **changes: Any
+    ) -> Any:
         """Take the reprocessing on."""
         parts = dataclasses.replace(self.parts, **changes)
-        return run_reprocessing(NAME, self.url, approval=approval, parts=parts)
+        return run_reprocessing(NAME, self.url, approval=approval, canaries=canaries, parts=parts)
 
     def say(self, state: str) -> None:
         """Decide."""
@@ -111,6 +123,11 @@ class World:
     def now(self) -> Reprocessing:
         """The reprocessing as it is."""
         return self.ledger.ask(lambda rows: reprocessings(rows, NAME))[0]
+
+    @property
+    def marks(self) -> list[Mark]:
+        """What it marks."""
+        return self.ledger.ask(lambda rows: marks(rows, self.now.id))
 
     @property
     def states(self) -> list[str]:
@@ -383,3 +400,75 @@ def test_cancelled_campaign_cancels_it_and_it_can_be_taken_up_again(world: World
     assert world.run().outcome == "cancelled"
     open_again(NAME, world.url)
     assert world.run().outcome == "review"
+
+
+def test_cancelled_datasets_are_run_when_it_is_taken_up_again(world: World) -> None:
+    """Canaries too: without them nobody could read a report. What was finished stays so."""
+    world.enter()
+    found = world.now
+    plans = [canary_plan(found, world.url), plan_for(found, NAME, world.url)]
+    for plan, names in zip(plans, [world.affected[:1], world.affected], strict=True):
+        enrol(plan, entries_of(names), reprocessing=NAME)
+    jobs = world.ledger.ask(lambda rows: find_jobs(rows, JobSelection()))
+    world.ledger.write(lambda c: cancel_jobs(c, [job.id for job in jobs], "enough"))
+    world.say("canary")
+    world.say("cancelled")
+
+    open_again(NAME, world.url)
+    assert world.run().outcome == "review"
+    assert states_in_of(world, f"{NAME}-canary") == {world.affected[0]: "processed"}
+    world.say("approved")
+    assert world.run().counts == {"processed": 2}
+
+
+def test_decision_that_comes_while_it_works_is_what_counts(world: World) -> None:
+    """It does not fail, and does not write over what a person has said meanwhile."""
+    world.enter(datasets=world.affected[:1])
+
+    def rejects(_found: object) -> list[str]:
+        world.say("rejected")
+        return []
+
+    end = world.run(choose=rejects)
+    assert (end.outcome, end.message) == ("rejected", "read it")
+
+
+def test_rejection_between_the_look_and_the_step_is_what_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--yes approves what is still at its review."""
+    world.enter(datasets=world.affected[:1])
+    world.say("canary")
+    world.say("review")
+
+    def rejects(_counts: object) -> int:
+        monkeypatch.undo()
+        world.say("rejected")
+        return 0
+
+    monkeypatch.setattr(reprocessing_session, "unfinished", rejects)
+    assert world.run("yes").outcome == "rejected"
+    assert world.states == ["planned", "canary", "review", "rejected"]
+
+
+def test_canaries_are_chosen_by_who_has_it(world: World) -> None:
+    """Those of a canary step at work stay; it goes back from the review, but not from later."""
+    world.enter()
+    other = Canaries((world.affected[1],))
+    held = world.ledger.write(lambda c: hold(c, NAME, current_owner()))
+    with pytest.raises(Unavailable):
+        world.run(canaries=other)
+    assert not any(m.is_canary for m in world.marks)
+    world.ledger.write(lambda c: let_go(c, held))
+
+    world.say("canary")
+    world.say("review")
+    assert world.run(canaries=Canaries()).outcome == "review"
+    assert world.run(canaries=other).outcome == "review"
+    assert [m.dataset for m in world.marks if m.is_canary] == [world.affected[1]]
+    assert states_in_of(world, f"{NAME}-canary") == {world.affected[1]: "processed"}
+    world.say("approved")
+    for wish in (other, Canaries()):
+        with pytest.raises(ConfigError, match="is approved: canaries come before"):
+            world.run(canaries=wish)
+    assert world.now.state == "approved"

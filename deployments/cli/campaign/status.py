@@ -145,7 +145,7 @@ def _all(*, json: bool) -> int:
     url = ledger_url(os.environ)
     with open_reader(url) as rows:
         found = [] if rows is None else _overviews(rows)
-        planned = [] if rows is None else _standings(rows)
+        planned = [] if rows is None else _standings(rows, is_light=not json)
     if json:
         shown: dict[str, Any] = {"ledger": hide_credentials(url), "exists": rows is not None}
         shown |= {"campaigns": [overview_json(each) for each in found]}
@@ -162,10 +162,10 @@ def _all(*, json: bool) -> int:
     return 0
 
 
-def _standings(rows: Rows) -> list[Standing]:
+def _standings(rows: Rows, *, is_light: bool) -> list[Standing]:
     from deployments.cli.campaign.reprocessings import standing_of
 
-    return [standing_of(rows, each) for each in reprocessings(rows)]
+    return [standing_of(rows, each) for each in reprocessings(rows, is_light=is_light)]
 
 
 def _overviews(rows: Rows) -> list[Overview]:

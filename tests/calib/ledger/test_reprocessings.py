@@ -15,10 +15,12 @@ from calib.ledger.reprocessing_reports import (
     marks,
     reprocessings,
     seen_contexts,
+    state_of,
 )
 from calib.ledger.reprocessings import (
     NewMark,
     NewReprocessing,
+    Overtaken,
     advance,
     enter_reprocessing,
     leave_out,
@@ -107,6 +109,28 @@ def test_states_move_by_the_table_and_are_remembered(ledger: Ledger) -> None:
     ]
     with pytest.raises(ConfigError, match="no such reprocessing"):
         ledger.write(lambda c: advance(c, "other", "canary", who="me"))
+
+
+def test_what_was_seen_must_still_be_true(ledger: Ledger) -> None:
+    """Who acts on a state that is not there any more learns so, and changes nothing."""
+    enter(ledger, "again")
+    ledger.write(lambda c: advance(c, "again", "rejected", who="me", note="no", seen="planned"))
+    for state in ("rejected", "canary"):
+        with pytest.raises(Overtaken, match=r"meanwhile.*rejected"):
+            ledger.write(lambda c, to=state: advance(c, "again", to, who="it", seen="planned"))  # type: ignore[misc]
+    (one,) = ledger.ask(lambda rows: reprocessings(rows, "again"))
+    assert (one.state, one.reason) == ("rejected", "no")
+
+
+def test_a_look_reads_nothing_large(ledger: Ledger) -> None:
+    """Those who look every few seconds, or at all of them, need no plan and no foresight."""
+    enter(ledger, "again")
+    assert ledger.ask(lambda rows: state_of(rows, "again")) == "planned"
+    assert ledger.ask(lambda rows: state_of(rows, "other")) is None
+    large = "UPDATE reprocessing SET foresight = '{not JSON', plan = '{nor this'"
+    ledger.write(lambda c: c.exec_driver_sql(large))
+    (one,) = ledger.ask(lambda rows: reprocessings(rows, is_light=True))
+    assert (one.name, one.plan, one.foresight) == ("again", "{}", {})
 
 
 def test_canaries_and_omissions_can_change(ledger: Ledger) -> None:
