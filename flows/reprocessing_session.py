@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ from calib.references.profile import CrdsProfile
 from calib.reprocessing.arrivals import Guard, awaited_by
 from calib.reprocessing.canaries import canaries_of
 from calib.reprocessing.choosing import choose_anew
+from calib.reprocessing.coverage import ENGINE_KINDS
 from calib.reprocessing.differences import write_difference_report
 from calib.reprocessing.guard import operational_context, what_is_missing
 from calib.reprocessing.life import (
@@ -50,11 +51,10 @@ from calib.reprocessing.life import (
     plan_for,
     said_of,
     stood_at,
-    to_run,
     unfinished,
 )
 from calib.reprocessing.people import this_person
-from calib.reprocessing.waves import wave_of
+from calib.reprocessing.waves import runnable, wave_of
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.recording import ledger_of
 from calib.stages.workplaces import REPROCESSINGS
@@ -87,6 +87,8 @@ class Parts:
         Says what a context needs and the cache has not: :func:`what_is_missing`.
     operational
         Says which context is operational now.
+    kinds
+        Of datasets that engines make.
     """
 
     work: Work = STAGES
@@ -94,6 +96,7 @@ class Parts:
     report: Callable[[str, Reprocessing, Path], Path] = write_difference_report
     missing: Guard = what_is_missing
     operational: Callable[[CrdsProfile], str | None] = operational_context
+    kinds: Collection[str] = ENGINE_KINDS
 
 
 def run_reprocessing(
@@ -287,7 +290,8 @@ class Life:
     def _run_waves(self, found: Reprocessing) -> Result | None:
         for number in WAVES:
             self.heart.check()
-            wave = self.ledger.ask(partial(wave_of, found=found, number=number))
+            kinds = self.parts.kinds
+            wave = self.ledger.ask(partial(wave_of, found=found, number=number, kinds=kinds))
             for dataset, why in wave.left_out.items():
                 log.info("%s: %s", dataset, f"left out, {why}" if why else "not left out any more")
             if wave.left_out:
@@ -365,7 +369,7 @@ class Life:
         return self._ended(reprocessing_of(self.ledger, self.name)) if state in ENDED else None
 
     def _to_run(self, found: Reprocessing) -> list[Mark]:
-        return self.ledger.ask(lambda rows: to_run(rows, found.id))
+        return self.ledger.ask(lambda rows: runnable(rows, found, kinds=self.parts.kinds))
 
     def _counts(self, found: Reprocessing) -> dict[str, int]:
         return self.ledger.ask(lambda rows: counts_of(rows, found))

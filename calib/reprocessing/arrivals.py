@@ -12,7 +12,7 @@ from calib.records import from_json
 from calib.references.profile import CrdsProfile
 from calib.reprocessing.awaited import awaited_references
 from calib.reprocessing.guard import what_is_missing
-from calib.reprocessing.life import to_run
+from calib.reprocessing.waves import runnable
 from calib.stages.campaign_plan import CampaignPlan
 
 # Takes profile, context and references; says what is missing: what_is_missing.
@@ -34,9 +34,9 @@ def awaited_by(ledger: Ledger, one: Reprocessing, guard: Guard = what_is_missing
     None: it may go on.
     """
     request = from_json(CampaignPlan, one.plan).request
-    names = ledger.ask(partial(_names, number=one.id, own=request.options.references))
+    names = ledger.ask(partial(_names, one=one, own=request.options.references))
     return guard(request.profile, one.new_context, names)
 
 
-def _names(rows: Rows, number: int, own: Collection[str]) -> set[str]:
-    return awaited_references(to_run(rows, number), rows, own)
+def _names(rows: Rows, one: Reprocessing, own: Collection[str]) -> set[str]:
+    return awaited_references(runnable(rows, one), rows, own)

@@ -29,6 +29,7 @@ from calib.ledger.reprocessing_reports import (
 from calib.ledger.reprocessings import NewMark, NewReprocessing, advance, enter_reprocessing
 from calib.references.profile import CrdsProfile
 from calib.reprocessing.life import Canaries, canary_plan, plan_for
+from calib.reprocessing.waves import WAITS
 from calib.simulate.observatory import Observatory, build_observatory
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import enrol, stored_text
@@ -326,22 +327,31 @@ def test_nothing_to_run_is_finished_at_once(world: World) -> None:
 
 
 def test_failure_stops_no_other_and_visits_of_it_are_left_out(world: World) -> None:
-    """An exposure without raws fails; the other is done; visits are named with the reason."""
+    """An exposure without raws fails; the other is done; its visit says so, and is not begun."""
     world.enter(
         NewMark(parse_dataset("acs_8bt_99"), 2, CHANGES),
         NewMark(parse_dataset("j8bt99zzq"), 1, CHANGES),
         NewMark(parse_dataset("skycell-p0001x01y01"), 3, CHANGES),
         datasets=world.affected[:1],
     )
-    end = world.run("yes", choose=lambda _: [])
+    kinds = {"ipst", "svm"}
+    end = world.run("yes", choose=lambda _: [], kinds=kinds)
 
     assert end.outcome == "failed"
     assert "1 of 2 failed: 1 processed, 1 error, 2 left out" in end.message
-    left = {m.dataset: m.left_out for m in world.ledger.ask(lambda r: marks(r, world.now.id))}
-    assert "no engine" in str(left["acs_8bt_99"])
-    assert "no engine" in str(left["skycell-p0001x01y01"])
+    left = {mark.dataset: mark.left_out for mark in world.marks}
+    assert left["acs_8bt_99"] == f"{WAITS}j8bt99zzq (error)"
+    assert left["skycell-p0001x01y01"] == "no engine makes skycells (MVM)"
     open_again(NAME, world.url)
-    assert world.run().outcome == "failed"
+    assert world.run(kinds=kinds).outcome == "failed"
+    assert states_in_of(world, f"{NAME}-visits") == {}
+
+    # As if it were mended: the visit is begun. There are no files of it, so it fails itself.
+    mend = "UPDATE job SET state = 'processed' WHERE dataset = 'j8bt99zzq'"
+    world.ledger.write(lambda c: c.exec_driver_sql(mend))
+    open_again(NAME, world.url)
+    assert world.run(kinds=kinds).outcome == "failed"
+    assert states_in_of(world, f"{NAME}-visits") == {"acs_8bt_99": "error"}
 
 
 def test_failed_canary_is_not_approved_unasked(world: World) -> None:
