@@ -319,25 +319,23 @@ class Life:
         self, found: Reprocessing, plan: CampaignPlan, names: Sequence[str]
     ) -> Result | None:
         """Run one of its campaigns; return why it did not come to its end."""
-        self._submit_blocked(plan.name)
+        if self.ledger.ask(lambda rows: state_of(rows, self.name)) == "cancelled":
+            return self._ended(reprocessing_of(self.ledger, self.name))
+        waited = JobSelection(plan.name, states=("blocked",))
+        self.ledger.write(lambda c: _submit_again(c, waited, "the reprocessing goes on"))
         entries, work = entries_of(names), self.parts.work
         result = submit_campaign(plan, entries, work=work, reprocessing=self.name)
         if result.outcome == "cancelled":
             return self._advance("cancelled", f"campaign {plan.name} was cancelled")
         if result.outcome == "paused":
             message = f"campaign {plan.name} is paused"
-            self._advance(found.state, message)
-            return Result("paused", message, self._counts(found), found.report)
+            paused = Result("paused", message, self._counts(found), found.report)
+            return self._advance(found.state, message) or paused
         if number := result.counts.get("blocked", 0):
             first = self._first_blocked(plan.name)
             why = f"{number} of {sum(result.counts.values())} datasets of {plan.name}: {first}"
             return self._block(found, why)
         return None
-
-    def _submit_blocked(self, campaign: str) -> None:
-        """Submit again what waited for a file when this campaign was last at work."""
-        selection = JobSelection(campaign, states=("blocked",))
-        self.ledger.write(lambda c: _submit_again(c, selection, "the reprocessing goes on"))
 
     def _first_blocked(self, campaign: str) -> str:
         number = self.ledger.ask(lambda rows: campaigns(rows, campaign))[0].id
@@ -348,8 +346,8 @@ class Life:
         return awaited_by(self.ledger, found, self.parts.missing)
 
     def _block(self, found: Reprocessing, why: str) -> Result:
-        self._advance("blocked", why)
-        return Result("blocked", why, self._counts(found), found.report)
+        blocked = Result("blocked", why, self._counts(found), found.report)
+        return self._advance("blocked", why) or blocked
 
     def _advance(
         self, state: str, note: str | None = None, report: str | None = None
