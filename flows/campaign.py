@@ -69,7 +69,13 @@ class Result:
     counts: dict[str, int]
 
 
-def submit_campaign(plan: CampaignPlan, entries: Iterable[Entry], *, work: Work = STAGES) -> Result:
+def submit_campaign(
+    plan: CampaignPlan,
+    entries: Iterable[Entry],
+    *,
+    work: Work = STAGES,
+    reprocessing: str | None = None,
+) -> Result:
     """Enter a campaign in the ledger and run it until nothing is left, or it is stopped.
 
     Parameters
@@ -81,6 +87,8 @@ def submit_campaign(plan: CampaignPlan, entries: Iterable[Entry], *, work: Work 
         The datasets, with what is said of each alone.
     work
         The stages.
+    reprocessing
+        The one whose campaign it is; None: it is of none.
 
     Returns
     -------
@@ -96,7 +104,7 @@ def submit_campaign(plan: CampaignPlan, entries: Iterable[Entry], *, work: Work 
     KeyboardInterrupt, SystemExit
         A person or the system stopped us; the campaign can be resumed.
     """
-    enrolled = enrol(plan, list(entries))
+    enrolled = enrol(plan, list(entries), reprocessing=reprocessing)
     return _run(enrolled.plan, work)
 
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from calib.errors import ConfigError
 from calib.ledger.campaign_reports import UNFINISHED, campaigns
 from calib.ledger.reports import Rows
-from calib.ledger.reprocessing_reports import Mark, Reprocessing, Step, marks
+from calib.ledger.reprocessing_names import SUFFIXES
+from calib.ledger.reprocessing_reports import Mark, Reprocessing, Step, history, mark_counts, marks
 from calib.ledger.states import FINISHED
 from calib.records import from_json
 
@@ -22,8 +24,8 @@ Approval = Literal["ask", "yes", "wait"]
 
 WAVES = (1, 2, 3)
 
-# Campaigns of a reprocessing, after its own name, by wave; 0 is the canaries.
-SUFFIXES = ("-canary", "", "-visits", "-skycells")
+# States in which canaries may still be chosen.
+BEFORE_APPROVAL = ("planned", "canary", "review")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,13 @@ class Result:
     report: str | None = None
 
 
+@dataclass(frozen=True)
+class Canaries:
+    """What a person wants to see before anything else: these datasets; None: the planned ones."""
+
+    names: tuple[str, ...] | None = None
+
+
 def campaign_of_canary(name: str) -> str:
     """Return the name of the campaign of a reprocessing's canaries."""
     return campaign_of_wave(name, 0)
@@ -57,11 +66,6 @@ def campaign_of_canary(name: str) -> str:
 def campaign_of_wave(name: str, wave: int) -> str:
     """Return the name of the campaign of a wave: 1 NAME, 2 NAME-visits, 3 NAME-skycells."""
     return name + SUFFIXES[wave]
-
-
-def campaigns_of(name: str) -> list[str]:
-    """Return the names of all campaigns of a reprocessing, the canaries' first."""
-    return [name + suffix for suffix in SUFFIXES]
 
 
 def plan_for(found: Reprocessing, campaign: str, ledger: str) -> CampaignPlan:
@@ -100,6 +104,22 @@ def stood_at(steps: Sequence[Step]) -> str:
     return (before[-1] if before else None) or "planned"
 
 
+def refuse_late_canaries(rows: Rows, found: Reprocessing) -> None:
+    """Refuse canaries of a reprocessing that has gone on: it would run all its waves.
+
+    Raises
+    ------
+    ConfigError
+        As said.
+    """
+    is_blocked = found.state == "blocked"
+    state = stood_at(history(rows, found.id)) if is_blocked else found.state
+    if state not in BEFORE_APPROVAL:
+        stood = f"blocked where it was {state}" if is_blocked else state
+        message = f"reprocessing {found.name} is {stood}: canaries come before"
+        raise ConfigError(message, expected=" or ".join(BEFORE_APPROVAL), found=state)
+
+
 def to_run(rows: Rows, number: int, *, wave: int = 0) -> list[Mark]:
     """Return the datasets of a reprocessing that are not left out."""
     return [mark for mark in marks(rows, number, wave=wave) if mark.left_out is None]
@@ -111,7 +131,7 @@ def counts_of(rows: Rows, found: Reprocessing) -> dict[str, int]:
     for wave in WAVES:
         for campaign in campaigns(rows, campaign_of_wave(found.name, wave)):
             counts.update(campaign.counts)
-    left = sum(mark.left_out is not None for mark in marks(rows, found.id))
+    left = sum(each.left_out for each in mark_counts(rows, found.id))
     return dict(counts) | ({"left out": left} if left else {})
 
 
