@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calib.campaigns.manifest import entries_of
 from calib.errors import ConfigError
@@ -55,6 +56,9 @@ from calib.stages.workplaces import REPROCESSINGS
 from flows.campaign import STAGES, submit_campaign
 from flows.reprocessing_hold import Heart, holding
 from flows.work import Work
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 log = logging.getLogger(__name__)
 
@@ -128,21 +132,38 @@ def run_reprocessing(
 def open_again(name: str, ledger: str) -> None:
     """Take a reprocessing up again that was finished or cancelled.
 
-    What is finished in it stays so. Datasets that failed are submitted by ``campaign rescue``;
-    visits and skycells that waited for them are looked at again.
+    What is finished in it stays so. What was cancelled with it is submitted again. Datasets that
+    failed are submitted by ``campaign rescue``; visits and skycells that waited for them are
+    looked at again. One that is not at its end stays as it is: the call before was stopped.
 
     Raises
     ------
     ConfigError
-        There is no such reprocessing, or it has not ended, or was rejected.
+        There is no such reprocessing, or it was rejected.
     """
     books = ledger_of(ledger)
     state = reprocessing_of(books, name).state
+    if state not in ENDED:
+        return
     target = {"finished": "running", "cancelled": "planned"}.get(state)
     if target is None:
         expected = "one that is finished or cancelled"
         raise ConfigError("it cannot be taken up again", expected=expected, found=state)
-    books.write(lambda c: advance(c, name, target, who=this_person(), note="taken up again"))
+    why = "taken up again"
+    numbers = _cancelled_jobs(books, name) if state == "cancelled" else []
+
+    def write(connection: Connection) -> None:
+        advance(connection, name, target, who=this_person(), note=why)
+        rescue_jobs(connection, numbers, why, Changes())
+
+    books.write(write)
+
+
+def _cancelled_jobs(ledger: Ledger, name: str) -> list[int]:
+    """Return the jobs of all campaigns of a reprocessing that were cancelled."""
+    names = [campaign_of_canary(name), *(campaign_of_wave(name, wave) for wave in WAVES)]
+    wanted = [JobSelection(each, states=("cancelled",)) for each in names]
+    return [job.id for one in wanted for job in ledger.ask(partial(find_jobs, selection=one))]
 
 
 def reprocessing_of(ledger: Ledger, name: str) -> Reprocessing:

@@ -13,6 +13,8 @@ from calib.archive.outputs import open_output
 from calib.campaigns.manifest import entries_of
 from calib.errors import ConfigError, Interrupted, Unavailable
 from calib.ids import parse_dataset
+from calib.ledger.campaign_reports import JobSelection, find_jobs
+from calib.ledger.campaigns import cancel_jobs
 from calib.ledger.ledger import Ledger, current_owner, open_ledger
 from calib.ledger.reports import states_in
 from calib.ledger.reprocessing_holders import hold, let_go
@@ -21,7 +23,7 @@ from calib.ledger.reprocessings import NewMark, NewReprocessing, advance, enter_
 from calib.references.profile import CrdsProfile
 from calib.simulate.observatory import Observatory, build_observatory
 from calib.stages.campaign_plan import CampaignPlan
-from calib.stages.enrolment import stored_text
+from calib.stages.enrolment import enrol, stored_text
 from calib.stages.planning import Request
 from calib.stages.policy import POLICIES, RetryPolicy
 from flows import reprocessing_session
@@ -374,12 +376,16 @@ def test_one_process_at_a_time(world: World) -> None:
     assert world.ledger.ask(lambda rows: holder(rows, world.now.id)) is None
 
 
-def test_cancelled_campaign_cancels_it_and_it_can_be_taken_up_again(world: World) -> None:
-    """A cancelled reprocessing rests until somebody takes it up again."""
+def test_cancelled_one_is_taken_up_again_with_what_was_cancelled(world: World) -> None:
+    """Its cancelled datasets run after all; what never ended stays as it is."""
     world.enter(datasets=world.affected[:1])
-    with pytest.raises(ConfigError, match="cannot be taken up again"):
-        open_again(NAME, world.url)
+    open_again(NAME, world.url)
+    assert world.now.state == "planned"
+    enrol(world.plan(NAME, NEW), entries_of(world.affected[:1]))
+    jobs = world.ledger.ask(lambda rows: find_jobs(rows, JobSelection(NAME)))
+    world.ledger.write(lambda c: cancel_jobs(c, [job.id for job in jobs], "cancelled"))
     world.say("cancelled")
     assert world.run().outcome == "cancelled"
     open_again(NAME, world.url)
-    assert world.run().outcome == "review"
+    assert world.run("yes").outcome == "finished"
+    assert states_in_of(world, NAME) == {world.affected[0]: "processed"}
