@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -60,6 +61,9 @@ from calib.stages.workplaces import REPROCESSINGS
 from flows.campaign import STAGES, submit_campaign
 from flows.reprocessing_hold import Heart, holding
 from flows.work import Work
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 log = logging.getLogger(__name__)
 
@@ -155,15 +159,18 @@ def open_again(name: str, ledger: str) -> None:
 
     What is finished in it stays so. Where it was cancelled, the datasets that were cancelled in
     its campaigns, canaries too, are submitted again. Those that failed are submitted by
-    ``campaign rescue``; visits and skycells that waited for them are looked at again.
+    ``campaign rescue``; visits and skycells that waited for them are looked at again. One that is
+    not at its end stays as it is: the call before was stopped.
 
     Raises
     ------
     ConfigError
-        There is no such reprocessing, or it has not ended, or was rejected.
+        There is no such reprocessing, or it was rejected.
     """
     books = ledger_of(ledger)
     state = reprocessing_of(books, name).state
+    if state not in ENDED:
+        return
     target = {"finished": "running", "cancelled": "planned"}.get(state)
     if target is None:
         expected = "one that is finished or cancelled"

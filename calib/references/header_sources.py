@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,10 @@ def _asking(profile: CrdsProfile) -> Iterator[None]:
                 raise Unavailable(message, path=profile.server_url, code=BESTREFS) from error
             message = f"the CRDS server refuses: {error}"
             raise ContextError(message, path=profile.server_url) from error
+        except (OSError, HTTPException, ValueError, TypeError) as error:
+            # The client lets these through: a page of a proxy in place of JSON, half an answer.
+            message = f"what the CRDS server answers cannot be read: {error}"
+            raise Unavailable(message, path=profile.server_url, code=BESTREFS) from error
 
 
 def _names(profile: CrdsProfile, context: str, instrument: str, since: str | None) -> Iterable[str]:

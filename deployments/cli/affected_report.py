@@ -143,7 +143,12 @@ def _print_datasets(found: Found) -> None:
 
 def _print_exposures(found: Found) -> None:
     rows = [
-        (each.exposure.lower(), each.dataset.lower(), each.instrument.upper(), *row)
+        [
+            *map(
+                _one_line,
+                (each.exposure.lower(), each.dataset.lower(), each.instrument.upper(), *row),
+            )
+        ]
         for each in found.exposures
         for row in _rows(each)
     ]
@@ -165,9 +170,14 @@ def _change(key: str, old: str | None, new: str | None) -> str:
     from calib.reprocessing.selection import PROBLEM, keyword_of
 
     keyword = keyword_of(key)
-    if keyword == PROBLEM:
-        return f"problem: {old}"
-    return f"{keyword} {old or 'none'} -> {new or 'none'}"
+    said = f"{keyword} {old or 'none'} -> {new or 'none'}"
+    # Values of headers that others wrote: nothing of them may reach a terminal as a command.
+    return _one_line(f"problem: {old}" if keyword == PROBLEM else said)
+
+
+def _one_line(text: str) -> str:
+    """Return text with a question mark for what is not printable."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _print_counts(found: Found) -> None:
@@ -186,7 +196,10 @@ def _print_counts(found: Found) -> None:
         told = f"{count_text(troubled, 'exposure')} with a problem; --details says which"
         out.print(f"  [yellow]{told}[/yellow]", soft_wrap=True)
     for name, why in found.strange.items():
-        out.print(f"  [yellow]{escape(name)} is left out: {escape(why)}[/yellow]", soft_wrap=True)
+        out.print(
+            f"  [yellow]{escape(_one_line(name))} is left out: {escape(why)}[/yellow]",
+            soft_wrap=True,
+        )
 
 
 def _server(found: Found) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from factories import make_raw
@@ -25,9 +25,8 @@ from calib.references.header_sources import (
 )
 from calib.references.profile import CrdsProfile
 from calib.simulate.crds_server import CrdsServer
-
-if TYPE_CHECKING:
-    from calib.simulate.observatory import Observatory
+from calib.simulate.loopback import Handler
+from calib.simulate.observatory import Observatory
 
 OLD, NEW = "hst_9001.pmap", "hst_9002.pmap"
 
@@ -200,6 +199,27 @@ def test_without_a_server(observatory: Observatory, tmp_path: Path) -> None:
     silent = CrdsProfile("silent", "http://localhost:9", tmp_path)
     with pytest.raises(Unavailable):
         stored_result(silent, OLD, NEW)
+
+
+@pytest.mark.parametrize("answer", [["no", "header"], 5])
+def test_a_server_that_answers_something_else(
+    server: CrdsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    """What is no answer of a CRDS server is Unavailable, not an error of Python."""
+    monkeypatch.setitem(server._methods, "get_dataset_headers_by_id", lambda *_: answer)
+    with pytest.raises(Unavailable, match="cannot be read"):
+        list(headers_of_instruments(server.profile(tmp_path / "cache"), NEW, {"acs": None}))
+
+
+def test_a_page_in_place_of_an_answer(server: CrdsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy may answer for the server."""
+
+    def send_page(handler: Handler, _: object) -> None:
+        handler.send_text(200, "<html>")
+
+    monkeypatch.setattr(Handler, "send_json", send_page)
+    with pytest.raises(Unavailable, match="cannot be read"):
+        stored_result(server.profile(server.source.cache), OLD, NEW)
 
 
 def test_a_server_that_refuses(
