@@ -23,8 +23,10 @@ from calib.ledger.campaign_reports import Campaign, campaigns, errors_by_class
 from calib.ledger.campaigns import set_control
 from calib.ledger.dispatch import runs_of
 from calib.ledger.ledger import Ledger, current_owner
+from calib.ledger.published_contexts import kept_back, kept_back_text
 from calib.ledger.sessions import Session, beat_session, close_session, note_flow_run, open_session
 from calib.ledger.states import FINISHED
+from calib.references.operational import later_operational
 from calib.references.readiness import require_rules
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import enrol, refuse_other_version
@@ -249,7 +251,15 @@ class _Session:
         if FlowRunContext.get() is not None:
             failures = self.ledger.ask(lambda rows: errors_by_class(rows, found.id))
             show_report(found.name, found.counts, failures)
-        return _result(found, wanted)
+        return _result(found, wanted, self._remarks(found))
+
+    def _remarks(self, found: Campaign) -> list[str]:
+        """Return what else has to be known of its products: what is shown, what has come since."""
+        back = self.ledger.ask(lambda rows: kept_back(rows, found.id))
+        context, profile = str(self.plan.request.context), self.plan.request.profile
+        later = later_operational(profile, context)
+        news = f"{later} is operational now, these are on {context}" if later else None
+        return [text for text in (kept_back_text(back), news) if text]
 
     def _has_work(self) -> bool:
         found = campaign_of(self.ledger, self.plan.name)
@@ -359,9 +369,10 @@ def _tidy(plan: CampaignPlan, ledger: Ledger) -> None:
         )
 
 
-def _result(found: Campaign, wanted: str) -> Result:
+def _result(found: Campaign, wanted: str, remarks: Iterable[str]) -> Result:
     counts = dict(found.counts)
     total, text = found.total, ", ".join(f"{n} {state}" for state, n in counts.items())
+    text = "; ".join((text, *remarks))
     left = total - sum(counts.get(state, 0) for state in FINISHED)
     if left == 0:
         return Result("completed", f"all {total} datasets are finished: {text}", counts)

@@ -27,6 +27,7 @@ from calib.ledger.campaign_reports import (
 )
 from calib.ledger.campaigns import Changes, rescue_jobs
 from calib.ledger.ledger import Ledger
+from calib.ledger.published_contexts import kept_back_text
 from calib.ledger.reprocessing_names import campaigns_of
 from calib.ledger.reprocessing_reports import Mark, Reprocessing, history, reprocessings, state_of
 from calib.ledger.reprocessing_states import ENDED
@@ -48,6 +49,7 @@ from calib.reprocessing.life import (
     canary_plan,
     counts_of,
     ended_text,
+    kept_back_in,
     plan_for,
     said_of,
     stood_at,
@@ -318,8 +320,10 @@ class Life:
     def _finish(self, found: Reprocessing) -> Result | None:
         """End it, and say so where the archive has moved on meanwhile."""
         profile = plan_for(found, found.name, self.url).request.profile
-        now = self.parts.operational(profile) if found.old_context else None
-        return self._advance("finished", ended_text(found, self._counts(found), now))
+        now = self.parts.operational(profile)
+        text = ended_text(found, self._counts(found), now)
+        back = kept_back_text(self.ledger.ask(lambda rows: kept_back_in(rows, found.name)))
+        return self._advance("finished", f"{text}; {back}" if back else text)
 
     def _ended(self, found: Reprocessing) -> Result:
         counts = self._counts(found)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from calib.errors import ConfigError
+from calib.ids import is_later_context
 from calib.ledger.campaign_reports import UNFINISHED, campaigns
+from calib.ledger.published_contexts import kept_back
 from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_names import SUFFIXES
 from calib.ledger.reprocessing_reports import Mark, Reprocessing, Step, history, mark_counts, marks
@@ -75,6 +77,8 @@ def plan_for(found: Reprocessing, campaign: str, ledger: str) -> CampaignPlan:
     ----------
     found
         The reprocessing; its plan is kept without the ledger, whose URL may have a password.
+        One from a context to an earlier one is a way back that somebody asked for: its
+        products become current.
     campaign
         Name of the campaign.
     ledger
@@ -84,6 +88,8 @@ def plan_for(found: Reprocessing, campaign: str, ledger: str) -> CampaignPlan:
 
     plan = from_json(CampaignPlan, found.plan)
     request = replace(plan.request, ledger=ledger, campaign=campaign, context=found.new_context)
+    if is_later_context(found.old_context, found.new_context):
+        request = replace(request, options=replace(request.options, goes_back=True))
     return replace(plan, request=request)
 
 
@@ -135,6 +141,15 @@ def counts_of(rows: Rows, found: Reprocessing) -> dict[str, int]:
     return dict(counts) | ({"left out": left} if left else {})
 
 
+def kept_back_in(rows: Rows, name: str) -> dict[str, int]:
+    """Return how many datasets of a reprocessing stay current on which later contexts."""
+    counts: Counter[str] = Counter()
+    for wave in WAVES:
+        for campaign in campaigns(rows, campaign_of_wave(name, wave)):
+            counts.update(kept_back(rows, campaign.id))
+    return dict(counts)
+
+
 def said_of(counts: Mapping[str, int]) -> str:
     """Return counts in words: ``7 processed, 1 error, 2 left out``."""
     return ", ".join(f"{number} {state}" for state, number in counts.items()) or "no dataset"
@@ -162,14 +177,9 @@ def ended_text(found: Reprocessing, counts: Mapping[str, int], operational: str 
     text += f"; {bad} of {total} failed: {said_of(counts)}" if bad else ""
     left = counts.get("left out", 0)
     text += f"; {left} left out" if left and not bad else ""
-    if operational is not None and _number(operational) > _number(found.new_context):
+    if is_later_context(operational, found.new_context):
         text += f"; meanwhile {operational} is operational: it needs a reprocessing of its own"
     return text
-
-
-def _number(context: str) -> int:
-    """Return the number of a context: a later one is larger, and names get longer at 10000."""
-    return int("".join(filter(str.isdigit, context)) or 0)
 
 
 def next_steps(found: Reprocessing, *, is_held: bool = False) -> list[str]:

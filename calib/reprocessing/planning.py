@@ -235,7 +235,7 @@ def _foresee(asked: Asked, selected: Selection, rows: Rows | None) -> Foresight:
         wall_seconds=costs.wall_seconds,
         rungs={str(rung): number for rung, number in sorted(costs.rungs.items()) if rung},
         missing_rules=ready.missing_rules,
-        missing_references=ready.missing_references,
+        missing_references=tuple(sorted((*ready.missing_references, *ready.damaged))),
         strange=dict(selected.strange),
         graph=graph_of((each.dataset.name for each in marks), selected.links),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from calib.errors import ContextError, Unavailable
-from calib.references.operational import ask_operational, source_of
+from calib.references.operational import ask_operational, later_operational, source_of
 from calib.references.profile import CrdsProfile
 from calib.simulate.context import CONTEXTS
 from calib.simulate.crds_server import CrdsServer
@@ -39,3 +39,15 @@ def test_without_a_server_the_cache_is_the_source(observatory: Observatory, tmp_
     assert source_of(observatory.profile) == str(observatory.crds_path)
     with pytest.raises(ContextError, match="no server_config"):
         ask_operational(CrdsProfile("empty", "https://hst-serverless.example", tmp_path))
+
+
+def test_later_context_is_told_and_nothing_else(observatory: Observatory, tmp_path: Path) -> None:
+    """Not the same or an earlier one, nor where nobody answers, nor without a server."""
+    with CrdsServer(observatory.crds_path, context=CONTEXTS[1]) as server:
+        profile = server.profile(tmp_path)
+        assert later_operational(profile, CONTEXTS[0]) == CONTEXTS[1]
+        assert later_operational(profile, CONTEXTS[1]) is None
+        assert later_operational(profile, "hst_9999.pmap") is None
+    away = CrdsProfile("away", "http://localhost:9", observatory.crds_path)
+    assert later_operational(away, "hst_0001.pmap") is None
+    assert later_operational(observatory.profile, "hst_0001.pmap") is None
