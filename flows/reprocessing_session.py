@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,8 @@ from calib.ledger.reprocessing_reports import Mark, Reprocessing, history, repro
 from calib.ledger.reprocessing_states import ENDED
 from calib.ledger.reprocessings import advance, leave_out, set_canaries
 from calib.references.profile import CrdsProfile
-from calib.reprocessing.canaries import choose_canaries
+from calib.reprocessing.arrivals import Guard, awaited_by
+from calib.reprocessing.canaries import canaries_of
 from calib.reprocessing.differences import write_difference_report
 from calib.reprocessing.guard import operational_context, what_is_missing
 from calib.reprocessing.life import (
@@ -41,7 +42,6 @@ from calib.reprocessing.life import (
     counts_of,
     ended_text,
     plan_for,
-    references_of,
     said_of,
     stood_at,
     to_run,
@@ -84,9 +84,9 @@ class Parts:
     """
 
     work: Work = STAGES
-    choose: Callable[[Sequence[Mark]], list[str]] = choose_canaries
+    choose: Callable[[Sequence[Mark]], list[str]] = canaries_of
     report: Callable[[str, Reprocessing, Path], Path] = write_difference_report
-    missing: Callable[[CrdsProfile, str, Iterable[str]], str | None] = what_is_missing
+    missing: Guard = what_is_missing
     operational: Callable[[CrdsProfile], str | None] = operational_context
 
 
@@ -190,7 +190,7 @@ class Life:
         todo = self._to_run(found)
         if not todo:
             return self._finish(found)
-        if (why := self._missing(found, todo)) is not None:
+        if (why := self._missing(found)) is not None:
             return self._block(found, why)
         if not any(mark.is_canary for mark in todo):
             # Visits and skycells have no inputs on the new context yet.
@@ -199,14 +199,14 @@ class Life:
         return self._advance("canary")
 
     def _unblock(self, found: Reprocessing) -> Result | None:
-        if (why := self._missing(found, self._to_run(found))) is not None:
+        if (why := self._missing(found)) is not None:
             return self._block(found, why)
         before = stood_at(self.ledger.ask(lambda rows: history(rows, found.id)))
         return self._advance(before, "what was missing is there")
 
     def _canary(self, found: Reprocessing) -> Result | None:
         todo = self._to_run(found)
-        if (why := self._missing(found, todo)) is not None:
+        if (why := self._missing(found)) is not None:
             return self._block(found, why)
         names = [mark.dataset for mark in todo if mark.is_canary and mark.wave == WAVES[0]]
         if not names:
@@ -238,7 +238,7 @@ class Life:
         return Result("review", message, self._counts(found), found.report)
 
     def _start(self, found: Reprocessing) -> Result | None:
-        if (why := self._missing(found, self._to_run(found))) is not None:
+        if (why := self._missing(found)) is not None:
             return self._block(found, why)
         return self._advance("running")
 
@@ -300,11 +300,8 @@ class Life:
         failures = self.ledger.ask(lambda rows: failures_of(rows, number))
         return next((str(each.reason) for each in failures if each.state == "blocked"), "blocked")
 
-    def _missing(self, found: Reprocessing, todo: Sequence[Mark]) -> str | None:
-        request = plan_for(found, found.name, self.url).request
-        own = {keyword.upper() for keyword in request.options.references}
-        names = references_of(todo, own)
-        return self.parts.missing(request.profile, found.new_context, names)
+    def _missing(self, found: Reprocessing) -> str | None:
+        return awaited_by(self.ledger, found, self.parts.missing)
 
     def _block(self, found: Reprocessing, why: str) -> Result:
         self._advance("blocked", why)

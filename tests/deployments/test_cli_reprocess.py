@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from calib.errors import COMMAND
+from calib.errors import BESTREFS, COMMAND
 from calib.ids import parse_dataset
 from calib.ledger.ledger import Ledger, current_owner, open_ledger
 from calib.ledger.location import ledger_url
@@ -166,3 +166,21 @@ def test_unknown_names_and_contradictions_are_refused(
     assert "--only" in call(capsys, *words, code=COMMAND)[1]
     again = call(capsys, "reprocess", "july", "--again", code=COMMAND)[1]
     assert "cannot be taken up again" in again
+
+
+def test_blocked_starts_no_server(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has to wait for references says so at once."""
+    blocked = Result("blocked", "hst_9002.pmap: 1 references missing (b_drk.fits)")
+    started: list[str] = []
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr("flows.reprocessing_guard.blocked_at_once", lambda *_: blocked)
+    monkeypatch.setattr(
+        "deployments.cli.campaign.session.start_server", lambda: started.append("server")
+    )
+    for command in ("reprocess", "canary"):
+        told = json.loads(call(capsys, command, "july", "--json", code=BESTREFS)[0])
+        assert (told["outcome"], told["message"]) == ("blocked", blocked.message)
+    assert started == []
+    assert state(ledger) == "planned"
