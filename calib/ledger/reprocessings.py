@@ -150,6 +150,7 @@ def advance(
     moves = bool(row.state != state)
     if moves:
         check_transition(row.state, state, name=name)
+        _check_half_way(connection, row, state, name)
         _tell(connection, row.id, row.state, state, who, note)
     connection.execute(update(reprocessings).where(reprocessings.c.id == row.id).values(values))
     return moves
@@ -240,6 +241,17 @@ def _locked(connection: Connection, name: str) -> Row[Any]:
     if row is None:
         raise ConfigError("there is no such reprocessing", found=name)
     return row
+
+
+def _check_half_way(connection: Connection, row: Row[Any], state: str, name: str) -> None:
+    """Refuse to reject what has brought some of its datasets to the new context already."""
+    if (row.state, state) != ("blocked", "rejected"):
+        return
+    mine = steps.c.reprocessing_id == row.id
+    before = select(steps.c.from_state).where(mine, steps.c.to_state == "blocked")
+    if connection.scalar(before.order_by(desc(steps.c.id)).limit(1)) == "running":
+        message = f"reprocessing {name} was running before it was blocked: some datasets are done"
+        raise ConfigError(message, expected="cancelled", found=state)
 
 
 def _tell(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from calib.errors import ConfigError
@@ -83,6 +85,20 @@ def test_states_move_by_the_table_and_are_remembered(ledger: Ledger) -> None:
     ]
     with pytest.raises(ConfigError, match="no such reprocessing"):
         ledger.write(lambda c: advance(c, "other", "canary", who="me"))
+
+
+def test_what_ran_half_way_is_not_rejected(ledger: Ledger) -> None:
+    """Blocked before it ran it may be; after that some datasets are on the new context."""
+    enter(ledger, "early")
+    enter(ledger, "late")
+    for name, states in {"early": ["blocked"], "late": ["approved", "running", "blocked"]}.items():
+        for state in states:
+            ledger.write(partial(advance, name=name, state=state, who="me"))
+    assert ledger.write(lambda c: advance(c, "early", "rejected", who="me"))
+    with pytest.raises(ConfigError, match="was running before it was blocked") as refused:
+        ledger.write(lambda c: advance(c, "late", "rejected", who="me"))
+    assert "cancelled" in str(refused.value)
+    assert ledger.write(lambda c: advance(c, "late", "cancelled", who="me"))
 
 
 def test_canaries_and_omissions_can_change(ledger: Ledger) -> None:
