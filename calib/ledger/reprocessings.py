@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, desc, insert, select, update
+from sqlalchemy import Connection, Row, desc, insert, select, text, update
 
 from calib.errors import ConfigError
 from calib.ids import DatasetId
@@ -18,6 +18,10 @@ from calib.ledger.schema import marked_dataset as marked
 from calib.ledger.schema import reprocessing as reprocessings
 from calib.ledger.schema import reprocessing_step as steps
 from calib.records import utc_now
+
+
+# Of the numbers of PostgreSQL's advisory locks, those of servers.
+_SOURCES = 7004
 
 
 @dataclass(frozen=True)
@@ -186,21 +190,41 @@ def leave_out(connection: Connection, name: str, reasons: Mapping[str, str | Non
         connection.execute(one.values(left_out=reason))
 
 
-def see_context(connection: Connection, source: str, context: str) -> str | None:
+def see_context(
+    connection: Connection, source: str, context: str, *, known: int | None = None
+) -> str | None:
     """Write down the operational context of a server where it is another one than last time.
+
+    Parameters
+    ----------
+    source, context
+        The server, and what it says.
+    known
+        How many contexts of it were seen when it was asked. Where there are more by now, another
+        watcher was faster and the answer may be the older one: it is not written down. None:
+        it is in any case.
 
     Returns
     -------
     str or None
         The one before; None where nothing is new, or nothing was known.
     """
+    _lock_source(connection, source)
     mine = select(contexts_seen.c.context).where(contexts_seen.c.source == source)
-    last = connection.scalar(mine.order_by(desc(contexts_seen.c.id)).limit(1))
-    if last == context:
+    seen = connection.scalars(mine.order_by(contexts_seen.c.id)).all()
+    last = seen[-1] if seen else None
+    if last == context or (known is not None and len(seen) != known):
         return None
     values = {"source": source, "context": context, "seen_at": utc_now()}
     connection.execute(insert(contexts_seen), values)
     return None if last is None else str(last)
+
+
+def _lock_source(connection: Connection, source: str) -> None:
+    """Let one watcher of a server after the other in; SQLite has one writer in any case."""
+    if connection.dialect.name == "postgresql":
+        lock = text("SELECT pg_advisory_xact_lock(:kind, hashtext(:source))")
+        connection.execute(lock, {"kind": _SOURCES, "source": source})
 
 
 def _row(new: NewReprocessing) -> dict[str, Any]:

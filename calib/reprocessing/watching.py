@@ -13,7 +13,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+from calib.errors import Unavailable
 from calib.ledger.campaign_reports import campaigns
 from calib.ledger.ledger import Ledger
 from calib.ledger.reports import Rows
@@ -29,6 +31,9 @@ from calib.ledger.reprocessings import see_context
 from calib.references.operational import ask_operational, source_of
 from calib.references.profile import CrdsProfile
 from calib.reprocessing.life import campaigns_of
+
+# How often the server is asked where another watcher was faster, and saw another context.
+_TRIES = 3
 
 # What a person takes back: the datasets are still those of the context before.
 _REFUSED = frozenset({"rejected", "cancelled"})
@@ -120,13 +125,22 @@ def look(ledger: Ledger, profile: CrdsProfile) -> Sight:
 
     Raises
     ------
-    Unavailable, ContextError
+    Unavailable
+        As :func:`calib.references.operational.ask_operational`, or others see another context
+        each time.
+    ContextError
         As :func:`calib.references.operational.ask_operational`.
     """
-    source, context = source_of(profile), ask_operational(profile)
-    before = ledger.write(lambda c: see_context(c, source, context))
-    seen = ledger.ask(lambda rows: seen_contexts(rows, source))
-    return Sight(source, context, before, seen[-1].seen_at, is_first=len(seen) == 1)
+    source = source_of(profile)
+    for _ in range(_TRIES):
+        known = len(ledger.ask(lambda rows: seen_contexts(rows, source)))
+        context = ask_operational(profile)
+        before = ledger.write(partial(see_context, source=source, context=context, known=known))
+        seen = ledger.ask(lambda rows: seen_contexts(rows, source))
+        if seen[-1].context == context:
+            return Sight(source, context, before, seen[-1].seen_at, is_first=len(seen) == 1)
+    message = "other watchers see another operational context"
+    raise Unavailable(message, path=source, expected=context, found=seen[-1].context)
 
 
 def judge_change(rows: Rows, sight: Sight, *, pinned: str | None, patience: timedelta) -> Verdict:

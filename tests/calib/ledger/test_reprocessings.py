@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Barrier
 
 import pytest
 
@@ -120,3 +122,26 @@ def test_contexts_are_remembered_by_source(ledger: Ledger) -> None:
     assert ledger.write(lambda c: see_context(c, "cache", NEW)) is None
     found = ledger.ask(lambda rows: seen_contexts(rows, "server"))
     assert [each.context for each in found] == [OLD, NEW]
+
+
+def test_answer_that_came_late_is_not_written_down(ledger: Ledger) -> None:
+    """Who asked before another watcher saw a change may have the context before it."""
+    ledger.write(lambda c: see_context(c, "server", OLD))
+    assert ledger.write(lambda c: see_context(c, "server", NEW, known=1)) == OLD
+    assert ledger.write(lambda c: see_context(c, "server", OLD, known=1)) is None
+    found = ledger.ask(lambda rows: seen_contexts(rows, "server"))
+    assert [each.context for each in found] == [OLD, NEW]
+
+
+def test_many_watchers_see_a_change_once(ledger: Ledger) -> None:
+    """One of them is told what was before, and tells it further."""
+    ledger.write(lambda c: see_context(c, "server", OLD))
+    together = Barrier(8)
+
+    def watch(_: int) -> str | None:
+        together.wait()
+        return ledger.write(lambda c: see_context(c, "server", NEW))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(filter(None, pool.map(watch, range(8)))) == [OLD]
+    assert len(ledger.ask(seen_contexts)) == 2

@@ -28,6 +28,8 @@ from calib.ledger.reprocessings import (
     see_context,
 )
 from calib.ledger.schema import context_seen, reprocessing
+from calib.references.profile import CrdsProfile
+from calib.reprocessing import watching
 from calib.reprocessing.watching import (
     Change,
     Sight,
@@ -177,6 +179,23 @@ def test_way_back_is_a_persons(ledger: Ledger) -> None:
     assert f"hstflow campaign plan NAME --old {B} --new {A}" in back.says[0]
     assert forth.change is None
     assert on.due == Change(B, C)
+
+
+def test_stale_answer_is_asked_again(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another watcher saw B while this one was told A: that is no way back."""
+    see(ledger, A)
+    answers = iter([A, B])
+
+    def ask(_: CrdsProfile) -> str:
+        answer = next(answers)
+        see(ledger, B)
+        return answer
+
+    monkeypatch.setattr(watching, "ask_operational", ask)
+    sight = watching.look(ledger, CrdsProfile("p", SERVER, Path("none")))
+
+    assert (sight.context, sight.before) == (B, None)
+    assert [each.context for each in ledger.ask(seen_contexts)] == [A, B]
 
 
 def test_comparison_with_a_context_of_somebodys_own_is_no_step(ledger: Ledger) -> None:
