@@ -12,13 +12,14 @@ from sqlalchemy import Connection, Row, desc, insert, select, text, update
 from calib.errors import ConfigError
 from calib.ids import DatasetId
 from calib.ledger.jobs import batched
-from calib.ledger.reprocessing_states import check_transition
+from calib.ledger.reprocessing_changes import change_in_force, holder_of, known_changes
+from calib.ledger.reprocessing_states import ENDED, check_transition
+from calib.ledger.rows import rows_of
 from calib.ledger.schema import context_seen as contexts_seen
 from calib.ledger.schema import marked_dataset as marked
 from calib.ledger.schema import reprocessing as reprocessings
 from calib.ledger.schema import reprocessing_step as steps
 from calib.records import utc_now
-
 
 # Of the numbers of PostgreSQL's advisory locks, those of servers.
 _SOURCES = 7004
@@ -43,7 +44,10 @@ class NewReprocessing:
     foresight
         What was predicted, as JSON; None: nothing yet.
     once
-        Whether there may be one reprocessing only from the old context to the new one.
+        Whether there may be one reprocessing only from the old context to the new one, until it
+        was taken back: see :mod:`calib.ledger.reprocessing_changes`.
+    again
+        A person says so: the one there is does not count where it has ended.
     """
 
     name: str
@@ -54,6 +58,7 @@ class NewReprocessing:
     origin: Mapping[str, Any] = field(default_factory=dict)
     foresight: str | None = None
     once: bool = False
+    again: bool = False
 
     @property
     def transition(self) -> str | None:
@@ -103,10 +108,8 @@ def enter_reprocessing(
     ConfigError
         Another reprocessing has the name.
     """
-    if new.transition is not None:
-        known = select(reprocessings.c.name).where(reprocessings.c.transition == new.transition)
-        if (there := connection.scalar(known)) is not None:
-            return str(there)
+    if (there := _in_the_way(connection, new)) is not None:
+        return there
     if connection.scalar(select(reprocessings.c.id).where(reprocessings.c.name == new.name)):
         raise ConfigError("there is a reprocessing of this name", found=new.name)
     number = int(
@@ -155,6 +158,7 @@ def advance(
     if moves:
         check_transition(row.state, state, name=name)
         _check_half_way(connection, row, state, name)
+        _check_replaced(connection, row, name)
         _tell(connection, row.id, row.state, state, who, note)
     connection.execute(update(reprocessings).where(reprocessings.c.id == row.id).values(values))
     return moves
@@ -227,6 +231,19 @@ def _lock_source(connection: Connection, source: str) -> None:
         connection.execute(lock, {"kind": _SOURCES, "source": source})
 
 
+def _in_the_way(connection: Connection, new: NewReprocessing) -> str | None:
+    """Return which reprocessing this change of context has; one that is history gives it up."""
+    if new.transition is None or new.old_context is None:
+        return None
+    known = known_changes(rows_of(connection))
+    found = change_in_force(known, new.old_context, new.new_context)
+    if found is not None and not (new.again and found.state in ENDED):
+        return found.name
+    history = reprocessings.c.transition == new.transition
+    connection.execute(update(reprocessings).where(history).values(transition=None))
+    return None
+
+
 def _row(new: NewReprocessing) -> dict[str, Any]:
     now = utc_now()
     return {
@@ -258,7 +275,14 @@ def _mark_row(mark: NewMark) -> dict[str, Any]:
 
 def _locked(connection: Connection, name: str) -> Row[Any]:
     """Lock the row of a reprocessing: two processes that move it come one after the other."""
-    found = select(reprocessings.c.id, reprocessings.c.state)
+    found = select(
+        reprocessings.c.id,
+        reprocessings.c.state,
+        reprocessings.c.trigger,
+        reprocessings.c.transition,
+        reprocessings.c.old_context,
+        reprocessings.c.new_context,
+    )
     row = connection.execute(
         found.where(reprocessings.c.name == name).with_for_update()
     ).one_or_none()
@@ -276,6 +300,17 @@ def _check_half_way(connection: Connection, row: Row[Any], state: str, name: str
     if connection.scalar(before.order_by(desc(steps.c.id)).limit(1)) == "running":
         message = f"reprocessing {name} was running before it was blocked: some datasets are done"
         raise ConfigError(message, expected="cancelled", found=state)
+
+
+def _check_replaced(connection: Connection, row: Row[Any], name: str) -> None:
+    """Refuse to take up what ended, where its change of context has another one by now."""
+    if row.state not in ENDED or row.trigger != "context" or row.transition is not None:
+        return
+    known = known_changes(rows_of(connection))
+    other = holder_of(known, row.old_context, row.new_context)
+    if other is not None:
+        message = f"reprocessing {name} has ended, and another one is there for its change"
+        raise ConfigError(message, expected=other.name, found=name)
 
 
 def _tell(

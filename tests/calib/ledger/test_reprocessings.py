@@ -28,7 +28,7 @@ from calib.ledger.reprocessings import (
     set_canaries,
 )
 
-OLD, NEW = "hst_9001.pmap", "hst_9002.pmap"
+OLD, NEW, LATER = (f"hst_900{number}.pmap" for number in (1, 2, 3))
 CHANGES = {"DARKFILE": ("a_drk.fits", "b_drk.fits")}
 MARKS = [
     NewMark(parse_dataset("j8bt05njq"), 1, CHANGES),
@@ -101,6 +101,43 @@ def test_what_ran_half_way_is_not_rejected(ledger: Ledger) -> None:
         ledger.write(lambda c: advance(c, "late", "rejected", who="me"))
     assert "cancelled" in str(refused.value)
     assert ledger.write(lambda c: advance(c, "late", "cancelled", who="me"))
+
+
+def change(ledger: Ledger, name: str, old: str, new: str, *, again: bool = False) -> str:
+    """Enter the reprocessing of a change of context that marks nothing."""
+    asked = NewReprocessing(name, old, new, "context", "{}", once=True, again=again)
+    return ledger.write(lambda c: enter_reprocessing(c, asked, [], who="test"))
+
+
+def end(ledger: Ledger, name: str, state: str = "finished") -> None:
+    """Bring a reprocessing to an end."""
+    ledger.write(lambda c: advance(c, name, state, who="test"))
+
+
+def test_change_that_was_taken_back_may_come_again(ledger: Ledger) -> None:
+    """Once the way back is finished; not while it runs, and not where the way led further on."""
+    assert change(ledger, "forth", OLD, NEW) == "forth"
+    end(ledger, "forth")
+    assert change(ledger, "on", NEW, LATER) == "on"
+    end(ledger, "on")
+    assert change(ledger, "late", OLD, NEW) == "forth", "a trigger that comes late"
+    assert change(ledger, "back", LATER, OLD) == "back"
+    assert change(ledger, "early", OLD, NEW) == "forth", "the way back is not done"
+    end(ledger, "back")
+    assert change(ledger, "again", OLD, NEW) == "again"
+    assert change(ledger, "doubled", OLD, NEW) == "again"
+    with pytest.raises(ConfigError, match="another one is there for its change"):
+        ledger.write(lambda c: advance(c, "forth", "running", who="test"))
+
+
+@pytest.mark.parametrize("state", ["rejected", "cancelled", "finished"])
+def test_what_ended_is_made_again_on_a_persons_word(ledger: Ledger, state: str) -> None:
+    """Not by itself, and not while it goes on."""
+    change(ledger, "first", OLD, NEW)
+    assert change(ledger, "second", OLD, NEW, again=True) == "first"
+    end(ledger, "first", state)
+    assert change(ledger, "second", OLD, NEW) == "first"
+    assert change(ledger, "second", OLD, NEW, again=True) == "second"
 
 
 def test_canaries_and_omissions_can_change(ledger: Ledger) -> None:
