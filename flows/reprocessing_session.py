@@ -24,6 +24,7 @@ from calib.ledger.campaign_reports import (
 )
 from calib.ledger.campaigns import Changes, rescue_jobs
 from calib.ledger.ledger import Ledger
+from calib.ledger.published_contexts import elsewhere, elsewhere_text
 from calib.ledger.reprocessing_reports import Mark, Reprocessing, history, reprocessings
 from calib.ledger.reprocessing_states import ENDED
 from calib.ledger.reprocessings import advance, leave_out, set_canaries
@@ -261,7 +262,15 @@ class Life:
         """End it, and say so where the archive has moved on meanwhile."""
         profile = plan_for(found, found.name, self.url).request.profile
         now = self.parts.operational(profile) if found.old_context else None
-        return self._advance("finished", ended_text(found, self._counts(found), now))
+        text = ended_text(found, self._counts(found), now)
+        return self._advance("finished", text + self._elsewhere(found))
+
+    def _elsewhere(self, found: Reprocessing) -> str:
+        """Say how much that is current a change of context has left where it was."""
+        if not found.old_context:
+            return ""
+        others = self.ledger.ask(lambda rows: elsewhere(rows, found.new_context))
+        return f"; {elsewhere_text(others, found.new_context)}" if others else ""
 
     def _ended(self, found: Reprocessing) -> Result:
         counts = self._counts(found)

@@ -18,7 +18,9 @@ from functools import partial
 from calib.errors import Unavailable
 from calib.ledger.campaign_reports import campaigns
 from calib.ledger.ledger import Ledger
+from calib.ledger.published_contexts import elsewhere, elsewhere_text
 from calib.ledger.reports import Rows
+from calib.ledger.reprocessing_changes import change_in_force, known_changes
 from calib.ledger.reprocessing_reports import (
     Reprocessing,
     history,
@@ -157,16 +159,20 @@ def judge_change(rows: Rows, sight: Sight, *, pinned: str | None, patience: time
     """
     known = [each for each in reprocessings(rows) if each.trigger == "context"]
     change = _change(rows, sight, known)
+    others = elsewhere(rows, sight.context)
+    rest = [elsewhere_text(others, sight.context)] if others else []
     if change is None:
         first = "first sight of" if sight.is_first else "operational context"
-        return Verdict(says=[f"{first} {sight.context} at {sight.source}: nothing to do"])
-    obstacle = _obstacle(change, known, pinned)
+        return Verdict(says=[f"{first} {sight.context} at {sight.source}: nothing to do", *rest])
+    obstacle = _obstacle(rows, change, known, pinned)
     if obstacle is not None:
-        return Verdict(change=change, says=[f"{change}: {obstacle}"])
+        return Verdict(change=change, says=[f"{change}: {obstacle}", *rest])
     waits = sight.before is not None or _age(sight.since) < patience
     why = f"{change} has no reprocessing yet"
-    starts = [] if waits else [Start(_key(str(change)), vars(change), change, sight.since, why)]
-    return Verdict(due=change, change=change, starts=starts, says=[why])
+    before = sum((each.old_context, each.new_context) == (change.old, change.new) for each in known)
+    key = _key(f"{change}:{before}" if before else str(change))
+    starts = [] if waits else [Start(key, vars(change), change, sight.since, why)]
+    return Verdict(due=change, change=change, starts=starts, says=[why, *rest])
 
 
 def judge_others(rows: Rows, awaited: Mapping[str, str | None], *, patience: timedelta) -> Verdict:
@@ -216,13 +222,13 @@ def _change(rows: Rows, sight: Sight, known: Sequence[Reprocessing]) -> Change |
     return None if old == sight.context else Change(old, sight.context)
 
 
-def _obstacle(change: Change, known: Sequence[Reprocessing], pinned: str | None) -> str | None:
+def _obstacle(
+    rows: Rows, change: Change, known: Sequence[Reprocessing], pinned: str | None
+) -> str | None:
     """Say why nothing is started for a change; None: nothing stands in its way."""
-    same = [
-        each for each in known if (each.old_context, each.new_context) == (change.old, change.new)
-    ]
-    if same:
-        return f"its reprocessing {same[0].name} is {same[0].state}"
+    same = change_in_force(known_changes(rows), change.old, change.new)
+    if same is not None:
+        return f"its reprocessing {same.name} is {same.state}"
     if pinned is not None:
         return f"nothing is started, because the profile is pinned to {pinned}"
     if is_backward(change):
