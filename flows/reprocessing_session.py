@@ -39,6 +39,7 @@ from calib.reprocessing.life import (
     Result,
     campaign_of_canary,
     campaign_of_wave,
+    campaigns_of,
     canary_plan,
     counts_of,
     ended_text,
@@ -129,8 +130,8 @@ def run_reprocessing(
 def open_again(name: str, ledger: str) -> None:
     """Take a reprocessing up again that was finished or cancelled.
 
-    What is finished in it stays so. Datasets that failed are submitted by ``campaign rescue``;
-    visits and skycells that waited for them are looked at again.
+    What is finished in it stays so. Datasets that were cancelled are submitted again; those that
+    failed are by ``campaign rescue``; visits and skycells that waited for them are looked at again.
 
     Raises
     ------
@@ -143,7 +144,19 @@ def open_again(name: str, ledger: str) -> None:
     if target is None:
         expected = "one that is finished or cancelled"
         raise ConfigError("it cannot be taken up again", expected=expected, found=state)
+    if state == "cancelled":
+        for campaign in campaigns_of(name):
+            _submit_again(books, campaign, "cancelled")
     books.write(lambda c: advance(c, name, target, who=this_person(), note="taken up again"))
+
+
+def _submit_again(books: Ledger, campaign: str, state: str) -> None:
+    """Submit the datasets of a campaign again that are in a state."""
+    selection = JobSelection(campaign, states=(state,))
+    numbers = [job.id for job in books.ask(lambda rows: find_jobs(rows, selection))]
+    if numbers:
+        why = "the reprocessing goes on"
+        books.write(lambda c: rescue_jobs(c, numbers, why, Changes()))
 
 
 def reprocessing_of(ledger: Ledger, name: str) -> Reprocessing:
@@ -282,27 +295,22 @@ class Life:
         self, found: Reprocessing, plan: CampaignPlan, names: Sequence[str]
     ) -> Result | None:
         """Run one of its campaigns; return why it did not come to its end."""
-        self._submit_blocked(plan.name)
+        if (now := reprocessing_of(self.ledger, self.name)).state == "cancelled":
+            return self._ended(now)
+        # What waited for a file when this campaign was last at work.
+        _submit_again(self.ledger, plan.name, "blocked")
         result = submit_campaign(plan, entries_of(names), work=self.parts.work)
         if result.outcome == "cancelled":
             return self._advance("cancelled", f"campaign {plan.name} was cancelled")
         if result.outcome == "paused":
             message = f"campaign {plan.name} is paused"
-            self._advance(found.state, message)
-            return Result("paused", message, self._counts(found), found.report)
+            paused = Result("paused", message, self._counts(found), found.report)
+            return self._advance(found.state, message) or paused
         if number := result.counts.get("blocked", 0):
             first = self._first_blocked(plan.name)
             why = f"{number} of {sum(result.counts.values())} datasets of {plan.name}: {first}"
             return self._block(found, why)
         return None
-
-    def _submit_blocked(self, campaign: str) -> None:
-        """Submit again what waited for a file when this campaign was last at work."""
-        selection = JobSelection(campaign, states=("blocked",))
-        numbers = [job.id for job in self.ledger.ask(lambda rows: find_jobs(rows, selection))]
-        if numbers:
-            why = "the reprocessing goes on"
-            self.ledger.write(lambda c: rescue_jobs(c, numbers, why, Changes()))
 
     def _first_blocked(self, campaign: str) -> str:
         number = self.ledger.ask(lambda rows: campaigns(rows, campaign))[0].id
@@ -313,14 +321,19 @@ class Life:
         return awaited_by(self.ledger, found, self.parts.missing)
 
     def _block(self, found: Reprocessing, why: str) -> Result:
-        self._advance("blocked", why)
-        return Result("blocked", why, self._counts(found), found.report)
+        blocked = Result("blocked", why, self._counts(found), found.report)
+        return self._advance("blocked", why) or blocked
 
     def _advance(
         self, state: str, note: str | None = None, report: str | None = None
     ) -> Result | None:
-        """Move on; the next step is that of the new state. Where there is none, return the end."""
+        """Move on; the next step is that of the new state. Where there is none, return the end.
+
+        What was cancelled meanwhile stays so.
+        """
         self.heart.check()
+        if (now := reprocessing_of(self.ledger, self.name)).state == "cancelled":
+            return self._ended(now)
         who = this_person()
         log.info("%s: %s%s", self.name, state, f" ({note})" if note else "")
         self.ledger.write(lambda c: advance(c, self.name, state, who=who, note=note, report=report))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from calib.ledger.ledger import Ledger
@@ -14,6 +14,7 @@ from calib.reprocessing.awaited import awaited_references
 from calib.reprocessing.guard import what_is_missing
 from calib.reprocessing.life import to_run
 from calib.stages.campaign_plan import CampaignPlan
+from calib.stages.planning import Request
 
 # Takes profile, context and references; says what is missing: what_is_missing.
 Guard = Callable[[CrdsProfile, str, Iterable[str]], str | None]
@@ -34,9 +35,10 @@ def awaited_by(ledger: Ledger, one: Reprocessing, guard: Guard = what_is_missing
     None: it may go on.
     """
     request = from_json(CampaignPlan, one.plan).request
-    names = ledger.ask(partial(_names, number=one.id, own=request.options.references))
+    names = ledger.ask(partial(_names, one=one, request=request))
     return guard(request.profile, one.new_context, names)
 
 
-def _names(rows: Rows, number: int, own: Collection[str]) -> set[str]:
-    return awaited_references(to_run(rows, number), rows, own)
+def _names(rows: Rows, one: Reprocessing, request: Request) -> set[str]:
+    todo, own = to_run(rows, one.id), request.options.references
+    return awaited_references(request.profile, one.new_context, todo, rows, own)
