@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from calib.errors import ContextError, HstflowError
+from calib.errors import ContextError, DataError
 from calib.references import library
 from calib.references.changes import ExposureHeader
 from calib.references.files import NOT_APPLICABLE, NOT_FOUND, find_file, sha1_of
@@ -179,9 +179,7 @@ def references_needed(
             try:
                 wanted = None if keywords is None else keywords(header)
                 needed |= _needed(profile, context, header, wanted)
-            except ContextError:
-                raise
-            except HstflowError as error:
+            except DataError as error:
                 log.warning("%s: %s", header.exposure, error)
     return needed
 
