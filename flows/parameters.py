@@ -114,6 +114,11 @@ class ReprocessOptions(BaseModel):
     per_type: int = Field(
         default=2, ge=0, description="datasets of each changed type that run first; 0: none"
     )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        description="processes that compare contexts; worth it above some ten thousand exposures",
+    )
     options: ProcessOptions = Field(
         default_factory=ProcessOptions, description="how each dataset is processed"
     )

@@ -27,7 +27,7 @@ from calib.ledger.campaign_reports import (
 )
 from calib.ledger.campaigns import Changes, rescue_jobs
 from calib.ledger.ledger import Ledger
-from calib.ledger.published_contexts import kept_back_text
+from calib.ledger.published_contexts import elsewhere, elsewhere_text, kept_back_text
 from calib.ledger.reprocessing_names import campaigns_of
 from calib.ledger.reprocessing_reports import Mark, Reprocessing, history, reprocessings, state_of
 from calib.ledger.reprocessing_states import ENDED
@@ -323,7 +323,15 @@ class Life:
         now = self.parts.operational(profile)
         text = ended_text(found, self._counts(found), now)
         back = kept_back_text(self.ledger.ask(lambda rows: kept_back_in(rows, found.name)))
-        return self._advance("finished", f"{text}; {back}" if back else text)
+        said = f"{text}; {back}" if back else text
+        return self._advance("finished", said + self._elsewhere(found))
+
+    def _elsewhere(self, found: Reprocessing) -> str:
+        """Say how much that is current a change of context has left where it was."""
+        if not found.old_context:
+            return ""
+        others = self.ledger.ask(lambda rows: elsewhere(rows, found.new_context))
+        return f"; {elsewhere_text(others, found.new_context)}" if others else ""
 
     def _ended(self, found: Reprocessing) -> Result:
         counts = self._counts(found)

@@ -57,6 +57,14 @@ WHERE {names}
 GROUP BY publication.dataset, reference_used.keyword
 """
 
+# Of other programs: they are current here, but nothing is known of what chose their references.
+_WITHOUT_HEADERS = """
+SELECT current_run.dataset AS name, run.context AS context
+FROM current_run JOIN run ON run.id = current_run.run_id
+WHERE {names} AND NOT EXISTS (
+  SELECT 1 FROM exposure_header WHERE exposure_header.dataset = current_run.dataset)
+"""
+
 
 def associations_of(rows: Rows, exposures: Iterable[str]) -> dict[str, set[str]]:
     """Return the associations that are known to hold exposures; those in none are left out."""
@@ -76,6 +84,12 @@ def known_datasets(rows: Rows, names: Iterable[str]) -> set[str]:
         for question in (_PUBLISHED, _PLANNED)
         for row in _asked(rows, question, "dataset", wanted)
     }
+
+
+def current_without_headers(rows: Rows, names: Iterable[str]) -> dict[str, str]:
+    """Return the contexts of datasets that are current and were never processed here, by name."""
+    found = _asked(rows, _WITHOUT_HEADERS, "current_run.dataset", list(dict.fromkeys(names)))
+    return {str(row["name"]): str(row["context"]) for row in found}
 
 
 def made_from_datasets(

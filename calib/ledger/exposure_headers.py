@@ -19,7 +19,7 @@ _PAGE = 1000
 # One row for each dataset and exposure: that of the context with which it was processed last.
 _LATEST = """
 SELECT dataset, exposure, context, header FROM exposure_header
-WHERE (dataset > :dataset OR (dataset = :dataset AND exposure > :exposure))
+WHERE (dataset > :dataset OR (dataset = :dataset AND exposure > :exposure)){more}
   AND NOT EXISTS (
     SELECT 1 FROM exposure_header AS later
     WHERE later.dataset = exposure_header.dataset AND later.exposure = exposure_header.exposure
@@ -28,6 +28,12 @@ WHERE (dataset > :dataset OR (dataset = :dataset AND exposure > :exposure))
 ORDER BY dataset, exposure
 LIMIT :page
 """
+
+# Of the datasets whose current products were made on one context.
+_OF_BASE = """
+  AND EXISTS (
+    SELECT 1 FROM current_run JOIN run ON run.id = current_run.run_id
+    WHERE current_run.dataset = exposure_header.dataset AND run.context = :base)"""
 
 # What the current products of some datasets were made with.
 _USED = """
@@ -65,7 +71,7 @@ class RecordedHeader:
 
 
 def recorded_headers(
-    rows: Rows, *, references: bool = False, page: int = _PAGE
+    rows: Rows, *, references: bool = False, base: str | None = None, page: int = _PAGE
 ) -> Iterator[RecordedHeader]:
     """Yield the newest header of every exposure of every dataset, in name order.
 
@@ -76,11 +82,15 @@ def recorded_headers(
     references
         Whether to add the references of the current products; exposures of datasets that have
         no current product are left out then.
+    base
+        Only datasets whose current products were made on this context; None: all.
     page
         How many are read at once.
     """
+    question = _LATEST.format(more="" if base is None else _OF_BASE)
+    asked = {"page": page} | ({} if base is None else {"base": base})
     last = {"dataset": "", "exposure": ""}
-    while found := rows(_LATEST, {**last, "page": page}):
+    while found := rows(question, {**last, **asked}):
         used = _used(rows, found) if references else {}
         for row in found:
             key = row["dataset"], row["exposure"]

@@ -35,6 +35,12 @@ WHERE job.campaign_id = :campaign_id AND job.state IN ('processed', 'synced', 'a
 GROUP BY run.context, job.context ORDER BY run.context
 """
 
+# Of whatever is current, also where it came from elsewhere.
+_BASES = """
+SELECT DISTINCT run.context AS context FROM current_run JOIN run ON run.id = current_run.run_id
+ORDER BY run.context
+"""
+
 
 def newest_context(rows: Rows) -> str | None:
     """Return the context of what was published last and is current; None: nothing is."""
@@ -63,3 +69,36 @@ def kept_back_text(counts: Mapping[str, int]) -> str | None:
     """Say how many datasets stay current on which later contexts; None: none does."""
     said = [f"{number:,} of the later {context}" for context, number in counts.items()]
     return f"not current, as others are: {', '.join(said)}" if said else None
+
+
+def base_contexts(rows: Rows) -> list[str]:
+    """Return every context that something current was made on, as its run says.
+
+    Runs of products from elsewhere may say ``mixed``, or nothing.
+    """
+    return [str(row["context"]) for row in rows(_BASES, {})]
+
+
+def usual_context(rows: Rows, new: str) -> str | None:
+    """Return which context what is current has to leave for a new one; None: it is nowhere else.
+
+    That of what was published last; where that is the new one, of the most that is current.
+    """
+    newest = newest_context(rows)
+    if newest != new:
+        return newest
+    others = elsewhere(rows, new)
+    return max(others, key=lambda context: (others[context], context)) if others else None
+
+
+def elsewhere(rows: Rows, context: str) -> dict[str, int]:
+    """Return how many datasets are current on other contexts than one, by their own."""
+    return {name: n for name, n in current_contexts(rows).items() if name != context}
+
+
+def elsewhere_text(others: Mapping[str, int], context: str) -> str:
+    """Return in words what is not on a context: ``3 current datasets are not on hst_2.pmap``."""
+    number = sum(others.values())
+    counts = ", ".join(f"{name} {n:,}" for name, n in sorted(others.items()))
+    datasets = "dataset is" if number == 1 else "datasets are"
+    return f"{number:,} current {datasets} not on {context} ({counts})"

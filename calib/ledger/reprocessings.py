@@ -12,14 +12,18 @@ from sqlalchemy import Connection, Row, desc, insert, select, text, update
 from calib.errors import ConfigError
 from calib.ids import DatasetId
 from calib.ledger.jobs import batched
+from calib.ledger.reprocessing_changes import change_in_force, holder_of, known_changes
 from calib.ledger.reprocessing_names import refuse_foreign_campaigns, refuse_shared_names
-from calib.ledger.reprocessing_states import check_transition
+from calib.ledger.reprocessing_states import ENDED, check_transition
 from calib.ledger.rows import rows_of
 from calib.ledger.schema import context_seen as contexts_seen
 from calib.ledger.schema import marked_dataset as marked
 from calib.ledger.schema import reprocessing as reprocessings
 from calib.ledger.schema import reprocessing_step as steps
 from calib.records import utc_now
+
+# Of the numbers of PostgreSQL's advisory locks, those of servers.
+_SOURCES = 7004
 
 # Of the advisory lock on names, in PostgreSQL: any number that no other lock has.
 _NAMES = 0x68737466_6E616D65
@@ -48,7 +52,10 @@ class NewReprocessing:
     foresight
         What was predicted, as JSON; None: nothing yet.
     once
-        Whether there may be one reprocessing only from the old context to the new one.
+        Whether there may be one reprocessing only from the old context to the new one, until it
+        was taken back: see :mod:`calib.ledger.reprocessing_changes`.
+    again
+        A person says so: the one there is does not count where it has ended.
     """
 
     name: str
@@ -59,6 +66,7 @@ class NewReprocessing:
     origin: Mapping[str, Any] = field(default_factory=dict)
     foresight: str | None = None
     once: bool = False
+    again: bool = False
 
     @property
     def transition(self) -> str | None:
@@ -109,10 +117,8 @@ def enter_reprocessing(
         Another reprocessing, or a campaign, has the name or that of one of its campaigns.
     """
     lock_names(connection)
-    if new.transition is not None:
-        known = select(reprocessings.c.name).where(reprocessings.c.transition == new.transition)
-        if (there := connection.scalar(known)) is not None:
-            return str(there)
+    if (there := _in_the_way(connection, new)) is not None:
+        return there
     rows = rows_of(connection)
     refuse_shared_names(rows, new.name)
     refuse_foreign_campaigns(rows, new.name)
@@ -186,6 +192,8 @@ def advance(
     moves = bool(row.state != state)
     if moves:
         check_transition(row.state, state, name=name)
+        _check_half_way(connection, row, state, name)
+        _check_replaced(connection, row, name)
         _tell(connection, row.id, row.state, state, who, note)
     connection.execute(update(reprocessings).where(reprocessings.c.id == row.id).values(values))
     return moves
@@ -221,21 +229,54 @@ def leave_out(connection: Connection, name: str, reasons: Mapping[str, str | Non
         connection.execute(one.values(left_out=reason))
 
 
-def see_context(connection: Connection, source: str, context: str) -> str | None:
+def see_context(
+    connection: Connection, source: str, context: str, *, known: int | None = None
+) -> str | None:
     """Write down the operational context of a server where it is another one than last time.
+
+    Parameters
+    ----------
+    source, context
+        The server, and what it says.
+    known
+        How many contexts of it were seen when it was asked. Where there are more by now, another
+        watcher was faster and the answer may be the older one: it is not written down. None:
+        it is in any case.
 
     Returns
     -------
     str or None
         The one before; None where nothing is new, or nothing was known.
     """
+    _lock_source(connection, source)
     mine = select(contexts_seen.c.context).where(contexts_seen.c.source == source)
-    last = connection.scalar(mine.order_by(desc(contexts_seen.c.id)).limit(1))
-    if last == context:
+    seen = connection.scalars(mine.order_by(contexts_seen.c.id)).all()
+    last = seen[-1] if seen else None
+    if last == context or (known is not None and len(seen) != known):
         return None
     values = {"source": source, "context": context, "seen_at": utc_now()}
     connection.execute(insert(contexts_seen), values)
     return None if last is None else str(last)
+
+
+def _lock_source(connection: Connection, source: str) -> None:
+    """Let one watcher of a server after the other in; SQLite has one writer in any case."""
+    if connection.dialect.name == "postgresql":
+        lock = text("SELECT pg_advisory_xact_lock(:kind, hashtext(:source))")
+        connection.execute(lock, {"kind": _SOURCES, "source": source})
+
+
+def _in_the_way(connection: Connection, new: NewReprocessing) -> str | None:
+    """Return which reprocessing this change of context has; one that is history gives it up."""
+    if new.transition is None or new.old_context is None:
+        return None
+    known = known_changes(rows_of(connection))
+    found = change_in_force(known, new.old_context, new.new_context)
+    if found is not None and not (new.again and found.state in ENDED):
+        return found.name
+    history = reprocessings.c.transition == new.transition
+    connection.execute(update(reprocessings).where(history).values(transition=None))
+    return None
 
 
 def _row(new: NewReprocessing) -> dict[str, Any]:
@@ -269,13 +310,42 @@ def _mark_row(mark: NewMark) -> dict[str, Any]:
 
 def _locked(connection: Connection, name: str) -> Row[Any]:
     """Lock the row of a reprocessing: two processes that move it come one after the other."""
-    found = select(reprocessings.c.id, reprocessings.c.state)
+    found = select(
+        reprocessings.c.id,
+        reprocessings.c.state,
+        reprocessings.c.trigger,
+        reprocessings.c.transition,
+        reprocessings.c.old_context,
+        reprocessings.c.new_context,
+    )
     row = connection.execute(
         found.where(reprocessings.c.name == name).with_for_update()
     ).one_or_none()
     if row is None:
         raise ConfigError("there is no such reprocessing", found=name)
     return row
+
+
+def _check_half_way(connection: Connection, row: Row[Any], state: str, name: str) -> None:
+    """Refuse to reject what has brought some of its datasets to the new context already."""
+    if (row.state, state) != ("blocked", "rejected"):
+        return
+    mine = steps.c.reprocessing_id == row.id
+    before = select(steps.c.from_state).where(mine, steps.c.to_state == "blocked")
+    if connection.scalar(before.order_by(desc(steps.c.id)).limit(1)) == "running":
+        message = f"reprocessing {name} was running before it was blocked: some datasets are done"
+        raise ConfigError(message, expected="cancelled", found=state)
+
+
+def _check_replaced(connection: Connection, row: Row[Any], name: str) -> None:
+    """Refuse to take up what ended, where its change of context has another one by now."""
+    if row.state not in ENDED or row.trigger != "context" or row.transition is not None:
+        return
+    known = known_changes(rows_of(connection))
+    other = holder_of(known, row.old_context, row.new_context)
+    if other is not None:
+        message = f"reprocessing {name} has ended, and another one is there for its change"
+        raise ConfigError(message, expected=other.name, found=name)
 
 
 def _tell(

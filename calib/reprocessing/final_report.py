@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from calib.ledger.campaign_overview import failed_in, state_of
 from calib.ledger.campaign_reports import Campaign, Failure, campaigns, failures_of
+from calib.ledger.published_contexts import elsewhere, elsewhere_text
 from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_names import campaigns_of
 from calib.ledger.reprocessing_reports import (
@@ -97,6 +98,9 @@ class FinalReport:
     meanwhile
         Contexts that became operational somewhere between its beginning and its end, and that
         it did not run on.
+    elsewhere
+        How many datasets are current on other contexts now, by those; nothing changed for them,
+        or they failed, were left out, or were published meanwhile.
     """
 
     reprocessing: Reprocessing
@@ -105,6 +109,7 @@ class FinalReport:
     left_out: tuple[LeftOut, ...]
     steps: tuple[Step, ...]
     meanwhile: tuple[SeenContext, ...]
+    elsewhere: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
@@ -134,6 +139,7 @@ def final_report_of(rows: Rows, reprocessing: Reprocessing) -> FinalReport:
         left_out=_left_out(rows, reprocessing.id) if any(c.left_out for c in counts) else (),
         steps=tuple(history(rows, reprocessing.id)),
         meanwhile=_meanwhile(rows, reprocessing),
+        elsewhere=elsewhere(rows, reprocessing.new_context) if reprocessing.old_context else {},
     )
 
 
@@ -150,6 +156,8 @@ def final_words(report: FinalReport) -> Iterator[str]:
             f"context {each.context} became operational at {each.source} meanwhile"
             f" (seen {when} UTC); this ran on {one.new_context}"
         )
+    if report.elsewhere:
+        yield elsewhere_text(report.elsewhere, one.new_context)
     for wave in report.waves:
         yield wave_words(wave)
 

@@ -60,6 +60,8 @@ class Asked:
         With which words it was asked for, as JSON can have them.
     per_type
         How many datasets of each changed type run first; 0: none.
+    again
+        A person says that one of this change that has ended does not count.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Asked:
     plan: CampaignPlan
     origin: Mapping[str, Any] = field(default_factory=dict)
     per_type: int = 2
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,7 @@ def enter(planned: Planned, who: str) -> str:
         asked.origin,
         to_json(planned.foresight, indent=None),
         once=asked.trigger == "context",
+        again=asked.again,
     )
     ledger = ledger_of(asked.plan.request.ledger)
     return ledger.write(lambda c: enter_reprocessing(c, new, planned.marks, who=who))

@@ -13,10 +13,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+from calib.errors import Unavailable
 from calib.ledger.campaign_reports import campaigns
 from calib.ledger.ledger import Ledger
+from calib.ledger.published_contexts import elsewhere, elsewhere_text
 from calib.ledger.reports import Rows
+from calib.ledger.reprocessing_changes import change_in_force, known_changes
 from calib.ledger.reprocessing_names import campaigns_of
 from calib.ledger.reprocessing_reports import (
     Reprocessing,
@@ -29,6 +33,9 @@ from calib.ledger.reprocessing_states import ENDED
 from calib.ledger.reprocessings import see_context
 from calib.references.operational import ask_operational, source_of
 from calib.references.profile import CrdsProfile
+
+# How often the server is asked where another watcher was faster, and saw another context.
+_TRIES = 3
 
 # What a person takes back: the datasets are still those of the context before.
 _REFUSED = frozenset({"rejected", "cancelled"})
@@ -120,13 +127,22 @@ def look(ledger: Ledger, profile: CrdsProfile) -> Sight:
 
     Raises
     ------
-    Unavailable, ContextError
+    Unavailable
+        As :func:`calib.references.operational.ask_operational`, or others see another context
+        each time.
+    ContextError
         As :func:`calib.references.operational.ask_operational`.
     """
-    source, context = source_of(profile), ask_operational(profile)
-    before = ledger.write(lambda c: see_context(c, source, context))
-    seen = ledger.ask(lambda rows: seen_contexts(rows, source))
-    return Sight(source, context, before, seen[-1].seen_at, is_first=len(seen) == 1)
+    source = source_of(profile)
+    for _ in range(_TRIES):
+        known = len(ledger.ask(lambda rows: seen_contexts(rows, source)))
+        context = ask_operational(profile)
+        before = ledger.write(partial(see_context, source=source, context=context, known=known))
+        seen = ledger.ask(lambda rows: seen_contexts(rows, source))
+        if seen[-1].context == context:
+            return Sight(source, context, before, seen[-1].seen_at, is_first=len(seen) == 1)
+    message = "other watchers see another operational context"
+    raise Unavailable(message, path=source, expected=context, found=seen[-1].context)
 
 
 def judge_change(rows: Rows, sight: Sight, *, pinned: str | None, patience: timedelta) -> Verdict:
@@ -143,16 +159,20 @@ def judge_change(rows: Rows, sight: Sight, *, pinned: str | None, patience: time
     """
     known = [each for each in reprocessings(rows) if each.trigger == "context"]
     change = _change(rows, sight, known)
+    others = elsewhere(rows, sight.context)
+    rest = [elsewhere_text(others, sight.context)] if others else []
     if change is None:
         first = "first sight of" if sight.is_first else "operational context"
-        return Verdict(says=[f"{first} {sight.context} at {sight.source}: nothing to do"])
-    obstacle = _obstacle(change, known, pinned)
+        return Verdict(says=[f"{first} {sight.context} at {sight.source}: nothing to do", *rest])
+    obstacle = _obstacle(rows, change, known, pinned)
     if obstacle is not None:
-        return Verdict(change=change, says=[f"{change}: {obstacle}"])
+        return Verdict(change=change, says=[f"{change}: {obstacle}", *rest])
     waits = sight.before is not None or _age(sight.since) < patience
     why = f"{change} has no reprocessing yet"
-    starts = [] if waits else [Start(_key(str(change)), vars(change), change, sight.since, why)]
-    return Verdict(due=change, change=change, starts=starts, says=[why])
+    before = sum((each.old_context, each.new_context) == (change.old, change.new) for each in known)
+    key = _key(f"{change}:{before}" if before else str(change))
+    starts = [] if waits else [Start(key, vars(change), change, sight.since, why)]
+    return Verdict(due=change, change=change, starts=starts, says=[why, *rest])
 
 
 def judge_others(rows: Rows, awaited: Mapping[str, str | None], *, patience: timedelta) -> Verdict:
@@ -202,13 +222,13 @@ def _change(rows: Rows, sight: Sight, known: Sequence[Reprocessing]) -> Change |
     return None if old == sight.context else Change(old, sight.context)
 
 
-def _obstacle(change: Change, known: Sequence[Reprocessing], pinned: str | None) -> str | None:
+def _obstacle(
+    rows: Rows, change: Change, known: Sequence[Reprocessing], pinned: str | None
+) -> str | None:
     """Say why nothing is started for a change; None: nothing stands in its way."""
-    same = [
-        each for each in known if (each.old_context, each.new_context) == (change.old, change.new)
-    ]
-    if same:
-        return f"its reprocessing {same[0].name} is {same[0].state}"
+    same = change_in_force(known_changes(rows), change.old, change.new)
+    if same is not None:
+        return f"its reprocessing {same.name} is {same.state}"
     if pinned is not None:
         return f"nothing is started, because the profile is pinned to {pinned}"
     if is_backward(change):

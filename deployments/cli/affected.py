@@ -28,6 +28,8 @@ Processes = Annotated[
 ]
 ListFlag = Annotated[bool, Parameter(name="--list", negative=())]
 
+_NOTHING = "nothing was processed here yet: the ledger knows no exposure"
+
 
 @dataclass(frozen=True)
 class AffectedFlags:
@@ -39,6 +41,7 @@ class AffectedFlags:
         JSON of headers as `crds bestrefs --load-pickles` takes it.
     from_ledger
         Every exposure that was processed here, with the header that selected its references.
+        Without --old those of current products alone, each from the context it was made on.
     from_server
         Exposures that the CRDS server knows: instruments that changed, since the date that
         matters.
@@ -96,6 +99,11 @@ class _Wanted:
         }
         return [name for name, value in named.items() if value]
 
+    @property
+    def is_current(self) -> bool:
+        """Whether each current product is compared from the context that it was made on."""
+        return self.old is None and self.flags.from_ledger and not self.flags.source
+
 
 @dataclass
 class _Tally:
@@ -128,7 +136,7 @@ def affected(
     files
         FITS files of exposures, or @FILE with one name a line.
     old
-        The older context, such as hst_0728.pmap.
+        The older context, such as hst_0728.pmap. May be left out with --from-ledger.
     new
         The newer context; by default the operational one.
     """
@@ -167,7 +175,8 @@ def _wanted(
 
 
 def _check_question(old: str | None, flags: AffectedFlags) -> None:
-    if flags.source == bool(old):
+    is_open = not old and flags.from_ledger and not flags.server_list
+    if flags.source == bool(old) and (flags.source or not is_open):
         found = "both" if old else "neither"
         raise ConfigError("compared with what?", expected="--old CONTEXT or --source", found=found)
     if flags.source and (flags.server_list or flags.from_server):
@@ -194,6 +203,9 @@ def _find(wanted: _Wanted) -> Found:
     found = Found(wanted.old, wanted.new, changes=changes)
     with ExitStack() as stack:
         rows = stack.enter_context(open_reader(ledger_url(os.environ)))
+        if wanted.is_current:
+            _compare_current(wanted, found, rows)
+            return found
         if wanted.sources:
             tally = _Tally()
             read, total = _headers(wanted, found, rows)
@@ -202,6 +214,27 @@ def _find(wanted: _Wanted) -> Found:
             found.compared = tally.number
         found.selection = select_datasets(found.exposures, rows)
     return found
+
+
+def _compare_current(wanted: _Wanted, found: Found, rows: Rows | None) -> None:
+    from calib.ledger.published_contexts import elsewhere
+    from calib.reprocessing.current import compare_current, select_current
+
+    if rows is None:
+        raise ConfigError(_NOTHING)
+    tally = _Tally()
+    affected = compare_current(
+        wanted.profile,
+        wanted.new,
+        rows,
+        processes=wanted.flags.processes,
+        undefined_matters=wanted.flags.undefined,
+        passed=lambda headers: counted(tally.count(headers), "exposures", None),
+    )
+    found.exposures = list(affected)
+    found.compared = tally.number
+    found.bases = elsewhere(rows, wanted.new)
+    found.selection = select_current(found.exposures, wanted.new, rows)
 
 
 def _headers(
@@ -221,7 +254,7 @@ def _headers(
     if wanted.flags.from_server and found.changes is not None:
         return headers_of_server(wanted.profile, found.changes), None
     if rows is None:
-        raise ConfigError("nothing was processed here yet: the ledger knows no exposure")
+        raise ConfigError(_NOTHING)
     from calib.ledger.exposure_headers import count_recorded
     from calib.reprocessing.ledger_headers import headers_of_ledger
 

@@ -30,7 +30,10 @@ class Found:
     Attributes
     ----------
     old, new
-        The contexts; no old one: what headers name.
+        The contexts; no old one: what headers name, or where there are `bases` those.
+    bases
+        The contexts that current products were made on, each compared from its own, with how
+        many datasets; None: all are compared from one.
     changes
         The types that differ.
     exposures
@@ -51,6 +54,7 @@ class Found:
     selection: Selection | None = None
     stored: StoredResult | None = None
     asked_server: bool = False
+    bases: Mapping[str, int] | None = None
 
     @property
     def marks(self) -> tuple[NewMark, ...]:
@@ -83,6 +87,7 @@ def as_json(found: Found) -> dict[str, Any]:
     return {
         "old": found.old,
         "new": found.new,
+        **({} if found.bases is None else {"bases": dict(found.bases)}),
         "compared": found.compared,
         "counts": found.counts(),
         "datasets": [
@@ -181,7 +186,7 @@ def _one_line(text: str) -> str:
 
 
 def _print_counts(found: Found) -> None:
-    before = found.old or "what the headers name"
+    before = found.old or ", ".join(found.bases or ()) or "what the headers name"
     out.print(
         f"{escape(before)} -> {escape(found.new)}: {count_text(found.compared, 'exposure')} "
         f"compared, {len(found.exposures):,} affected; "

@@ -151,6 +151,13 @@ def test_what_was_processed_here(
     found = asked(capsys, "affected", "--from-ledger", *PAIR)
     assert [each["dataset"] for each in found["datasets"]] == [name]
     assert found["exposures"][0]["problem"] is None
+    found = asked(capsys, "affected", "--from-ledger", "--new", NEW)
+    assert [each["dataset"] for each in found["datasets"]] == [name], "from its own context"
+    assert (found["old"], found["bases"], found["compared"]) == (None, {OLD: 1}, 1)
+    assert run(["affected", "--from-ledger", "--new", NEW]) == 0
+    assert f"{OLD} -> {NEW}: 1 exposure compared" in capsys.readouterr().out
+    found = asked(capsys, "affected", "--from-ledger", "--new", OLD)
+    assert (found["datasets"], found["bases"]) == ([], {})
     assert asked(capsys, "affected", "--from-ledger", "--source", "--new", OLD)["exposures"] == []
     found = asked(capsys, "affected", "--from-ledger", "--source", "--new", NEW)
     assert found["counts"] == {"acs": {"DARKFILE": 1}}
@@ -207,6 +214,8 @@ def test_server_and_what_it_computed(
         (["x.fits", "--old", OLD], COMMAND, "both contexts are the same"),
         (["--source", "--from-server"], COMMAND, "two contexts"),
         (["--from-ledger", "--old", OLD, "--new", NEW], COMMAND, "nothing was processed here yet"),
+        (["--from-ledger"], COMMAND, "nothing was processed here yet"),
+        (["--from-ledger", "--server-list"], COMMAND, "compared with what?"),
         (["--from-server", "--old", OLD, "--new", NEW], COMMAND, "no CRDS server"),
         (["x.fits", "--old", OLD, "--new", NEW], INPUT, "x.fits"),
         (["--headers", "x.json", "--old", OLD, "--new", NEW], INPUT, "x.json"),

@@ -17,6 +17,7 @@ from small_registry import ALONE, ASSOCIATION, BIAS, fill
 from calib.errors import COMMAND
 from calib.ledger.ledger import Ledger, open_ledger
 from calib.ledger.reprocessing_reports import marks, reprocessings
+from calib.ledger.reprocessings import advance
 from calib.simulate.crds_server import CrdsServer
 from calib.simulate.observatory import Observatory
 from deployments.cli.main import run
@@ -106,7 +107,7 @@ def test_everything_with_a_reference(plan: Plan, ledger: Ledger) -> None:
 def test_the_ledger_is_compared_by_default(
     plan: Plan, crds: Observatory, ledger: Ledger, tmp_path: Path
 ) -> None:
-    """From the context of its newest product; other contexts of current products are told."""
+    """Each current product from its own context; which those are is told."""
     fill(ledger)
     old = crds.contexts[0]
     with closing(sqlite3.connect(tmp_path / "plans.db")) as database:
@@ -115,20 +116,25 @@ def test_the_ledger_is_compared_by_default(
         database.commit()
     code, out, err = plan("july")
     assert (code, "no dataset is affected" in out) == (0, True)
-    assert "--old hst_1.pmap" in err
+    assert f"hst_1.pmap 1, {old} 1" in err
     assert ASSOCIATION not in out
     assert ledger.ask(reprocessings) == [], "nothing to do is not written down"
 
 
 def test_what_cannot_be_compared_is_marked_and_told(
-    plan: Plan, crds: Observatory, ledger: Ledger
+    plan: Plan, crds: Observatory, ledger: Ledger, tmp_path: Path
 ) -> None:
-    """Exposures of which the ledger has an empty header count as affected, with the reason."""
+    """What has an empty header, or is of rules that nobody has, is affected, with the reason."""
     fill(ledger)
+    with closing(sqlite3.connect(tmp_path / "plans.db")) as database:
+        database.execute("UPDATE run SET context = ? WHERE name = 'r2'", (crds.contexts[0],))
+        database.commit()
     code, out, _ = plan("july", "--old", crds.contexts[0], "--json")
     found = json.loads(out)["datasets"]
     assert (code, {each["dataset"] for each in found}) == (0, {ALONE, ASSOCIATION})
-    assert all("names no instrument" in each["changes"]["PROBLEM"][0] for each in found)
+    problems = {each["dataset"]: each["changes"]["PROBLEM"][0] for each in found}
+    assert "names no instrument" in problems[ASSOCIATION]
+    assert problems[ALONE].startswith("hst_1.pmap: ")
 
 
 @pytest.mark.parametrize("ending", ["dot", "svg"])
@@ -173,20 +179,24 @@ def test_what_is_missing_is_fetched_or_awaited(
 def test_a_second_plan_of_a_transition_names_the_first(
     plan: Plan, crds: Observatory, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ends well, and says where that one stands."""
+    """It ends well, says where that one stands; `--again` leaves behind what has ended."""
     from calib.references.header_sources import headers_of_files
 
     every = sorted(crds.raws.glob("*_raw.fits"))
-    monkeypatch.setattr(
-        "calib.reprocessing.ledger_headers.headers_of_ledger", lambda _: headers_of_files(every)
-    )
+    current = "calib.reprocessing.current"
+    monkeypatch.setattr(f"{current}.base_contexts", lambda _: [crds.contexts[0]])
+    monkeypatch.setattr(f"{current}.headers_of_ledger", lambda _, base: headers_of_files(every))
     assert plan("july", "--old", crds.contexts[0])[0] == 0
     code, out, _ = plan("august", "--old", crds.contexts[0])
     assert (code, "july is the reprocessing" in out) == (0, True)
     assert "hstflow campaign status july" in out, (
         "it may have ended: no other command is always right"
     )
-    assert [each.name for each in ledger.ask(reprocessings)] == ["july"]
+    assert "july is the reprocessing" in plan("august", "--old", crds.contexts[0], "--again")[1]
+    ledger.write(lambda c: advance(c, "july", "rejected", who="test"))
+    assert "july is the reprocessing" in plan("august", "--old", crds.contexts[0])[1]
+    assert plan("august", "--old", crds.contexts[0], "--again")[0] == 0
+    assert [each.name for each in ledger.ask(reprocessings)] == ["july", "august"]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,8 @@ def test_canary_is_not_shown_before_approval_and_not_calibrated_twice(world: Wor
     second = world.run()
 
     assert (second.outcome, second.counts) == ("finished", {"processed": 2})
-    assert second.message == f"2 of 2 datasets are on {NEW}"
+    elsewhere = f"1 current dataset is not on {NEW} ({OLD} 1)"
+    assert second.message == f"2 of 2 datasets are on {NEW}; {elsewhere}"
     assert sorted(zip(world.sky.datasets, world.contexts, strict=True)) == sorted(
         zip(world.sky.datasets, [NEW, NEW, OLD], strict=True)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,11 +17,12 @@ from calib.ledger.reading import open_reader
 from deployments.cli.campaign.lookup import check_name
 from deployments.cli.campaign.plan_view import plan_json, show_plan
 from deployments.cli.campaign.submit import PlanFlags, build_plan, read_datasets
-from deployments.cli.console import count_text, err, expand_names, out, print_json
+from deployments.cli.console import err, expand_names, out, print_json
 
 if TYPE_CHECKING:
     from calib.campaigns.manifest import Entry
     from calib.ledger.reports import Rows
+    from calib.references.changes import ExposureHeader
     from calib.reprocessing.planning import Asked, Planned, Trigger
     from calib.reprocessing.selection import Selection
 
@@ -44,7 +45,8 @@ def plan(
 
     Nothing is calibrated: `hstflow campaign canary NAME` tries a few datasets and reports what
     differs, `hstflow campaign reprocess NAME` goes through all that is left. There is one
-    reprocessing from a context to another: the second plan says so and writes nothing.
+    reprocessing from a context to another until a later one leads back: a second plan says so
+    and writes nothing. With `--again` one that was finished, rejected or cancelled is left behind.
 
     Parameters
     ----------
@@ -78,20 +80,17 @@ def plan(
 
 
 def _tell_others(asked: Asked) -> None:
-    """Say where current products are of other contexts than the two that are compared."""
-    from calib.ledger.published_contexts import current_contexts
+    """Say from which contexts the current products were compared, where it is not only one."""
+    from calib.ledger.published_contexts import elsewhere
 
     if asked.origin.get("source") != LEDGER:
         return
     with open_reader(asked.plan.request.ledger) as rows:
-        counts = current_contexts(rows) if rows is not None else {}
-    for context, number in counts.items():
-        if context not in {asked.old, asked.new}:
-            err.print(
-                f"{count_text(number, 'current dataset')} of {escape(context)}: what changed for "
-                f"them since is seen with --old {escape(context)}",
-                soft_wrap=True,
-            )
+        counts = elsewhere(rows, asked.new) if rows is not None else {}
+    if set(counts) - {asked.old}:
+        each = ", ".join(f"{name} {number:,}" for name, number in sorted(counts.items()))
+        text = f"current datasets are compared from the contexts they were made on: {each}"
+        err.print(escape(text), soft_wrap=True)
 
 
 def _check(entries: Sequence[Entry], flags: PlanFlags) -> None:
@@ -134,14 +133,15 @@ def _ask(
     if chosen is not None:
         trigger, origin, select = chosen
         return Asked(base.name, None, new, trigger, base, origin), select()
-    old = resolve_context(_old_context(flags, profile, rows), profile)
+    old = resolve_context(_old_context(flags, profile, new, rows), profile)
     if old == new:
         message = "nothing changes: both contexts are the same"
         raise ConfigError(message, expected="--old CONTEXT and --new CONTEXT", found=new)
     source, selection = _compared(profile, old, new, flags, rows)
     # A file of headers is a part of the world: the whole may be asked for afterwards.
     kind: Trigger = "list" if flags.headers else "context"
-    return Asked(base.name, old, new, kind, base, {"source": source}), selection
+    origin = {"source": source}
+    return Asked(base.name, old, new, kind, base, origin, again=flags.again), selection
 
 
 def _chosen(entries: Sequence[Entry], flags: PlanFlags, rows: Rows | None) -> Any:
@@ -164,10 +164,11 @@ def _chosen(entries: Sequence[Entry], flags: PlanFlags, rows: Rows | None) -> An
     return None
 
 
-def _old_context(flags: PlanFlags, profile: Any, rows: Rows | None) -> str:
-    from calib.ledger.published_contexts import newest_context
+def _old_context(flags: PlanFlags, profile: Any, new: str, rows: Rows | None) -> str:
+    from calib.ledger.published_contexts import usual_context
 
-    found = flags.old or (newest_context(rows) if rows is not None else None) or profile.context
+    usual = usual_context(rows, new) if rows is not None and not flags.old else None
+    found = flags.old or usual or profile.context
     if not found:
         message = "it is not known what to compare with: the ledger has no product"
         raise ConfigError(message, expected="--old CONTEXT, such as hst_0632.pmap")
@@ -179,31 +180,31 @@ def _compared(
 ) -> tuple[str, Selection]:
     """Compare two contexts; return for which exposures, in words, and what they mark."""
     from calib.references.comparison import compare_contexts
+    from calib.reprocessing.current import compare_current, select_current
     from calib.reprocessing.selection import select_datasets
 
-    source, headers = _headers(profile, (old, new), flags, rows)
-    affected = compare_contexts(profile, old, new, headers(), processes=flags.processes)
-    return source, select_datasets(affected, rows)
-
-
-def _headers(
-    profile: Any, contexts: tuple[str, str], flags: PlanFlags, rows: Rows | None
-) -> tuple[str, Callable[[], Any]]:
-    from calib.references import header_sources
-    from calib.reprocessing.ledger_headers import headers_of_ledger
-
-    if flags.headers:
-        files = [Path(name) for name in expand_names(flags.headers)]
-        return "headers: " + ", ".join(map(str, files)), lambda: _of_files(files)
-    if flags.from_server:
-        from calib.references.comparison import context_changes
-
-        changes = context_changes(profile, *contexts)
-        return "server", lambda: header_sources.headers_of_server(profile, changes)
+    if flags.headers or flags.from_server:
+        source, headers = _headers(profile, (old, new), flags)
+        affected = compare_contexts(profile, old, new, headers, processes=flags.processes)
+        return source, select_datasets(affected, rows)
     if rows is None:
         expected = "--headers FILE, --from-server, or names of datasets"
         raise ConfigError("there is no ledger to take exposures from", expected=expected)
-    return LEDGER, lambda: headers_of_ledger(rows)
+    affected = compare_current(profile, new, rows, otherwise=old, processes=flags.processes)
+    return LEDGER, select_current(affected, new, rows)
+
+
+def _headers(
+    profile: Any, contexts: tuple[str, str], flags: PlanFlags
+) -> tuple[str, Iterator[ExposureHeader]]:
+    from calib.references import header_sources
+    from calib.references.comparison import context_changes
+
+    if flags.headers:
+        files = [Path(name) for name in expand_names(flags.headers)]
+        return "headers: " + ", ".join(map(str, files)), _of_files(files)
+    changes = context_changes(profile, *contexts)
+    return "server", header_sources.headers_of_server(profile, changes)
 
 
 def _of_files(files: Sequence[Path]) -> Any:

@@ -111,11 +111,12 @@ class PlanFlags(CampaignFlags):
     ----------
     old
         Context to compare with; without it that of the newest product in the ledger, else the
-        profile's pin.
+        profile's pin. For exposures of the ledger it names the change alone: each is compared
+        from the context that its current product was made on.
     new
         Context to reprocess on; without it the operational one.
     from_ledger
-        Compare for the exposures that the ledger knows. So it is where nothing else is said.
+        Compare for the current products in the ledger. So it is where nothing else is said.
     from_server
         Compare for the exposures that the CRDS server knows.
     headers
@@ -129,6 +130,8 @@ class PlanFlags(CampaignFlags):
         Write what marks what into this file: .dot, .gv or .svg.
     processes
         How many processes compare; worth it above some ten thousand exposures.
+    again
+        Plan a change of context anew whose reprocessing has ended: finished, rejected, cancelled.
     """
 
     old: str | None = None
@@ -140,6 +143,7 @@ class PlanFlags(CampaignFlags):
     query: str | None = None
     graph: Path | None = None
     processes: Count = 1
+    again: Flag = False
 
 
 def submit(

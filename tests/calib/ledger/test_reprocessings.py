@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+
 import pytest
+from sqlalchemy import Connection
 
 from calib.errors import ConfigError
 from calib.ids import parse_dataset
@@ -28,7 +32,7 @@ from calib.ledger.reprocessings import (
     set_canaries,
 )
 
-OLD, NEW = "hst_9001.pmap", "hst_9002.pmap"
+OLD, NEW, LATER = (f"hst_900{number}.pmap" for number in (1, 2, 3))
 CHANGES = {"DARKFILE": ("a_drk.fits", "b_drk.fits")}
 MARKS = [
     NewMark(parse_dataset("j8bt05njq"), 1, CHANGES),
@@ -133,6 +137,57 @@ def test_a_look_reads_nothing_large(ledger: Ledger) -> None:
     assert (one.name, one.plan, one.foresight) == ("again", "{}", {})
 
 
+def test_what_ran_half_way_is_not_rejected(ledger: Ledger) -> None:
+    """Blocked before it ran it may be; after that some datasets are on the new context."""
+    enter(ledger, "early")
+    enter(ledger, "late")
+    for name, states in {"early": ["blocked"], "late": ["approved", "running", "blocked"]}.items():
+        for state in states:
+            ledger.write(partial(advance, name=name, state=state, who="me"))
+    assert ledger.write(lambda c: advance(c, "early", "rejected", who="me"))
+    with pytest.raises(ConfigError, match="was running before it was blocked") as refused:
+        ledger.write(lambda c: advance(c, "late", "rejected", who="me"))
+    assert "cancelled" in str(refused.value)
+    assert ledger.write(lambda c: advance(c, "late", "cancelled", who="me"))
+
+
+def change(ledger: Ledger, name: str, old: str, new: str, *, again: bool = False) -> str:
+    """Enter the reprocessing of a change of context that marks nothing."""
+    asked = NewReprocessing(name, old, new, "context", "{}", once=True, again=again)
+    return ledger.write(lambda c: enter_reprocessing(c, asked, [], who="test"))
+
+
+def end(ledger: Ledger, name: str, state: str = "finished") -> None:
+    """Bring a reprocessing to an end."""
+    ledger.write(lambda c: advance(c, name, state, who="test"))
+
+
+def test_change_that_was_taken_back_may_come_again(ledger: Ledger) -> None:
+    """Once the way back is finished; not while it runs, and not where the way led further on."""
+    assert change(ledger, "forth", OLD, NEW) == "forth"
+    end(ledger, "forth")
+    assert change(ledger, "on", NEW, LATER) == "on"
+    end(ledger, "on")
+    assert change(ledger, "late", OLD, NEW) == "forth", "a trigger that comes late"
+    assert change(ledger, "back", LATER, OLD) == "back"
+    assert change(ledger, "early", OLD, NEW) == "forth", "the way back is not done"
+    end(ledger, "back")
+    assert change(ledger, "again", OLD, NEW) == "again"
+    assert change(ledger, "doubled", OLD, NEW) == "again"
+    with pytest.raises(ConfigError, match="another one is there for its change"):
+        ledger.write(lambda c: advance(c, "forth", "running", who="test"))
+
+
+@pytest.mark.parametrize("state", ["rejected", "cancelled", "finished"])
+def test_what_ended_is_made_again_on_a_persons_word(ledger: Ledger, state: str) -> None:
+    """Not by itself, and not while it goes on."""
+    change(ledger, "first", OLD, NEW)
+    assert change(ledger, "second", OLD, NEW, again=True) == "first"
+    end(ledger, "first", state)
+    assert change(ledger, "second", OLD, NEW) == "first"
+    assert change(ledger, "second", OLD, NEW, again=True) == "second"
+
+
 def test_canaries_and_omissions_can_change(ledger: Ledger) -> None:
     """What runs first is chosen anew as a whole; a reason to leave out can go."""
     enter(ledger, "again")
@@ -152,3 +207,28 @@ def test_contexts_are_remembered_by_source(ledger: Ledger) -> None:
     assert ledger.write(lambda c: see_context(c, "cache", NEW)) is None
     found = ledger.ask(lambda rows: seen_contexts(rows, "server"))
     assert [each.context for each in found] == [OLD, NEW]
+
+
+def test_answer_that_came_late_is_not_written_down(ledger: Ledger) -> None:
+    """Who asked before another watcher saw a change may have the context before it."""
+    ledger.write(lambda c: see_context(c, "server", OLD))
+    assert ledger.write(lambda c: see_context(c, "server", NEW, known=1)) == OLD
+    assert ledger.write(lambda c: see_context(c, "server", OLD, known=1)) is None
+    found = ledger.ask(lambda rows: seen_contexts(rows, "server"))
+    assert [each.context for each in found] == [OLD, NEW]
+
+
+def test_one_watcher_waits_for_the_other(ledger: Ledger) -> None:
+    """The second one reads what the first one has written: one is told what was before."""
+    ledger.write(lambda c: see_context(c, "server", OLD))
+    with ThreadPoolExecutor(1) as pool:
+
+        def first(connection: Connection) -> tuple[str | None, Future[str | None]]:
+            before = see_context(connection, "server", NEW)
+            other = pool.submit(ledger.write, lambda c: see_context(c, "server", NEW))
+            wait([other], timeout=0.3)  # long enough to be there where nothing holds it up
+            return before, other
+
+        before, other = ledger.write(first)
+        assert (before, other.result()) == (OLD, None)
+    assert len(ledger.ask(seen_contexts)) == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import campaign_story as story
 import pytest
 from databases import ledger, template, url
@@ -82,6 +84,23 @@ def test_a_context_that_comes_meanwhile_is_told(told: Ledger) -> None:
     assert f"context {LATER} became operational at https://a.server meanwhile" in words
     assert f"this ran on {NEW}" in words
     assert "hst_3" not in words
+
+
+def test_what_is_current_elsewhere_is_told(told: Ledger) -> None:
+    """Not all that is current has come along: people see how much has not."""
+    assert report(told).elsewhere == {}
+    origin: dict[str, Any] = {
+        "engine": "native",
+        "engine_version": "1",
+        "parameters": {},
+        "output": "file:/o",
+    }
+    told.ensure_run("before", context="hst_7.pmap", **origin)
+    for name in story.EVERY[:2]:
+        told.set_current(parse_dataset(name), "before")
+    found = report(told)
+    assert found.elsewhere == {"hst_7.pmap": 2}
+    assert f"2 current datasets are not on {NEW} (hst_7.pmap 2)" in final_words(found)
 
 
 def test_words_and_page_say_the_same(told: Ledger) -> None:

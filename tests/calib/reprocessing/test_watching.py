@@ -14,6 +14,7 @@ import pytest
 from databases import ledger, template, url
 from hypothesis import given
 from hypothesis import strategies as st
+from small_registry import fill
 from sqlalchemy import update
 
 from calib.ledger.campaigns import set_control
@@ -28,6 +29,8 @@ from calib.ledger.reprocessings import (
     see_context,
 )
 from calib.ledger.schema import context_seen, reprocessing
+from calib.references.profile import CrdsProfile
+from calib.reprocessing import watching
 from calib.reprocessing.watching import (
     Change,
     Sight,
@@ -177,6 +180,44 @@ def test_way_back_is_a_persons(ledger: Ledger) -> None:
     assert f"hstflow campaign plan NAME --old {B} --new {A}" in back.says[0]
     assert forth.change is None
     assert on.due == Change(B, C)
+
+
+def test_change_after_a_way_back_is_due_again(ledger: Ledger) -> None:
+    """The server goes to B, back to A, and to B: what was finished on B is history."""
+    see(ledger, A)
+    see(ledger, B)
+    enter(ledger, A, B, "finished")
+    see(ledger, A)
+    enter(ledger, B, A, "finished")
+    first, second = judge(ledger, see(ledger, B)), judge(ledger, see(ledger, B))
+
+    assert first.due == Change(A, B)
+    assert [each.parameters for each in second.starts] == [{"old": A, "new": B}]
+
+
+def test_stale_answer_is_asked_again(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another watcher saw B while this one was told A: that is no way back."""
+    see(ledger, A)
+    answers = iter([A, B])
+
+    def ask(_: CrdsProfile) -> str:
+        answer = next(answers)
+        see(ledger, B)
+        return answer
+
+    monkeypatch.setattr(watching, "ask_operational", ask)
+    sight = watching.look(ledger, CrdsProfile("p", SERVER, Path("none")))
+
+    assert (sight.context, sight.before) == (B, None)
+    assert [each.context for each in ledger.ask(seen_contexts)] == [A, B]
+
+
+def test_what_is_not_on_the_context_is_said(ledger: Ledger) -> None:
+    """Also where nothing is to be done: people see how much is of which context."""
+    fill(ledger)
+    verdict = judge(ledger, see(ledger, B))
+
+    assert verdict.says[1] == f"2 current datasets are not on {B} (hst_1.pmap 2)"
 
 
 def test_comparison_with_a_context_of_somebodys_own_is_no_step(ledger: Ledger) -> None:
