@@ -28,7 +28,8 @@ from calib.ledger.reprocessing_reports import Mark, Reprocessing, history, repro
 from calib.ledger.reprocessing_states import ENDED
 from calib.ledger.reprocessings import advance, leave_out, set_canaries
 from calib.references.profile import CrdsProfile
-from calib.reprocessing.canaries import choose_canaries
+from calib.reprocessing.awaited import awaited_references
+from calib.reprocessing.canaries import canaries_of
 from calib.reprocessing.differences import write_difference_report
 from calib.reprocessing.guard import operational_context, what_is_missing
 from calib.reprocessing.life import (
@@ -41,7 +42,6 @@ from calib.reprocessing.life import (
     counts_of,
     ended_text,
     plan_for,
-    references_of,
     said_of,
     stood_at,
     to_run,
@@ -84,7 +84,7 @@ class Parts:
     """
 
     work: Work = STAGES
-    choose: Callable[[Sequence[Mark]], list[str]] = choose_canaries
+    choose: Callable[[Sequence[Mark]], list[str]] = canaries_of
     report: Callable[[str, Reprocessing, Path], Path] = write_difference_report
     missing: Callable[[CrdsProfile, str, Iterable[str]], str | None] = what_is_missing
     operational: Callable[[CrdsProfile], str | None] = operational_context
@@ -302,8 +302,8 @@ class Life:
 
     def _missing(self, found: Reprocessing, todo: Sequence[Mark]) -> str | None:
         request = plan_for(found, found.name, self.url).request
-        own = {keyword.upper() for keyword in request.options.references}
-        names = references_of(todo, own)
+        own = request.options.references
+        names = self.ledger.ask(lambda rows: awaited_references(todo, rows, own))
         return self.parts.missing(request.profile, found.new_context, names)
 
     def _block(self, found: Reprocessing, why: str) -> Result:

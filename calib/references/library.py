@@ -33,6 +33,11 @@ OBSERVATORY = "hst"
 # The library contacts no server whose address has "serverless" in it.
 SERVERLESS = "https://hst-serverless.stsci.edu"
 
+# Seconds that a server may be silent; the library itself waits for an hour (crds 14.0.3,
+# crds/core/config.py). Answers of the real server take seconds.
+TIMEOUT = "60"
+_TIMEOUT = "CRDS_CLIENT_TIMEOUT_SECONDS"
+
 # Variables that would lead the library past the folder of the profile (crds.core.config).
 _PATH_VARIABLES = (
     "CRDS_PATH_SINGLE",
@@ -254,7 +259,7 @@ def _environment(profile: CrdsProfile) -> Iterator[None]:
     before = {name: value for name, value in os.environ.items() if name.startswith("CRDS_")}
     for name in (*_PATH_VARIABLES, "CRDS_CONTEXT"):
         os.environ.pop(name, None)
-    os.environ.update({**_PROCESS.defaults, **os.environ, **wanted})
+    os.environ.update({**_PROCESS.defaults, _TIMEOUT: TIMEOUT, **os.environ, **wanted})
     try:
         yield
     finally:

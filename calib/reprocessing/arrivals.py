@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 from calib.ledger.ledger import Ledger
+from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_reports import Reprocessing, reprocessings
 from calib.records import from_json
+from calib.reprocessing.awaited import awaited_references
 from calib.reprocessing.guard import what_is_missing
-from calib.reprocessing.life import references_of, to_run
+from calib.reprocessing.life import to_run
 from calib.stages.campaign_plan import CampaignPlan
 
 
@@ -23,6 +26,9 @@ def awaited_by_blocked(ledger: Ledger) -> dict[str, str | None]:
 
 def _awaited(ledger: Ledger, one: Reprocessing) -> str | None:
     request = from_json(CampaignPlan, one.plan).request
-    own = {keyword.upper() for keyword in request.options.references}
-    names = references_of(ledger.ask(partial(to_run, number=one.id)), own)
+    names = ledger.ask(partial(_names, number=one.id, own=request.options.references))
     return what_is_missing(request.profile, one.new_context, names)
+
+
+def _names(rows: Rows, number: int, own: Collection[str]) -> set[str]:
+    return awaited_references(to_run(rows, number), rows, own)

@@ -29,6 +29,7 @@ from calib.reprocessing.life import (
     Result,
     campaign_of_canary,
     campaign_of_wave,
+    campaigns_of,
     counts_of,
     next_steps,
     said_of,
@@ -225,8 +226,7 @@ def take_on(name: str, flags: TakeFlags) -> Result:
         _get_ready(one)
     with err.status("starting"):
         from flows.reprocessing_session import run_reprocessing
-    names = [campaign_of_canary(name), *(campaign_of_wave(name, wave) for wave in WAVES)]
-    with showing(ledger, *names, quiet=flags.quiet):
+    with showing(ledger, *campaigns_of(name), quiet=flags.quiet):
         return run_reprocessing(name, ledger, approval=flags.approval)
 
 
