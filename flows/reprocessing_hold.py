@@ -54,8 +54,10 @@ def holding(name: str, ledger: str) -> Iterator[Heart]:
 
     Raises
     ------
-    Unavailable
+    InOtherHands
         A live process has it.
+    Unavailable
+        The ledger does not answer.
     ConfigError
         There is no such reprocessing.
     """

@@ -114,8 +114,10 @@ def run_reprocessing(
     ------
     ConfigError
         There is no such reprocessing, or a campaign of its cannot run.
-    Unavailable
+    InOtherHands
         Another live process has it in its hands.
+    Unavailable
+        The ledger does not answer.
     Interrupted
         Another process has taken it over.
     KeyboardInterrupt, SystemExit

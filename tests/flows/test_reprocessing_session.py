@@ -11,7 +11,7 @@ import pytest
 
 from calib.archive.outputs import open_output
 from calib.campaigns.manifest import entries_of
-from calib.errors import ConfigError, Interrupted, Unavailable
+from calib.errors import ConfigError, InOtherHands, Interrupted
 from calib.ids import parse_dataset
 from calib.ledger.ledger import Ledger, current_owner, open_ledger
 from calib.ledger.reports import states_in
@@ -361,7 +361,7 @@ def test_one_process_at_a_time(world: World) -> None:
     """A live process keeps others out; it is given back at the end, whatever happened."""
     world.enter()
     held = world.ledger.write(lambda c: hold(c, NAME, current_owner()))
-    with pytest.raises(Unavailable, match="in the hands of pid"):
+    with pytest.raises(InOtherHands, match="in the hands of pid"):
         world.run()
     assert world.ledger.ask(lambda rows: holder(rows, world.now.id)) is not None
     world.ledger.write(lambda c: let_go(c, held))

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from calib.errors import ConfigError, Interrupted, Unavailable
+from calib.errors import ConfigError, InOtherHands, Interrupted
 from calib.ledger.ledger import Ledger, current_owner
 from calib.ledger.reprocessing_holders import beat_hold, hold, let_go
 from calib.ledger.reprocessing_reports import holder
@@ -30,7 +30,7 @@ def test_a_live_process_keeps_others_out_until_it_lets_go(entered: Ledger) -> No
     held = entered.write(lambda c: hold(c, "again", owner))
     entered.write(lambda c: beat_hold(c, held))
     assert entered.ask(lambda rows: holder(rows, 1)) == owner
-    with pytest.raises(Unavailable, match=f"in the hands of pid {owner.pid}"):
+    with pytest.raises(InOtherHands, match=f"in the hands of pid {owner.pid}"):
         entered.write(lambda c: hold(c, "again", ELSEWHERE))
 
     entered.write(lambda c: let_go(c, held))
