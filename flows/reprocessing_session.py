@@ -197,7 +197,8 @@ class Life:
         if not any(mark.is_canary for mark in todo):
             # Visits and skycells have no inputs on the new context yet.
             names = self.parts.choose([mark for mark in todo if mark.wave == WAVES[0]])
-            self.ledger.write(lambda c: set_canaries(c, self.name, names))
+            held = self.heart.held
+            self.ledger.write(lambda c: set_canaries(c, self.name, names, held=held))
         return self._advance("canary")
 
     def _unblock(self, found: Reprocessing) -> Result | None:
@@ -251,7 +252,8 @@ class Life:
             for dataset, why in wave.left_out.items():
                 log.info("%s: %s", dataset, f"left out, {why}" if why else "not left out any more")
             if wave.left_out:
-                self.ledger.write(partial(leave_out, name=self.name, reasons=wave.left_out))
+                reasons, held = wave.left_out, self.heart.held
+                self.ledger.write(partial(leave_out, name=self.name, reasons=reasons, held=held))
             if not wave.datasets:
                 continue
             plan = plan_for(found, campaign_of_wave(found.name, number), self.url)
@@ -319,7 +321,8 @@ class Life:
         self.heart.check()
         who = this_person()
         log.info("%s: %s%s", self.name, state, f" ({note})" if note else "")
-        self.ledger.write(lambda c: advance(c, self.name, state, who=who, note=note, report=report))
+        move = partial(advance, who=who, note=note, report=report, held=self.heart.held)
+        self.ledger.write(lambda c: move(c, self.name, state))
         return self._ended(reprocessing_of(self.ledger, self.name)) if state in ENDED else None
 
     def _to_run(self, found: Reprocessing) -> list[Mark]:

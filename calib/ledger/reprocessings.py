@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, desc, insert, select, update
 
-from calib.errors import ConfigError
+from calib.errors import ConfigError, Interrupted
 from calib.ids import DatasetId
 from calib.ledger.jobs import batched
+from calib.ledger.reprocessing_holders import Hold
 from calib.ledger.reprocessing_states import check_transition
 from calib.ledger.schema import context_seen as contexts_seen
 from calib.ledger.schema import marked_dataset as marked
@@ -122,6 +123,7 @@ def advance(
     who: str,
     note: str | None = None,
     report: str | None = None,
+    held: Hold | None = None,
 ) -> bool:
     """Move a reprocessing to another state, and write down who did it.
 
@@ -133,6 +135,8 @@ def advance(
         Why; what people read beside the state.
     report
         Where the difference report lies; None keeps what is known.
+    held
+        What proves that the caller has it in its hands; None: a person moves it.
 
     Returns
     -------
@@ -143,8 +147,10 @@ def advance(
     ------
     ConfigError
         There is no such reprocessing, or the change is not legal.
+    Interrupted
+        Another process has taken it over.
     """
-    row = _locked(connection, name)
+    row = _locked(connection, name, held)
     values = {"state": state, "reason": note, "updated_at": utc_now()}
     values |= {} if report is None else {"report": report}
     moves = bool(row.state != state)
@@ -155,15 +161,19 @@ def advance(
     return moves
 
 
-def set_canaries(connection: Connection, name: str, datasets: Iterable[str]) -> None:
+def set_canaries(
+    connection: Connection, name: str, datasets: Iterable[str], *, held: Hold | None = None
+) -> None:
     """Say which datasets run first; the others do not any more.
 
     Raises
     ------
     ConfigError
         There is no such reprocessing.
+    Interrupted
+        Another process has taken it over.
     """
-    mine = marked.c.reprocessing_id == _locked(connection, name).id
+    mine = marked.c.reprocessing_id == _locked(connection, name, held).id
     connection.execute(update(marked).where(mine).values(is_canary=False))
     for some in batched({"dataset": each} for each in datasets):
         names = [each["dataset"] for each in some]
@@ -171,15 +181,23 @@ def set_canaries(connection: Connection, name: str, datasets: Iterable[str]) -> 
         connection.execute(chosen.values(is_canary=True))
 
 
-def leave_out(connection: Connection, name: str, reasons: Mapping[str, str | None]) -> None:
+def leave_out(
+    connection: Connection,
+    name: str,
+    reasons: Mapping[str, str | None],
+    *,
+    held: Hold | None = None,
+) -> None:
     """Say of datasets why they are not run; None: they are.
 
     Raises
     ------
     ConfigError
         There is no such reprocessing.
+    Interrupted
+        Another process has taken it over.
     """
-    mine = marked.c.reprocessing_id == _locked(connection, name).id
+    mine = marked.c.reprocessing_id == _locked(connection, name, held).id
     for dataset, reason in reasons.items():
         one = update(marked).where(mine, marked.c.dataset == dataset)
         connection.execute(one.values(left_out=reason))
@@ -231,14 +249,20 @@ def _mark_row(mark: NewMark) -> dict[str, Any]:
     }
 
 
-def _locked(connection: Connection, name: str) -> Row[Any]:
-    """Lock the row of a reprocessing: two processes that move it come one after the other."""
-    found = select(reprocessings.c.id, reprocessings.c.state)
+def _locked(connection: Connection, name: str, held: Hold | None = None) -> Row[Any]:
+    """Lock the row of a reprocessing: two processes that move it come one after the other.
+
+    A process that slept longer than its signs of life are waited for still thinks that it has it:
+    the token, compared under the lock, tells.
+    """
+    found = select(reprocessings.c.id, reprocessings.c.state, reprocessings.c.token)
     row = connection.execute(
         found.where(reprocessings.c.name == name).with_for_update()
     ).one_or_none()
     if row is None:
         raise ConfigError("there is no such reprocessing", found=name)
+    if held is not None and row.token != held.token:
+        raise Interrupted(f"another process has taken reprocessing {name} over")
     return row
 
 

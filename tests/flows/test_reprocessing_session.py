@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from calib.archive.outputs import open_output
 from calib.campaigns.manifest import entries_of
@@ -18,6 +19,7 @@ from calib.ledger.reports import states_in
 from calib.ledger.reprocessing_holders import hold, let_go
 from calib.ledger.reprocessing_reports import Reprocessing, history, holder, marks, reprocessings
 from calib.ledger.reprocessings import NewMark, NewReprocessing, advance, enter_reprocessing
+from calib.ledger.schema import reprocessing
 from calib.references.profile import CrdsProfile
 from calib.simulate.observatory import Observatory, build_observatory
 from calib.stages.campaign_plan import CampaignPlan
@@ -372,6 +374,20 @@ def test_one_process_at_a_time(world: World) -> None:
     with pytest.raises(Interrupted):
         world.run(choose=broken)
     assert world.ledger.ask(lambda rows: holder(rows, world.now.id)) is None
+
+
+def test_process_that_another_one_replaced_while_it_slept_moves_nothing(world: World) -> None:
+    """It wakes in the middle of a step, before its next beat: the ledger refuses its word."""
+    world.enter(datasets=world.affected[:1])
+
+    def sleeps(*_: object) -> list[str]:
+        other = update(reprocessing).values(host="elsewhere", token="1" * 32)
+        world.ledger.write(lambda c: c.execute(other))
+        return []
+
+    with pytest.raises(Interrupted, match="taken reprocessing darks over"):
+        world.run(choose=sleeps)
+    assert world.now.state == "planned"
 
 
 def test_cancelled_campaign_cancels_it_and_it_can_be_taken_up_again(world: World) -> None:

@@ -10,8 +10,14 @@ import pytest
 from calib.errors import ConfigError, InOtherHands, Interrupted
 from calib.ledger.ledger import Ledger, current_owner
 from calib.ledger.reprocessing_holders import beat_hold, hold, let_go
-from calib.ledger.reprocessing_reports import holder
-from calib.ledger.reprocessings import NewReprocessing, enter_reprocessing
+from calib.ledger.reprocessing_reports import history, holder
+from calib.ledger.reprocessings import (
+    NewReprocessing,
+    advance,
+    enter_reprocessing,
+    leave_out,
+    set_canaries,
+)
 
 ELSEWHERE = replace(current_owner(), host="elsewhere", token="1" * 32)
 
@@ -47,6 +53,25 @@ def test_a_silent_host_loses_it_and_learns_so(entered: Ledger) -> None:
     entered.write(lambda c: hold(c, "again", current_owner(), stale_after=none))
     with pytest.raises(Interrupted, match="taken reprocessing again over"):
         entered.write(lambda c: beat_hold(c, lost))
+
+
+def test_who_slept_too_long_moves_nothing_any_more(entered: Ledger) -> None:
+    """The old owner's writes are refused under the lock; the new one's and a person's are not."""
+    lost = entered.write(lambda c: hold(c, "again", ELSEWHERE))
+    none = timedelta(0)
+    mine = entered.write(lambda c: hold(c, "again", current_owner(), stale_after=none))
+    for write in (
+        lambda c: advance(c, "again", "canary", who="old", held=lost),
+        lambda c: set_canaries(c, "again", [], held=lost),
+        lambda c: leave_out(c, "again", {}, held=lost),
+    ):
+        with pytest.raises(Interrupted, match="taken reprocessing again over"):
+            entered.write(write)
+
+    assert entered.write(lambda c: advance(c, "again", "canary", who="new", held=mine))
+    assert entered.write(lambda c: advance(c, "again", "review", who="me@here"))
+    steps = entered.ask(lambda rows: history(rows, 1))
+    assert [step.who for step in steps] == ["test", "new", "me@here"]
 
 
 def test_only_what_is_there_can_be_held(entered: Ledger) -> None:
