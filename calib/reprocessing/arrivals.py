@@ -2,33 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import textwrap
+import time
+from collections.abc import Collection, Iterator
+from datetime import timedelta
 from functools import partial
 
+from calib.errors import HstflowError
+from calib.ledger.campaign_reports import JobSelection, find_jobs
 from calib.ledger.ledger import Ledger
 from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_reports import Reprocessing, reprocessings
 from calib.records import from_json
+from calib.references.problems import awaited_in
 from calib.reprocessing.awaited import awaited_references
 from calib.reprocessing.guard import what_is_missing
-from calib.reprocessing.life import to_run
+from calib.reprocessing.life import campaigns_of, to_run
 from calib.stages.campaign_plan import CampaignPlan
 
+# References between two looks at the clock: most have 10 to 200 MB, so these take some minutes
+# on a slow line.
+_AT_ONCE = 16
 
-def awaited_by_blocked(ledger: Ledger) -> dict[str, str | None]:
-    """Try to bring what blocked reprocessings wait for; return what is still missing, by name.
+_WIDTH = 300  # of what is wrong with one of them
 
-    None: all that a reprocessing needs is in the cache now.
+
+def awaited_by_blocked(ledger: Ledger, *, limit: timedelta) -> Iterator[tuple[str, str | None]]:
+    """Try to bring what blocked reprocessings wait for, one after the other.
+
+    Parameters
+    ----------
+    ledger
+        What there is.
+    limit
+        After how long nothing more is begun: what is left comes in a later look.
+
+    Yields
+    ------
+    tuple of str and (str or None)
+        Name of a reprocessing, and what it still waits for, or why that cannot be told. None:
+        all that it needs, and all that its jobs named, is in the cache now.
     """
-    found = [each for each in ledger.ask(reprocessings) if each.state == "blocked"]
-    return {each.name: _awaited(ledger, each) for each in found}
+    end = time.monotonic() + limit.total_seconds()
+    for one in ledger.ask(reprocessings):
+        if one.state == "blocked":
+            yield one.name, _tried(ledger, one, end)
 
 
-def _awaited(ledger: Ledger, one: Reprocessing) -> str | None:
+def _tried(ledger: Ledger, one: Reprocessing, end: float) -> str | None:
+    if time.monotonic() > end:
+        return f"not looked at this time: the others took long ({one.reason})"
+    try:
+        return _awaited(ledger, one, end)
+    except (HstflowError, OSError, ValueError) as error:  # of this one: the others go on
+        text = textwrap.shorten(f"{type(error).__name__}: {error}", _WIDTH, placeholder=" ...")
+        return f"what it waits for cannot be told: {text}"
+
+
+def _awaited(ledger: Ledger, one: Reprocessing, end: float) -> str | None:
     request = from_json(CampaignPlan, one.plan).request
-    names = ledger.ask(partial(_names, number=one.id, own=request.options.references))
-    return what_is_missing(request.profile, one.new_context, names)
+    own = request.options.references
+    names = sorted(ledger.ask(partial(_names, one=one, own=own)))
+    for first in range(0, len(names) or 1, _AT_ONCE):
+        if first and time.monotonic() > end:
+            return f"{first} of {len(names)} references are there, the next look brings others"
+        some = names[first : first + _AT_ONCE]
+        if (why := what_is_missing(request.profile, one.new_context, some)) is not None:
+            return why
+    return None
 
 
-def _names(rows: Rows, number: int, own: Collection[str]) -> set[str]:
-    return awaited_references(to_run(rows, number), rows, own)
+def _names(rows: Rows, one: Reprocessing, own: Collection[str]) -> set[str]:
+    return awaited_references(to_run(rows, one.id), rows, own) | _named_by_jobs(rows, one, own)
+
+
+def _named_by_jobs(rows: Rows, one: Reprocessing, own: Collection[str]) -> set[str]:
+    """Return what its blocked jobs wait for: a file that did not change may be gone as well."""
+    given = {keyword.upper() for keyword in own}
+    names: set[str] = set()
+    for campaign in campaigns_of(one.name):
+        for job in find_jobs(rows, JobSelection(campaign, states=("blocked",))):
+            said = awaited_in(job.reason or "")
+            names |= {name for name, keyword in said.items() if keyword.upper() not in given}
+    return names

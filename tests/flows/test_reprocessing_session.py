@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from calib.ledger.reprocessing_reports import Reprocessing, history, holder, mar
 from calib.ledger.reprocessings import NewMark, NewReprocessing, advance, enter_reprocessing
 from calib.ledger.schema import reprocessing
 from calib.references.profile import CrdsProfile
+from calib.reprocessing.arrivals import awaited_by_blocked
 from calib.simulate.observatory import Observatory, build_observatory
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import stored_text
@@ -279,11 +281,15 @@ def test_reference_that_vanishes_while_it_runs_blocks_it(
     hidden = [path.rename(path.with_suffix(".away")) for path in references.glob("*_bia.fits")]
     try:
         blocked = world.run("yes")
+        awaited = dict(awaited_by_blocked(world.ledger, limit=timedelta(minutes=1)))
     finally:
         for path in hidden:
             path.rename(path.with_suffix(".fits"))
     assert blocked.outcome == "blocked"
     assert "_bia.fits" in blocked.message
+    assert "_bia.fits" in str(awaited[NAME])
+    later = dict(awaited_by_blocked(world.ledger, limit=timedelta(minutes=1)))
+    assert "_bia.fits" not in str(later[NAME])
 
     assert world.run("yes").outcome == "finished"
 
