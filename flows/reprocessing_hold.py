@@ -50,12 +50,9 @@ class Heart:
             except Interrupted as error:
                 self._lost = error
                 return
-            except HstflowError as error:
-                log.warning("no sign of life in the ledger: %s", error)
-            except (
-                Exception
-            ):  # the boundary: a heart that stops is a process that is taken for dead
-                log.exception("no sign of life in the ledger")
+            except Exception as error:  # the boundary: without a heart it is taken for dead
+                expected = isinstance(error, HstflowError)
+                log.warning("no sign of life in the ledger: %s", error, exc_info=not expected)
 
 
 @contextmanager

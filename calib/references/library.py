@@ -171,7 +171,9 @@ def unknown_context(profile: CrdsProfile, context: str) -> ContextError:
     return ContextError(
         "no such context in the cache",
         path=profile.mappings,
-        expected=f"one of {', '.join(there[-8:])}" if there else "a cache with rules in it",
+        expected=f"one of {', '.join(there[-8:])}"
+        if there
+        else "a cache with rules in it (hstflow context sync)",
         found=context,
     )
 
@@ -180,7 +182,9 @@ def _incomplete(profile: CrdsProfile, context: str, error: OSError) -> ContextEr
     if context not in cached_contexts(profile):
         return unknown_context(profile, context)
     return ContextError(
-        f"the rules of {context} are not all in the cache: {error}", path=profile.mappings
+        f"the rules of {context} are not all in the cache: {error}",
+        path=profile.mappings,
+        expected=f"all of them (hstflow context sync {context})",
     )
 
 
@@ -322,7 +326,7 @@ def _cached_info(profile: CrdsProfile) -> dict[str, Any]:
         raise ConfigError(
             "the CRDS cache has no server_config, so its default context is not known",
             path=profile.cache,
-            expected="a cache that was synchronised, or --context",
+            expected="a cache that was synchronised (hstflow context sync), or --context",
         )
     return info
 

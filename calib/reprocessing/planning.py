@@ -228,8 +228,9 @@ def _foresee(asked: Asked, selected: Selection, rows: Rows | None) -> Foresight:
     plan, marks = asked.plan, selected.marks
     to_run = [(each.dataset, each.wave) for each in marks if each.left_out is None]
     costs = costs_of(to_run, rows, workers=plan.workers, rungs=plan.rungs)
-    needed = awaited_references(marks, rows, plan.request.options.references)
-    ready = readiness(plan.request.profile, asked.new, needed)
+    profile, own = plan.request.profile, plan.request.options.references
+    needed = awaited_references(profile, asked.new, marks, rows, own)
+    ready = readiness(profile, asked.new, needed)
     return Foresight(
         datasets=len(marks),
         to_run=len(to_run),

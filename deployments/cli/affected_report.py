@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from calib.references.changes import AffectedExposure, ContextChanges
-from deployments.cli.console import count_text, out
+from deployments.cli.console import count_text, err, out
 from deployments.cli.tables import print_rows
 
 if TYPE_CHECKING:
@@ -105,8 +105,12 @@ def as_json(found: Found) -> dict[str, Any]:
 
 
 def print_names(found: Found) -> None:
-    """Print the names of the datasets, one a line; nothing where there is none."""
+    """Print the names of the datasets, one a line; what a list cannot say goes to stderr."""
     sys.stdout.writelines(f"{mark.dataset.name}\n" for mark in found.marks)
+    told = [f"{each.exposure}: {each.problem}" for each in found.exposures if each.problem]
+    told += [f"{name} is not in the list: {why}" for name, why in found.strange.items()]
+    for line in told:
+        err.print(f"[yellow]warning[/yellow]  {escape(line)}", soft_wrap=True)
 
 
 def print_report(found: Found, *, details: bool) -> None:

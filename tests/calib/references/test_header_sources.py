@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calib.errors import ConfigError, ContextError, CorruptFile, NotFound, Unavailable
-from calib.references import library
+from calib.references import header_sources, library
 from calib.references.changes import ContextChanges, ExposureHeader, TypeChange
 from calib.references.comparison import compare_contexts, context_changes
 from calib.references.header_sources import (
@@ -214,3 +214,25 @@ def test_a_server_that_refuses(
     monkeypatch.setitem(server._methods, "get_dataset_ids", refuse)
     with pytest.raises(ContextError, match="the archive is closed"):
         list(headers_of_instruments(server.profile(tmp_path / "cache"), NEW, {"cos": None}))
+
+
+def test_exposure_without_a_header_is_told(
+    server: CrdsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a server lists and sends no header of is an exposure with a problem, not nothing."""
+    profile = server.profile(tmp_path / "cache")
+    names = ["LZZ00000Q", "LZZ00001Q", "LZZ99999Q"]
+    monkeypatch.setattr(header_sources, "_names", lambda *_given: names)
+    found = list(headers_of_instruments(profile, NEW, {"cos": None}))
+    assert sorted(each.exposure for each in found) == names
+    assert [each.exposure for each in found if each.problem] == ["LZZ99999Q"]
+
+
+def test_answer_of_another_form(
+    server: CrdsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is no dictionary is refused in words."""
+    profile = server.profile(tmp_path / "cache")
+    monkeypatch.setitem(server._methods, "get_dataset_headers_by_id", lambda *_given: ["no"])
+    with pytest.raises(ContextError, match="something else"):
+        list(headers_of_instruments(profile, NEW, {"cos": None}))
