@@ -8,9 +8,10 @@ with what should be there. Ten looks, or an event and a look, start one reproces
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 
 from prefect import flow
@@ -29,6 +30,7 @@ from calib.reprocessing.watching import (
     Sight,
     Start,
     Verdict,
+    judge_blocked,
     judge_change,
     judge_others,
     look,
@@ -47,6 +49,10 @@ RESOURCE = "hst.crds.context"
 # stand still while nobody is seen at work on it. An automation takes half a minute; a worker's
 # beat in the ledger comes every few seconds.
 PATIENCE = 10.0
+
+# For how long a look brings files that blocked reprocessings wait for: the deployment drops the
+# looks that come meanwhile, one every quarter of an hour.
+BRINGING = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -125,17 +131,47 @@ def look_once(ledger: Ledger, profile: CrdsProfile, *, patience: timedelta) -> L
         verdict = _change_of(ledger, sight, _pinned(profile), patience)
     except HstflowError as error:
         trouble = f"{type(error).__name__}: {error}"
-    awaited = awaited_by_blocked(ledger)
-    others = ledger.ask(lambda rows: judge_others(rows, awaited, patience=patience))
-    says = [*verdict.says, *others.says]
-    if has_server():
+    hands = _Hands()
+    hands.tell(sight, verdict)
+    says = [*verdict.says, *hands.begin(verdict, DEAD_AFTER)]
+    # What may take long comes last: a look that is cut off has told and started the rest.
+    for found in _others(ledger, patience):
+        says += [*found.says, *hands.begin(found, patience)]
+    return Look(sight, verdict, says, trouble or hands.trouble)
+
+
+def _others(ledger: Ledger, patience: timedelta) -> Iterator[Verdict]:
+    """Judge what is under way, then one by one what waits for files, which are brought."""
+    yield ledger.ask(partial(judge_others, patience=patience))
+    for name, awaited in awaited_by_blocked(ledger, limit=BRINGING):
+        yield ledger.ask(partial(judge_blocked, name=name, awaited=awaited))
+
+
+class _Hands:
+    """Tells and starts by the Prefect server; without one says what a person would type."""
+
+    def __init__(self) -> None:
+        self.trouble: str | None = None
+        self._has_server = has_server()
+
+    def tell(self, sight: Sight | None, verdict: Verdict) -> None:
+        """Emit the event of a change that is new."""
+        if sight is None or sight.before is None or not self._has_server:
+            return
         try:
-            says += _act(sight, verdict, others, patience)
+            _tell(sight, verdict)
         except PREFECT_ERRORS as error:
-            trouble = trouble or f"nothing can be started: {error}"
-    else:
-        says += _by_hand(verdict.due, others.starts)
-    return Look(sight, verdict, says, trouble)
+            self.trouble = f"the change cannot be told: {error}"
+
+    def begin(self, verdict: Verdict, nobody_for: timedelta) -> list[str]:
+        """See to it that what has to run does; return what was done."""
+        if not self._has_server:
+            return _by_hand(verdict.due, verdict.starts)
+        try:
+            return [ensure_run(each, nobody_for=nobody_for) for each in verdict.starts]
+        except PREFECT_ERRORS as error:
+            self.trouble = self.trouble or f"nothing can be started: {error}"
+            return []
 
 
 def _pinned(profile: CrdsProfile) -> str | None:
@@ -148,13 +184,6 @@ def _change_of(ledger: Ledger, sight: Sight, pinned: str | None, patience: timed
         return judge_change(rows, sight, pinned=pinned, patience=patience)
 
     return ledger.ask(judge)
-
-
-def _act(sight: Sight | None, verdict: Verdict, others: Verdict, patience: timedelta) -> list[str]:
-    if sight is not None and sight.before is not None:
-        _tell(sight, verdict)
-    done = [ensure_run(each, nobody_for=DEAD_AFTER) for each in verdict.starts]
-    return [*done, *(ensure_run(each, nobody_for=patience) for each in others.starts)]
 
 
 def _tell(sight: Sight, verdict: Verdict) -> None:
@@ -180,5 +209,6 @@ def _tell(sight: Sight, verdict: Verdict) -> None:
 def _by_hand(due: Change | None, starts: Sequence[Start]) -> list[str]:
     """Return the commands that do what a server would have started."""
     plan = f"hstflow campaign plan NAME --old {due.old} --new {due.new}" if due else None
-    commands = [f"hstflow campaign reprocess {each.parameters['name']}" for each in starts]
+    names = [each.parameters["name"] for each in starts if "name" in each.parameters]
+    commands = [f"hstflow campaign reprocess {name}" for name in names]
     return [f"no Prefect server: `{each}`" for each in (plan, *commands) if each]

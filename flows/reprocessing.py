@@ -10,7 +10,7 @@ from prefect import flow, runtime
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import Completed, Failed
 
-from calib.errors import Unavailable
+from calib.errors import InOtherHands
 from calib.ledger.reprocessing_reports import Reprocessing
 from calib.reprocessing.canaries import canaries_of
 from calib.reprocessing.life import Result, next_steps, said_of
@@ -78,7 +78,7 @@ def reprocess(
     with ExitStack() as stack:
         try:
             heart = stack.enter_context(holding(known, settings.ledger))
-        except Unavailable as error:
+        except InOtherHands as error:
             return Completed(message=f"nothing to do here: {error}")
         result = _lived(Life(known, settings.ledger, heart, _parts(asked)), asked)
     _show(reprocessing_of(ledger_of(settings.ledger), known), result)

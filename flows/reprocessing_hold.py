@@ -18,10 +18,16 @@ BEAT = 30.0  # seconds between two signs of life: ten may be lost (calib.ledger.
 
 
 class Heart:
-    """Says every now and then that the process lives that has a reprocessing in its hands."""
+    """Says every now and then that the process lives that has a reprocessing in its hands.
+
+    Attributes
+    ----------
+    held
+        What proves that it has it.
+    """
 
     def __init__(self, ledger: Ledger, held: Hold) -> None:
-        self._ledger, self._held = ledger, held
+        self._ledger, self.held = ledger, held
         self._ended = threading.Event()
         self._lost: Interrupted | None = None
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
@@ -40,12 +46,13 @@ class Heart:
     def _run(self) -> None:
         while not self._ended.wait(BEAT):
             try:
-                self._ledger.write(lambda c: beat_hold(c, self._held))
+                self._ledger.write(lambda c: beat_hold(c, self.held))
             except Interrupted as error:
                 self._lost = error
                 return
-            except HstflowError as error:
-                log.warning("no sign of life in the ledger: %s", error)
+            except Exception as error:  # the boundary: without a heart it is taken for dead
+                expected = isinstance(error, HstflowError)
+                log.warning("no sign of life in the ledger: %s", error, exc_info=not expected)
 
 
 @contextmanager
@@ -54,8 +61,10 @@ def holding(name: str, ledger: str) -> Iterator[Heart]:
 
     Raises
     ------
-    Unavailable
+    InOtherHands
         A live process has it.
+    Unavailable
+        The ledger does not answer.
     ConfigError
         There is no such reprocessing.
     """

@@ -27,11 +27,10 @@ from calib.ledger.campaign_reports import (
 )
 from calib.ledger.campaigns import Changes, rescue_jobs
 from calib.ledger.ledger import Ledger
-from calib.ledger.published_contexts import elsewhere, elsewhere_text, kept_back_text
 from calib.ledger.reprocessing_names import campaigns_of
 from calib.ledger.reprocessing_reports import Mark, Reprocessing, history, reprocessings, state_of
 from calib.ledger.reprocessing_states import ENDED
-from calib.ledger.reprocessings import Overtaken, advance, leave_out, set_canaries
+from calib.ledger.reprocessings import Overtaken, advance, fence, leave_out, set_canaries
 from calib.ledger.rows import rows_of
 from calib.references.profile import CrdsProfile
 from calib.reprocessing.arrivals import Guard, awaited_by
@@ -49,11 +48,11 @@ from calib.reprocessing.life import (
     canary_plan,
     counts_of,
     ended_text,
-    kept_back_in,
     plan_for,
     said_of,
     stood_at,
     unfinished,
+    what_stays,
 )
 from calib.reprocessing.people import this_person
 from calib.reprocessing.waves import runnable, wave_of
@@ -142,8 +141,10 @@ def run_reprocessing(
     ConfigError
         There is no such reprocessing, a campaign of its cannot run, or it is too late for
         canaries.
-    Unavailable
+    InOtherHands
         Another live process has it in its hands.
+    Unavailable
+        The ledger does not answer.
     Interrupted
         Another process has taken it over.
     KeyboardInterrupt, SystemExit
@@ -248,7 +249,8 @@ class Life:
         if not any(mark.is_canary for mark in todo):
             # Visits and skycells have no inputs on the new context yet.
             names = self.parts.choose([mark for mark in todo if mark.wave == WAVES[0]])
-            self.ledger.write(lambda c: set_canaries(c, self.name, names))
+            held = self.heart.held
+            self.ledger.write(lambda c: set_canaries(c, self.name, names, held=held))
         return self._advance("canary")
 
     def _unblock(self, found: Reprocessing) -> Result | None:
@@ -309,7 +311,8 @@ class Life:
             for dataset, why in wave.left_out.items():
                 log.info("%s: %s", dataset, f"left out, {why}" if why else "not left out any more")
             if wave.left_out:
-                self.ledger.write(partial(leave_out, name=self.name, reasons=wave.left_out))
+                reasons, held = wave.left_out, self.heart.held
+                self.ledger.write(partial(leave_out, name=self.name, reasons=reasons, held=held))
             if not wave.datasets:
                 continue
             plan = plan_for(found, campaign_of_wave(found.name, number), self.url)
@@ -322,16 +325,8 @@ class Life:
         profile = plan_for(found, found.name, self.url).request.profile
         now = self.parts.operational(profile)
         text = ended_text(found, self._counts(found), now)
-        back = kept_back_text(self.ledger.ask(lambda rows: kept_back_in(rows, found.name)))
-        said = f"{text}; {back}" if back else text
-        return self._advance("finished", said + self._elsewhere(found))
-
-    def _elsewhere(self, found: Reprocessing) -> str:
-        """Say how much that is current a change of context has left where it was."""
-        if not found.old_context:
-            return ""
-        others = self.ledger.ask(lambda rows: elsewhere(rows, found.new_context))
-        return f"; {elsewhere_text(others, found.new_context)}" if others else ""
+        stays = self.ledger.ask(lambda rows: what_stays(rows, found))
+        return self._advance("finished", "; ".join((text, *stays)))
 
     def _ended(self, found: Reprocessing) -> Result:
         counts = self._counts(found)
@@ -385,7 +380,12 @@ class Life:
         """
         self.heart.check()
         move = partial(advance, name=self.name, state=state, who=this_person(), seen=self._seen)
-        self.ledger.write(partial(move, note=note, report=report))
+
+        def write(c: Connection) -> None:
+            fence(c, self.heart.held)
+            move(c, note=note, report=report)
+
+        self.ledger.write(write)
         self._seen = state
         log.info("%s: %s%s", self.name, state, f" ({note})" if note else "")
         return self._ended(reprocessing_of(self.ledger, self.name)) if state in ENDED else None

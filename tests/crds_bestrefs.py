@@ -74,3 +74,20 @@ def environ(profile: CrdsProfile) -> dict[str, str]:
         "CRDS_OBSERVATORY": "hst",
         "CRDS_READONLY_CACHE": "1",
     }
+
+
+def only_acs(**changes: str) -> ExposureHeader:
+    """Return a WFC exposure of 2019, with changes."""
+    header = {
+        "INSTRUME": "ACS",
+        "DETECTOR": "WFC",
+        "CCDAMP": "ABCD",
+        "CCDGAIN": "2.0",
+        "DATE-OBS": "2019-08-20",
+        "TIME-OBS": "10:00:00",
+        "DARKCORR": "PERFORM",
+        "FILTER1": "F606W",
+        "FILTER2": "CLEAR2L",
+        "OBSTYPE": "IMAGING",
+    }
+    return ExposureHeader("jzzz01010", "jzzz01aaq", header | changes)

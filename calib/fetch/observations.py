@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from calib.errors import ConfigError
@@ -111,12 +111,31 @@ def _instrument(value: str) -> Mapping[str, Any]:
 
 def _dates(value: str) -> Mapping[str, Any]:
     first, mark, last = value.partition("..")
-    since, until = _time(first), _time(last if mark else first)
-    if "T" not in (last if mark else first):
-        until += _DAY
+    since, until = _time(first), _end(last if mark else first)
     if since >= until:
-        raise ConfigError("the dates end before they begin", expected="FIRST..LAST", found=value)
+        message = "the dates end before they begin" if since > until else "there is no time between"
+        expected = "FIRST..LAST, such as 2002-04-12T10:00..2002-04-12T11:00"
+        raise ConfigError(message, expected=expected, found=value)
     return {"since": since, "until": until}
+
+
+def _end(text: str) -> datetime:
+    """Return a time, or the end of a day."""
+    found = _time(text)
+    if not _is_day(text):
+        return found
+    try:
+        return found + _DAY
+    except OverflowError as error:  # the last day that there is
+        raise ConfigError("not a date", expected="one before 9999-12-31", found=text) from error
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text.strip())
+    except ValueError:
+        return False
+    return True
 
 
 def _time(text: str) -> datetime:

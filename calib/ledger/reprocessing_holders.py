@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from calib.errors import GENERIC, ConfigError, Interrupted, Unavailable
+from calib.errors import ConfigError, InOtherHands, Interrupted
 from calib.ledger.owners import STALE_AFTER, Owner, why_dead
 from calib.ledger.schema import reprocessing as reprocessings
 from calib.records import utc_now
@@ -37,7 +37,7 @@ def hold(
 
     Raises
     ------
-    Unavailable
+    InOtherHands
         A live process has it; the message says which.
     ConfigError
         There is no such reprocessing.
@@ -49,7 +49,7 @@ def hold(
     if row.token is not None:
         other = Owner(row.host, row.pid, row.process_started, row.token)
         if why_dead(other, row.heartbeat_at, stale_after=stale_after) is None:
-            raise Unavailable(f"reprocessing {name} is in the hands of {other}", code=GENERIC)
+            raise InOtherHands(f"reprocessing {name} is in the hands of {other}")
     values = {"host": owner.host, "pid": owner.pid, "process_started": owner.started}
     values |= {"token": owner.token, "heartbeat_at": utc_now()}
     connection.execute(update(reprocessings).where(mine).values(values))

@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, desc, insert, select, text, update
 
-from calib.errors import ConfigError
+from calib.errors import ConfigError, Interrupted
 from calib.ids import DatasetId
 from calib.ledger.jobs import batched
 from calib.ledger.reprocessing_changes import change_in_force, holder_of, known_changes
+from calib.ledger.reprocessing_holders import Hold
 from calib.ledger.reprocessing_names import refuse_foreign_campaigns, refuse_shared_names
 from calib.ledger.reprocessing_states import ENDED, check_transition
 from calib.ledger.rows import rows_of
@@ -199,15 +200,19 @@ def advance(
     return moves
 
 
-def set_canaries(connection: Connection, name: str, datasets: Iterable[str]) -> None:
+def set_canaries(
+    connection: Connection, name: str, datasets: Iterable[str], *, held: Hold | None = None
+) -> None:
     """Say which datasets run first; the others do not any more.
 
     Raises
     ------
     ConfigError
         There is no such reprocessing.
+    Interrupted
+        Another process has taken it over.
     """
-    mine = marked.c.reprocessing_id == _locked(connection, name).id
+    mine = marked.c.reprocessing_id == _locked(connection, name, held).id
     connection.execute(update(marked).where(mine).values(is_canary=False))
     for some in batched({"dataset": each} for each in datasets):
         names = [each["dataset"] for each in some]
@@ -215,15 +220,23 @@ def set_canaries(connection: Connection, name: str, datasets: Iterable[str]) -> 
         connection.execute(chosen.values(is_canary=True))
 
 
-def leave_out(connection: Connection, name: str, reasons: Mapping[str, str | None]) -> None:
+def leave_out(
+    connection: Connection,
+    name: str,
+    reasons: Mapping[str, str | None],
+    *,
+    held: Hold | None = None,
+) -> None:
     """Say of datasets why they are not run; None: they are.
 
     Raises
     ------
     ConfigError
         There is no such reprocessing.
+    Interrupted
+        Another process has taken it over.
     """
-    mine = marked.c.reprocessing_id == _locked(connection, name).id
+    mine = marked.c.reprocessing_id == _locked(connection, name, held).id
     for dataset, reason in reasons.items():
         one = update(marked).where(mine, marked.c.dataset == dataset)
         connection.execute(one.values(left_out=reason))
@@ -308,11 +321,27 @@ def _mark_row(mark: NewMark) -> dict[str, Any]:
     }
 
 
-def _locked(connection: Connection, name: str) -> Row[Any]:
-    """Lock the row of a reprocessing: two processes that move it come one after the other."""
+def fence(connection: Connection, held: Hold) -> None:
+    """Let nobody but its holder go on in this transaction.
+
+    Raises
+    ------
+    Interrupted
+        Another process has taken the reprocessing over.
+    """
+    _locked(connection, held.name, held)
+
+
+def _locked(connection: Connection, name: str, held: Hold | None = None) -> Row[Any]:
+    """Lock the row of a reprocessing: two processes that move it come one after the other.
+
+    A process that slept longer than its signs of life are waited for still thinks that it has it:
+    the token, compared under the lock, tells.
+    """
     found = select(
         reprocessings.c.id,
         reprocessings.c.state,
+        reprocessings.c.token,
         reprocessings.c.trigger,
         reprocessings.c.transition,
         reprocessings.c.old_context,
@@ -323,6 +352,8 @@ def _locked(connection: Connection, name: str) -> Row[Any]:
     ).one_or_none()
     if row is None:
         raise ConfigError("there is no such reprocessing", found=name)
+    if held is not None and row.token != held.token:
+        raise Interrupted(f"another process has taken reprocessing {name} over")
     return row
 
 

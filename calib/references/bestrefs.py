@@ -24,7 +24,7 @@ from calib.references.files import (
     use_of,
 )
 from calib.references.own import Certified, OwnReference
-from calib.references.problems import Problem, describe_differences, raise_problems
+from calib.references.problems import ABSENT, Problem, describe_differences, raise_problems
 from calib.references.profile import CrdsProfile
 from calib.references.server_config import catalogue
 from calib.references.syncing import sync_references
@@ -370,5 +370,5 @@ def _unusable(answer: _Answer, use: ReferenceUse, source: _Source) -> Problem:
     if use.name in source.bad:
         text = f"{use.name} is listed as bad by CRDS"
         return Problem(answer.exposure.path.name, use.keyword, text, name=use.name)
-    text = f"{use.name} is not in the cache"
+    text = f"{use.name} {ABSENT}"
     return Problem(answer.exposure.path.name, use.keyword, text, awaited=True, name=use.name)

@@ -1,17 +1,23 @@
 """What a person reads before a reprocessing runs: its canaries beside what was there before.
 
 The report is a folder: ``index.html``, a page for each canary, and ``report.json`` with all
-numbers. It is made beside its place and renamed, so that a reader sees a whole one.
+numbers. It is made beside its place and renamed, so that a reader sees a whole one. A folder
+cannot take the place of another in one step: a process that is killed between the two leaves the
+one before aside, and the next one puts it back.
 """
 
 from __future__ import annotations
 
+import glob
 import json
 import math
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +52,9 @@ INDEX, NUMBERS = "index.html", "report.json"
 
 # Pictures of one page: each takes some 300 kB.
 _MOST_PICTURES = 12
+
+# What a writer has aside that was killed: a report takes minutes, so after a day it is nobody's.
+_LEFT_OVER = timedelta(days=1)
 
 
 def write_difference_report(ledger: str, reprocessing: Reprocessing, folder: Path) -> Path:
@@ -90,8 +99,8 @@ def write_difference_report(ledger: str, reprocessing: Reprocessing, folder: Pat
             left_out=_left_out(marked),
             canaries=tuple(sorted(found, key=lambda each: each.rank)),
         )
-        (part / INDEX).write_text(index_page(report), encoding="utf-8")
-        (part / NUMBERS).write_text(numbers_of(report), encoding="utf-8")
+        _write(part / NUMBERS, numbers_of(report))
+        _write(part / INDEX, index_page(report))
     return folder / INDEX
 
 
@@ -145,7 +154,7 @@ def _write_canary(run: CanaryRun, reprocessing: Reprocessing, part: Path) -> Can
     found = replace(found, summary=summed_up(found))
     pictures = {each.difference.name: each.pictures for each in _few(compared)}
     page = canary_page(found, pictures, reprocessing)
-    (part / check_key(f"{found.dataset}.html")).write_text(page, encoding="utf-8")
+    _write(part / check_key(f"{found.dataset}.html"), page)
     return found
 
 
@@ -159,9 +168,11 @@ def _few(compared: list[Compared]) -> Iterator[Compared]:
 
 
 def _compare(run: CanaryRun) -> Iterator[Compared]:
-    with tempfile.TemporaryDirectory(prefix="hstflow-differences-") as scratch:
+    with _told("there is no place for copies of products"):
+        scratch = tempfile.TemporaryDirectory(prefix="hstflow-differences-")
+    with scratch as place:
         for old, new in run.pairs:
-            yield _compare_pair(old, new, run.mark.instrument, Path(scratch))
+            yield _compare_pair(old, new, run.mark.instrument, Path(place))
 
 
 def _compare_pair(
@@ -178,7 +189,7 @@ def _compare_pair(
     try:
         with _lent(old, scratch / "old") as before, _lent(new, scratch / "new") as after:
             return compare_products(Pair(before, after, one.name, one.type, instrument))
-    except (ArchiveError, Proprietary) as error:
+    except (ArchiveError, Proprietary, OSError) as error:
         problem = ProductDifference(one.name, one.type, "unreadable", problem=str(error))
         return Compared(problem)
 
@@ -209,15 +220,50 @@ def _refuse_other(folder: Path) -> None:
 @contextmanager
 def _replaced(folder: Path) -> Iterator[Path]:
     """Lend a folder that takes the place of another at the end; what fails leaves the old one."""
-    try:
+    with _told("the report cannot be written", folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".part-", dir=folder.parent) as place:
-            part = Path(place) / "new"
+        _tidy(folder)
+        place = tempfile.TemporaryDirectory(prefix=_aside(folder), dir=folder.parent)
+    with place as name:
+        part = Path(name) / "new"
+        with _told("the report cannot be written", folder):
             part.mkdir()
-            yield part
-            _put(part, folder, Path(place) / "old")
+        yield part
+        with _told("the report cannot be written", folder):
+            _put(part, folder, Path(name) / "old")
+
+
+def _aside(folder: Path) -> str:
+    return f".part-{folder.name}-"
+
+
+def _tidy(folder: Path) -> None:
+    """Put back what a killed writer of this report took from its place, and remove the rest."""
+    start = _aside(folder)
+    for place in sorted(folder.parent.glob(f"{glob.escape(start)}*")):
+        # What tempfile adds has no dash: with one it is of a report whose name is longer.
+        if "-" in place.name.removeprefix(start):
+            continue
+        with suppress(FileNotFoundError):  # a live writer has just come to its end
+            age = time.time() - place.stat().st_mtime
+            if not folder.exists() and (place / "old" / NUMBERS).is_file():
+                (place / "old").rename(folder)
+            if age > _LEFT_OVER.total_seconds():
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _write(path: Path, text: str) -> None:
+    with _told("the report cannot be written", path):
+        path.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _told(what: str, path: Path | None = None) -> Iterator[None]:
+    """Say what it was that the system refused."""
+    try:
+        yield
     except OSError as error:
-        raise ArchiveError(f"the report cannot be written: {error}", path=folder) from error
+        raise ArchiveError(f"{what}: {error}", path=path) from error
 
 
 def _put(part: Path, folder: Path, aside: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from calib.errors import ConfigError
 from calib.ids import is_later_context
 from calib.ledger.campaign_reports import UNFINISHED, campaigns
-from calib.ledger.published_contexts import kept_back
+from calib.ledger.published_contexts import elsewhere, elsewhere_text, kept_back, kept_back_text
 from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_names import SUFFIXES
 from calib.ledger.reprocessing_reports import Mark, Reprocessing, Step, history, mark_counts, marks
@@ -141,13 +141,15 @@ def counts_of(rows: Rows, found: Reprocessing) -> dict[str, int]:
     return dict(counts) | ({"left out": left} if left else {})
 
 
-def kept_back_in(rows: Rows, name: str) -> dict[str, int]:
-    """Return how many datasets of a reprocessing stay current on which later contexts."""
+def what_stays(rows: Rows, found: Reprocessing) -> list[str]:
+    """Say what is current on another context than the new one at the end, and why."""
     counts: Counter[str] = Counter()
     for wave in WAVES:
-        for campaign in campaigns(rows, campaign_of_wave(name, wave)):
+        for campaign in campaigns(rows, campaign_of_wave(found.name, wave)):
             counts.update(kept_back(rows, campaign.id))
-    return dict(counts)
+    others = elsewhere(rows, found.new_context) if found.old_context else {}
+    said = elsewhere_text(others, found.new_context) if others else None
+    return [text for text in (kept_back_text(counts), said) if text]
 
 
 def said_of(counts: Mapping[str, int]) -> str:

@@ -9,8 +9,9 @@ it was taken back, and so which datasets have to follow.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -175,21 +176,36 @@ def judge_change(rows: Rows, sight: Sight, *, pinned: str | None, patience: time
     return Verdict(due=change, change=change, starts=starts, says=[why, *rest])
 
 
-def judge_others(rows: Rows, awaited: Mapping[str, str | None], *, patience: timedelta) -> Verdict:
+def judge_others(rows: Rows, *, patience: timedelta) -> Verdict:
     """Say which reprocessings have to go on, and what the others wait for.
+
+    What is blocked is another question, whose answer may take long: :func:`judge_blocked`.
+
+    Parameters
+    ----------
+    patience
+        How long one that nobody is seen at work on may stand still.
+    """
+    found = [each for each in reprocessings(rows) if each.state not in {*ENDED, "blocked"}]
+    return _judged(rows, ((one, _waits_for(rows, one) or _fresh(one, patience)) for one in found))
+
+
+def judge_blocked(rows: Rows, name: str, awaited: str | None) -> Verdict:
+    """Say whether a reprocessing that is blocked has to go on.
 
     Parameters
     ----------
     awaited
-        What those that are blocked still wait for, by name; None: nothing any more.
-    patience
-        How long one that nobody is seen at work on may stand still.
+        What it still waits for; None: nothing any more.
     """
+    found = [each for each in reprocessings(rows, name) if each.state == "blocked"]
+    return _judged(rows, ((one, _waits_for(rows, one) or awaited) for one in found))
+
+
+def _judged(rows: Rows, found: Iterable[tuple[Reprocessing, str | None]]) -> Verdict:
+    """Start what nothing stands in the way of."""
     starts, says = [], []
-    for each in reprocessings(rows):
-        if each.state in ENDED:
-            continue
-        obstacle = _why_not(rows, each, awaited, patience)
+    for each, obstacle in found:
         says.append(f"{each.name} is {each.state}: {obstacle or 'it goes on'}")
         if obstacle is None:
             starts.append(_go_on(rows, each))
@@ -197,10 +213,21 @@ def judge_others(rows: Rows, awaited: Mapping[str, str | None], *, patience: tim
 
 
 def _go_on(rows: Rows, one: Reprocessing) -> Start:
-    step = len(history(rows, one.id))
+    step = _step(rows, one)
     why = f"{one.name} is {one.state}, and nobody is at work on it"
     change = Change(one.old_context, one.new_context) if one.old_context else None
     return Start(_key(f"{one.name}:{step}"), {"name": one.name}, change, one.updated_at, why)
+
+
+def _step(rows: Rows, one: Reprocessing) -> str:
+    """Return what tells one place where it stands from the next one.
+
+    Each run of one that is blocked makes steps, and may end where it began: for the same reason
+    it is the same place.
+    """
+    if one.state != "blocked":
+        return str(len(history(rows, one.id)))
+    return "blocked-" + hashlib.sha256(str(one.reason).encode()).hexdigest()[:16]
 
 
 def _key(what: str) -> str:
@@ -243,19 +270,13 @@ def _obstacle(
     return None
 
 
-def _why_not(
-    rows: Rows, one: Reprocessing, awaited: Mapping[str, str | None], patience: timedelta
-) -> str | None:
-    """Say why a reprocessing is left alone; None: it has to go on."""
-    if (other := _waits_for(rows, one)) is not None:
-        return other
-    if one.state == "blocked":
-        return awaited.get(one.name, one.reason)
+def _fresh(one: Reprocessing, patience: timedelta) -> str | None:
+    """Say that one was touched just now; None: it stands still."""
     still = _age(one.updated_at)
     # Who approves is not at work on it: that goes on at once.
-    if one.state != "approved" and still < patience:
-        return f"it was touched {still.total_seconds():.0f} s ago"
-    return None
+    if one.state == "approved" or still >= patience:
+        return None
+    return f"it was touched {still.total_seconds():.0f} s ago"
 
 
 def _waits_for(rows: Rows, one: Reprocessing) -> str | None:

@@ -19,6 +19,9 @@ from calib.references.profile import CrdsProfile
 from calib.reprocessing.watching import Start
 from calib.simulate.crds_server import CrdsServer
 from calib.simulate.observatory import Observatory
+from calib.stages.campaign_plan import CampaignPlan
+from calib.stages.enrolment import stored_text
+from calib.stages.planning import Request
 from flows import context_watch
 from flows.context_watch import EVENT, Look, look_once
 from flows.server import has_server
@@ -166,3 +169,51 @@ def test_pin_of_the_user_starts_nothing(
     assert f"pinned to {A}" in seen.says[0]
     assert [each["resource"]["hst.crds.due"] for each in prefect.events] == ["no"]
     assert prefect.starts == []
+
+
+def block(ledger: Ledger, name: str, plan: str = "{}") -> None:
+    """Enter a reprocessing that is blocked."""
+    asked = NewReprocessing(name, None, A, "list", plan)
+    ledger.write(lambda c: enter_reprocessing(c, asked, [], who="test"))
+    ledger.write(lambda c: advance(c, name, "blocked", who="test", note="no dark"))
+
+
+def test_change_is_told_and_runs_are_started_before_files_are_brought(
+    watch: Watch,
+    crds: CrdsServer,
+    ledger: Ledger,
+    prefect: Prefect,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A look that is killed in a long download has told the change and started the others."""
+    watch()
+    crds.context = B
+    enter_blocked(ledger)  # stands still
+    block(ledger, "waits")
+
+    def killed(*_: object, **__: object) -> Iterator[tuple[str, str | None]]:
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(context_watch, "awaited_by_blocked", killed)
+    with pytest.raises(KeyboardInterrupt):
+        watch()
+
+    assert [each["payload"]["new"] for each in prefect.events] == [B]
+    assert [each.parameters for each in prefect.starts] == [{"name": "9000-9001"}]
+
+
+def test_plan_that_cannot_be_read_is_said_and_ends_nothing(
+    watch: Watch, ledger: Ledger, prefect: Prefect, tmp_path: Path, crds: CrdsServer
+) -> None:
+    """One reprocessing with a broken plan does not keep the next one from going on."""
+    profile = crds.profile(tmp_path / "cache")
+    request = Request("file:raws", "file:out", profile, "work", "", A)
+    block(ledger, "broken", "{}")
+    block(ledger, "whole", stored_text(CampaignPlan(request)))
+
+    seen = watch()
+
+    assert seen.trouble is None
+    assert any("broken is blocked: what it waits for cannot be told" in each for each in seen.says)
+    assert [each.parameters for each in prefect.starts] == [{"name": "whole"}]

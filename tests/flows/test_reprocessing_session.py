@@ -11,7 +11,7 @@ from reprocessing_world import CHANGES, NAME, NEW, OLD, World, sky, states_in_of
 from sqlalchemy import text
 
 from calib.archive.outputs import open_output
-from calib.errors import ConfigError, Interrupted, Unavailable
+from calib.errors import ConfigError, InOtherHands, Interrupted
 from calib.ids import parse_dataset
 from calib.ledger.ledger import current_owner
 from calib.ledger.reprocessing_holders import hold, let_go
@@ -241,7 +241,7 @@ def test_one_process_at_a_time(world: World) -> None:
     """A live process keeps others out; it is given back at the end, whatever happened."""
     world.enter()
     held = world.ledger.write(lambda c: hold(c, NAME, current_owner()))
-    with pytest.raises(Unavailable, match="in the hands of pid"):
+    with pytest.raises(InOtherHands, match="in the hands of pid"):
         world.run()
     assert world.ledger.ask(lambda rows: holder(rows, world.now.id)) is not None
     world.ledger.write(lambda c: let_go(c, held))

@@ -61,7 +61,9 @@ def test_the_whole_last_day_counts() -> None:
     )
     times = parse_query("dates=2002-04-12T18:00..2002-04-12T19:00:30+00:00")
     assert times.until == datetime(2002, 4, 12, 19, 0, 30, tzinfo=UTC)
+    assert parse_query("dates=2002-04-12T18:00..2002-04-12 19:00:30") == times
     assert parse_query("dates=2002-04-01").criteria()["t_min"] == [52365.0, 52366.0]
+    assert parse_query("dates=9999-12-30").until == datetime(9999, 12, 31, tzinfo=UTC)
 
 
 def test_what_is_not_asked_is_no_criterion() -> None:
@@ -93,3 +95,19 @@ def test_what_is_no_query_is_refused(text: str) -> None:
     """Nothing is asked of MAST for it."""
     with pytest.raises(ConfigError):
         parse_query(text)
+
+
+@pytest.mark.parametrize(
+    ("dates", "why"),
+    [
+        ("2002-04-12T10:00", "there is no time between"),
+        ("2002-04-12T10:00..2002-04-12T10:00", "there is no time between"),
+        ("2002-04-12T10:00..2002-04-12T09:00", "end before they begin"),
+        ("9999-12-31", "one before 9999-12-31"),
+        ("2002-04-12..9999-12-31", "one before 9999-12-31"),
+    ],
+)
+def test_dates_that_are_refused_say_why(dates: str, why: str) -> None:
+    """A time alone is no span of time, and there is no day after the last one."""
+    with pytest.raises(ConfigError, match=why):
+        parse_query(f"dates={dates}")

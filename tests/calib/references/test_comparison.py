@@ -6,14 +6,13 @@ import dataclasses
 import gc
 import itertools
 from collections.abc import Iterable, Iterator
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
-from crds_bestrefs import ask_crds, write_headers
+from crds_bestrefs import ask_crds, only_acs, write_headers
 
-from calib.errors import ContextError, WorkerLost
-from calib.references import comparison, judging
+from calib.errors import ContextError
+from calib.references import judging
 from calib.references.changes import AffectedExposure, ExposureHeader
 from calib.references.comparison import compare_contexts, compare_source, context_changes
 from calib.references.header_sources import headers_of_files, headers_of_json
@@ -45,23 +44,6 @@ def compare(
 ) -> dict[str, AffectedExposure]:
     """Return the affected exposures by name."""
     return {each.exposure.lower(): each for each in compare_contexts(profile, old, new, headers)}
-
-
-def only_acs(**changes: str) -> ExposureHeader:
-    """Return a WFC exposure of 2019, with changes."""
-    header = {
-        "INSTRUME": "ACS",
-        "DETECTOR": "WFC",
-        "CCDAMP": "ABCD",
-        "CCDGAIN": "2.0",
-        "DATE-OBS": "2019-08-20",
-        "TIME-OBS": "10:00:00",
-        "DARKCORR": "PERFORM",
-        "FILTER1": "F606W",
-        "FILTER2": "CLEAR2L",
-        "OBSTYPE": "IMAGING",
-    }
-    return ExposureHeader("jzzz01010", "jzzz01aaq", header | changes)
 
 
 @pytest.mark.parametrize(
@@ -394,47 +376,3 @@ def test_nothing_is_left_behind_in_this_process(real: CrdsProfile) -> None:
     frozen = gc.get_freeze_count()
     list(compare_contexts(real, OLD, NEW, [only_acs()] * 3))
     assert gc.get_freeze_count() == frozen
-
-
-WFC_DARK = ("hst_0632.pmap", "hst_0633.pmap")
-
-
-@pytest.mark.parametrize(
-    ("changes", "word"),
-    [
-        ({"TIME-OBS": "UNDEFINED"}, "undefined"),
-        ({"DETECTOR": "UNDEFINED"}, "undefined"),
-        ({"CCDAMP": "UNDEFINED"}, "undefined"),
-    ],
-)
-def test_what_neither_rules_can_tell_is_no_silence(
-    real: CrdsProfile, changes: dict[str, str], word: str
-) -> None:
-    """An exposure that lacks what the rules match with counts as affected, and says why."""
-    (found,) = compare_contexts(real, *WFC_DARK, [only_acs(**changes)])
-    assert word in str(found.problem)
-
-
-def test_value_that_no_rules_know_changes_nothing(real: CrdsProfile) -> None:
-    """A known value without a case has no file in either context: there is nothing to do."""
-    asked = only_acs(CCDAMP="ZZ", BIASCORR="OMIT")
-    assert list(compare_contexts(real, *WFC_DARK, [asked])) == []
-
-
-def test_recorded_not_found_is_no_match(real: CrdsProfile) -> None:
-    """What the ledger keeps of a type without a match differs from no match in no way."""
-    asked = only_acs(PFLTFILE="NOT FOUND", DETECTOR="WFC", FILTER1="NONE", FILTER2="NONE")
-    found = list(compare_source(real, NEW, [asked]))
-    keywords = {each.keyword for one in found for each in one.changes}
-    assert "PFLTFILE" not in keywords
-
-
-def test_killed_process_is_named(real: CrdsProfile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A child that the system kills is one error in words, not a broken pool."""
-
-    def broken(*_given: object) -> None:
-        raise BrokenProcessPool("a child is gone")
-
-    monkeypatch.setattr(comparison.ProcessPoolExecutor, "submit", broken)
-    with pytest.raises(WorkerLost, match="was killed"):
-        list(compare_contexts(real, *WFC_DARK, [only_acs()], processes=2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from html import escape
 from html.parser import HTMLParser
@@ -169,14 +170,63 @@ def test_a_report_is_replaced_whole(
     assert not (folder / "stray.html").exists()
     before = sorted(folder.parent.iterdir())
 
-    def fail(*_: object) -> str:
+    def fail(*_: object, **__: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(differences, "index_page", fail)
-    with pytest.raises(ArchiveError, match="No space left"):
+    monkeypatch.setattr(Path, "write_text", fail)
+    with pytest.raises(ArchiveError, match=r"report cannot be written: .*No space left"):
         write_difference_report(twice.ledger, one, folder)
     assert report_in(folder)["schema"] == 1
     assert sorted(folder.parent.iterdir()) == before
+
+
+class Killed(BaseException):
+    """What ends a process."""
+
+
+def test_a_writer_that_is_killed_while_it_replaces_loses_nothing(
+    twice: Twice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report of before lies aside; the next writer puts it back, and what is old goes."""
+    folder = tmp_path / "report"
+    one = twice.enter("again")
+    write_difference_report(twice.ledger, one, folder)
+    aside = tmp_path / ".part-report-killed"
+    (aside / "new").mkdir(parents=True)
+    folder.rename(aside / "old")
+    stranger = tmp_path / ".part-report-1-killed"  # of a report that is called report-1
+    (stranger / "old").mkdir(parents=True)
+    (stranger / "old" / "report.json").write_text("{}")
+    for place in (aside, stranger):
+        os.utime(place, (0, 0))
+
+    def killed(*_: object) -> str:
+        assert (folder / "index.html").is_file()
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(differences, "index_page", killed)
+        with pytest.raises(Killed):
+            write_difference_report(twice.ledger, one, folder)
+    assert report_in(folder)["schema"] == 1
+    write_difference_report(twice.ledger, one, folder)
+    left = {each.name for each in tmp_path.iterdir() if each.name.startswith(".part-")}
+    assert left == {stranger.name}
+
+
+def test_a_product_that_the_disk_does_not_give_is_said(
+    done: Twice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of reading is that of the product: the report is written."""
+
+    def fail(*_: object) -> object:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(differences, "compare_products", fail)
+    write_difference_report(done.ledger, done.read("again"), tmp_path / "report")
+
+    products = report_in(tmp_path / "report")["canaries"][0]["products"]
+    assert any("Input/output error" in str(each["problem"]) for each in products)
 
 
 def test_other_folders_are_not_replaced(twice: Twice, tmp_path: Path) -> None:

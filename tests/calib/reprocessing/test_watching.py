@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from shutil import copy
@@ -36,6 +37,7 @@ from calib.reprocessing.watching import (
     Sight,
     Verdict,
     is_backward,
+    judge_blocked,
     judge_change,
     judge_others,
 )
@@ -76,9 +78,9 @@ def enter(ledger: Ledger, old: str, new: str, state: str = "planned", who: str =
     return name
 
 
-def move(ledger: Ledger, name: str, state: str) -> None:
+def move(ledger: Ledger, name: str, state: str, note: str | None = None) -> None:
     """Move a reprocessing to a state."""
-    ledger.write(lambda c: advance(c, name, state, who="test"))
+    ledger.write(lambda c: advance(c, name, state, who="test", note=note))
 
 
 def judge(
@@ -91,8 +93,12 @@ def judge(
 def others(
     ledger: Ledger, awaited: dict[str, str | None] | None = None, patience: timedelta = NOW
 ) -> Verdict:
-    """Say which reprocessings go on."""
-    return ledger.ask(lambda rows: judge_others(rows, awaited or {}, patience=patience))
+    """Say which reprocessings go on; of those that are blocked, the ones that are named."""
+    found = [ledger.ask(lambda rows: judge_others(rows, patience=patience))]
+    for name, why in (awaited or {}).items():
+        found.append(ledger.ask(partial(judge_blocked, name=name, awaited=why)))
+    starts = [start for each in found for start in each.starts]
+    return Verdict(starts=starts, says=[line for each in found for line in each.says])
 
 
 def test_first_sight_starts_nothing(ledger: Ledger) -> None:
@@ -318,17 +324,29 @@ def test_plan_of_a_person_waits_for_that_person(ledger: Ledger) -> None:
 
 
 def test_blocked_one_goes_on_when_all_is_there(ledger: Ledger) -> None:
-    """What is missing is told; when it is there, the reprocessing goes on under another key."""
+    """What is missing is told; when it is there, the reprocessing goes on."""
     name = enter(ledger, A, B, "blocked")
     missing = others(ledger, {name: "1 reference missing (n3o1059hj_drk.fits)"})
     there = others(ledger, {name: None})
     move(ledger, name, "canary")
-    move(ledger, name, "blocked")
-    again = others(ledger, {name: None})
+    late = ledger.ask(lambda rows: judge_blocked(rows, name, None))
 
     assert "n3o1059hj_drk.fits" in missing.says[0]
     assert not missing.starts
-    assert there.starts[0].key != again.starts[0].key
+    assert [each.parameters for each in there.starts] == [{"name": name}]
+    assert late == Verdict(starts=[], says=[])
+
+
+def test_blocked_for_the_same_reason_is_the_same_place(ledger: Ledger) -> None:
+    """Runs that end where they began share a key, which has few runs; another reason is new."""
+    name = enter(ledger, A, B, "canary")
+    keys = []
+    for why in ("no bias", "no bias", "no dark"):
+        move(ledger, name, "blocked", why)
+        keys.append(others(ledger, {name: None}).starts[0].key)
+        move(ledger, name, "canary")
+
+    assert keys[0] == keys[1] != keys[2]
 
 
 ENDS = sorted(ENDED)
