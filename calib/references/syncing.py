@@ -148,11 +148,25 @@ def sync_rules(
         while level:  # contexts, then rules of instruments, then of types
             synced += _rules(sync, level)
             seen.update(level)
-            below = (name for each in level for name in named_in(profile.mappings / each))
+            below = (name for each in level for name in _below(profile.mappings / each))
             level = [name for name in dict.fromkeys(below) if name not in seen]
         _write(profile, info)
     library.forget()
     return synced
+
+
+def _below(path: Path) -> tuple[str, ...]:
+    """Return the rules that rules name.
+
+    Raises
+    ------
+    ContextError
+        They are damaged, although they are what their source has.
+    """
+    try:
+        return named_in(path)
+    except (ValueError, SyntaxError) as error:
+        raise ContextError(f"the rules cannot be read: {error}", path=path) from error
 
 
 def refresh_info(profile: CrdsProfile) -> dict[str, Any]:
