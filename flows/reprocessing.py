@@ -12,7 +12,7 @@ from prefect.states import Completed, Failed
 
 from calib.errors import Unavailable
 from calib.ledger.reprocessing_reports import Reprocessing
-from calib.reprocessing.canaries import choose_canaries
+from calib.reprocessing.canaries import canaries_of
 from calib.reprocessing.life import Result, next_steps, said_of
 from calib.stages.recording import ledger_of
 from flows.approval import ask_approval
@@ -86,9 +86,7 @@ def reprocess(
 
 
 def _parts(asked: ReprocessOptions) -> Parts:
-    if asked.per_type == 0:
-        return Parts(choose=lambda _: [])
-    return Parts(choose=partial(choose_canaries, per_type=asked.per_type))
+    return Parts(choose=partial(canaries_of, per_type=asked.per_type))
 
 
 def _lived(life: Life, asked: ReprocessOptions) -> Result:

@@ -80,7 +80,8 @@ def enter_wanted(wanted: Wanted) -> str:
     name = wanted.name or _name_of(wanted, old, new)
     selection = ledger.ask(lambda rows: _select(rows, wanted, profile, old, new))
     plan = replace(plan, request=replace(plan.request, campaign=name))
-    asked = Asked(name, old, new, trigger, plan, _origin(wanted))
+    origin, per_type = _origin(wanted), wanted.asked.per_type
+    asked = Asked(name, old, new, trigger, plan, origin, per_type)
     return enter(plan_reprocessing(asked, selection), WHO)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,8 @@ from calib.ledger.reprocessing_reports import Mark, Reprocessing, history, repro
 from calib.ledger.reprocessing_states import ENDED
 from calib.ledger.reprocessings import advance, leave_out, set_canaries
 from calib.references.profile import CrdsProfile
-from calib.reprocessing.canaries import choose_canaries
+from calib.reprocessing.arrivals import Guard, awaited_by
+from calib.reprocessing.canaries import canaries_of
 from calib.reprocessing.differences import write_difference_report
 from calib.reprocessing.guard import operational_context, what_is_missing
 from calib.reprocessing.life import (
@@ -37,11 +38,11 @@ from calib.reprocessing.life import (
     Result,
     campaign_of_canary,
     campaign_of_wave,
+    campaigns_of,
     canary_plan,
     counts_of,
     ended_text,
     plan_for,
-    references_of,
     said_of,
     stood_at,
     to_run,
@@ -84,9 +85,9 @@ class Parts:
     """
 
     work: Work = STAGES
-    choose: Callable[[Sequence[Mark]], list[str]] = choose_canaries
+    choose: Callable[[Sequence[Mark]], list[str]] = canaries_of
     report: Callable[[str, Reprocessing, Path], Path] = write_difference_report
-    missing: Callable[[CrdsProfile, str, Iterable[str]], str | None] = what_is_missing
+    missing: Guard = what_is_missing
     operational: Callable[[CrdsProfile], str | None] = operational_context
 
 
@@ -128,8 +129,8 @@ def run_reprocessing(
 def open_again(name: str, ledger: str) -> None:
     """Take a reprocessing up again that was finished or cancelled.
 
-    What is finished in it stays so. Datasets that failed are submitted by ``campaign rescue``;
-    visits and skycells that waited for them are looked at again.
+    What is finished in it stays so. Datasets that were cancelled are submitted again; those that
+    failed are by ``campaign rescue``; visits and skycells that waited for them are looked at again.
 
     Raises
     ------
@@ -142,7 +143,19 @@ def open_again(name: str, ledger: str) -> None:
     if target is None:
         expected = "one that is finished or cancelled"
         raise ConfigError("it cannot be taken up again", expected=expected, found=state)
+    if state == "cancelled":
+        for campaign in campaigns_of(name):
+            _submit_again(books, campaign, "cancelled")
     books.write(lambda c: advance(c, name, target, who=this_person(), note="taken up again"))
+
+
+def _submit_again(books: Ledger, campaign: str, state: str) -> None:
+    """Submit the datasets of a campaign again that are in a state."""
+    selection = JobSelection(campaign, states=(state,))
+    numbers = [job.id for job in books.ask(lambda rows: find_jobs(rows, selection))]
+    if numbers:
+        why = "the reprocessing goes on"
+        books.write(lambda c: rescue_jobs(c, numbers, why, Changes()))
 
 
 def reprocessing_of(ledger: Ledger, name: str) -> Reprocessing:
@@ -190,7 +203,7 @@ class Life:
         todo = self._to_run(found)
         if not todo:
             return self._finish(found)
-        if (why := self._missing(found, todo)) is not None:
+        if (why := self._missing(found)) is not None:
             return self._block(found, why)
         if not any(mark.is_canary for mark in todo):
             # Visits and skycells have no inputs on the new context yet.
@@ -199,14 +212,14 @@ class Life:
         return self._advance("canary")
 
     def _unblock(self, found: Reprocessing) -> Result | None:
-        if (why := self._missing(found, self._to_run(found))) is not None:
+        if (why := self._missing(found)) is not None:
             return self._block(found, why)
         before = stood_at(self.ledger.ask(lambda rows: history(rows, found.id)))
         return self._advance(before, "what was missing is there")
 
     def _canary(self, found: Reprocessing) -> Result | None:
         todo = self._to_run(found)
-        if (why := self._missing(found, todo)) is not None:
+        if (why := self._missing(found)) is not None:
             return self._block(found, why)
         names = [mark.dataset for mark in todo if mark.is_canary and mark.wave == WAVES[0]]
         if not names:
@@ -238,7 +251,7 @@ class Life:
         return Result("review", message, self._counts(found), found.report)
 
     def _start(self, found: Reprocessing) -> Result | None:
-        if (why := self._missing(found, self._to_run(found))) is not None:
+        if (why := self._missing(found)) is not None:
             return self._block(found, why)
         return self._advance("running")
 
@@ -273,48 +286,45 @@ class Life:
         self, found: Reprocessing, plan: CampaignPlan, names: Sequence[str]
     ) -> Result | None:
         """Run one of its campaigns; return why it did not come to its end."""
-        self._submit_blocked(plan.name)
+        if (now := reprocessing_of(self.ledger, self.name)).state == "cancelled":
+            return self._ended(now)
+        # What waited for a file when this campaign was last at work.
+        _submit_again(self.ledger, plan.name, "blocked")
         result = submit_campaign(plan, entries_of(names), work=self.parts.work)
         if result.outcome == "cancelled":
             return self._advance("cancelled", f"campaign {plan.name} was cancelled")
         if result.outcome == "paused":
             message = f"campaign {plan.name} is paused"
-            self._advance(found.state, message)
-            return Result("paused", message, self._counts(found), found.report)
+            paused = Result("paused", message, self._counts(found), found.report)
+            return self._advance(found.state, message) or paused
         if number := result.counts.get("blocked", 0):
             first = self._first_blocked(plan.name)
             why = f"{number} of {sum(result.counts.values())} datasets of {plan.name}: {first}"
             return self._block(found, why)
         return None
 
-    def _submit_blocked(self, campaign: str) -> None:
-        """Submit again what waited for a file when this campaign was last at work."""
-        selection = JobSelection(campaign, states=("blocked",))
-        numbers = [job.id for job in self.ledger.ask(lambda rows: find_jobs(rows, selection))]
-        if numbers:
-            why = "the reprocessing goes on"
-            self.ledger.write(lambda c: rescue_jobs(c, numbers, why, Changes()))
-
     def _first_blocked(self, campaign: str) -> str:
         number = self.ledger.ask(lambda rows: campaigns(rows, campaign))[0].id
         failures = self.ledger.ask(lambda rows: failures_of(rows, number))
         return next((str(each.reason) for each in failures if each.state == "blocked"), "blocked")
 
-    def _missing(self, found: Reprocessing, todo: Sequence[Mark]) -> str | None:
-        request = plan_for(found, found.name, self.url).request
-        own = {keyword.upper() for keyword in request.options.references}
-        names = references_of(todo, own)
-        return self.parts.missing(request.profile, found.new_context, names)
+    def _missing(self, found: Reprocessing) -> str | None:
+        return awaited_by(self.ledger, found, self.parts.missing)
 
     def _block(self, found: Reprocessing, why: str) -> Result:
-        self._advance("blocked", why)
-        return Result("blocked", why, self._counts(found), found.report)
+        blocked = Result("blocked", why, self._counts(found), found.report)
+        return self._advance("blocked", why) or blocked
 
     def _advance(
         self, state: str, note: str | None = None, report: str | None = None
     ) -> Result | None:
-        """Move on; the next step is that of the new state. Where there is none, return the end."""
+        """Move on; the next step is that of the new state. Where there is none, return the end.
+
+        What was cancelled meanwhile stays so.
+        """
         self.heart.check()
+        if (now := reprocessing_of(self.ledger, self.name)).state == "cancelled":
+            return self._ended(now)
         who = this_person()
         log.info("%s: %s%s", self.name, state, f" ({note})" if note else "")
         self.ledger.write(lambda c: advance(c, self.name, state, who=who, note=note, report=report))

@@ -18,6 +18,7 @@ from calib.errors import BESTREFS, ConfigError, CorruptFile, HstflowError, Unava
 from calib.references.files import sha1_of
 from calib.references.origins import Origin
 from calib.references.rules import has_own_checksum, is_rules
+from calib.references.server_config import NO_LOCKS
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,6 @@ _LOCK_NUMBER = 64
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-# What file systems without locks answer.
-_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 # A file that arrives damaged is fetched once again.
 _DAMAGED_TRIES = 2
@@ -198,7 +197,7 @@ def _locked(wanted: Wanted) -> Iterator[Path]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX)
         except OSError as error:
-            if error.errno not in _NO_LOCKS:
+            if error.errno not in NO_LOCKS:
                 raise
             own = shared.with_name(f"{shared.name}.{os.getpid()}-{time.monotonic_ns()}")
             try:

@@ -33,6 +33,11 @@ OBSERVATORY = "hst"
 # The library contacts no server whose address has "serverless" in it.
 SERVERLESS = "https://hst-serverless.stsci.edu"
 
+# Seconds that a server may be silent; the library itself waits for an hour (crds 14.0.3,
+# crds/core/config.py). Answers of the real server take seconds.
+TIMEOUT = "60"
+_TIMEOUT = "CRDS_CLIENT_TIMEOUT_SECONDS"
+
 # Variables that would lead the library past the folder of the profile (crds.core.config).
 _PATH_VARIABLES = (
     "CRDS_PATH_SINGLE",
@@ -166,7 +171,9 @@ def unknown_context(profile: CrdsProfile, context: str) -> ContextError:
     return ContextError(
         "no such context in the cache",
         path=profile.mappings,
-        expected=f"one of {', '.join(there[-8:])}" if there else "a cache with rules in it",
+        expected=f"one of {', '.join(there[-8:])}"
+        if there
+        else "a cache with rules in it (hstflow context sync)",
         found=context,
     )
 
@@ -175,7 +182,9 @@ def _incomplete(profile: CrdsProfile, context: str, error: OSError) -> ContextEr
     if context not in cached_contexts(profile):
         return unknown_context(profile, context)
     return ContextError(
-        f"the rules of {context} are not all in the cache: {error}", path=profile.mappings
+        f"the rules of {context} are not all in the cache: {error}",
+        path=profile.mappings,
+        expected=f"all of them (hstflow context sync {context})",
     )
 
 
@@ -254,7 +263,7 @@ def _environment(profile: CrdsProfile) -> Iterator[None]:
     before = {name: value for name, value in os.environ.items() if name.startswith("CRDS_")}
     for name in (*_PATH_VARIABLES, "CRDS_CONTEXT"):
         os.environ.pop(name, None)
-    os.environ.update({**_PROCESS.defaults, **os.environ, **wanted})
+    os.environ.update({**_PROCESS.defaults, _TIMEOUT: TIMEOUT, **os.environ, **wanted})
     try:
         yield
     finally:
@@ -317,7 +326,7 @@ def _cached_info(profile: CrdsProfile) -> dict[str, Any]:
         raise ConfigError(
             "the CRDS cache has no server_config, so its default context is not known",
             path=profile.cache,
-            expected="a cache that was synchronised, or --context",
+            expected="a cache that was synchronised (hstflow context sync), or --context",
         )
     return info
 

@@ -43,12 +43,14 @@ def raise_problems(problems: Sequence[Problem], context: str, said: Iterable[str
         return
     lines = describe_problems(problems)
     heard = sorted({text for text in said if any(p.text.split()[0] in text for p in problems)})
-    kind = ReferenceUnavailable if all(p.awaited for p in problems) else MissingReference
+    is_awaited = all(problem.awaited for problem in problems)
+    kind = ReferenceUnavailable if is_awaited else MissingReference
     files = sorted({problem.file for problem in problems})
     raise kind(
         f"references that calibration opens cannot be used on {context}: {'; '.join(lines)}"
         + (f" [crds: {'; '.join(heard)}]" if heard else ""),
         dataset=files[0].partition("_")[0] if len(files) == 1 else None,
+        expected="them in the cache (hstflow context sync --references)" if is_awaited else None,
     )
 
 

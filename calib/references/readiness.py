@@ -7,7 +7,7 @@ would each ask for it, and an offline one would fail dataset by dataset.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,12 +149,24 @@ def _refusal(profile: CrdsProfile, context: str, rules: Rules) -> ContextError:
 
 
 def references_needed(
-    profile: CrdsProfile, context: str, headers: Iterable[ExposureHeader]
+    profile: CrdsProfile,
+    context: str,
+    headers: Iterable[ExposureHeader],
+    *,
+    keywords: Callable[[ExposureHeader], Collection[str]] | None = None,
 ) -> set[str]:
     """Return the references that the rules of a context choose for exposures.
 
-    All types of the rules count, as ``hstflow bestrefs`` lists them. Exposures that the rules
-    refuse are left out, and logged: planning and calibration say what is wrong with them.
+    Exposures that the rules refuse are left out, and logged: planning and calibration say what
+    is wrong with them.
+
+    Parameters
+    ----------
+    profile, context, headers
+        The cache, the context, and the exposures.
+    keywords
+        Which types count for an exposure; None: all of the rules, as ``hstflow bestrefs`` lists
+        them.
 
     Raises
     ------
@@ -165,7 +177,8 @@ def references_needed(
     with library.session(profile):
         for header in headers:
             try:
-                needed |= _needed(profile, context, header)
+                wanted = None if keywords is None else keywords(header)
+                needed |= _needed(profile, context, header, wanted)
             except ContextError:
                 raise
             except HstflowError as error:
@@ -173,13 +186,21 @@ def references_needed(
     return needed
 
 
-def _needed(profile: CrdsProfile, context: str, header: ExposureHeader) -> set[str]:
+def _needed(
+    profile: CrdsProfile, context: str, header: ExposureHeader, keywords: Collection[str] | None
+) -> set[str]:
     from crds.core import utils
 
     instrument = header.header.get("INSTRUME", "").strip().lower()
     pipeline, rules = library.load_rules(profile, context, instrument)
     matching = pipeline.minimize_header(utils.condition_header(dict(header.header)))
-    found = {str(name).lower() for name in rules.get_best_references(matching).values()}
+    kinds = set(rules.selections)
+    if keywords is not None:
+        kinds &= {each.lower() for each in keywords}
+    if not kinds:  # crds would take that for all of them
+        return set()
+    chosen = rules.get_best_references(matching, include=sorted(kinds))
+    found = {str(name).lower() for name in chosen.values()}
     return {name for name in found if not _names_nothing(name)}
 
 

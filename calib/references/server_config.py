@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import ast
 import base64
+import errno
+import fcntl
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from calib.errors import ConfigError
 from calib.references.profile import CrdsProfile
+from calib.references.rules import is_rules
 from calib.stores.new_file import newer_file
 
 # The file that says how references are laid out, flat or by instrument (crds 14.0.3, config.py).
 LAYOUT_TAG = "ref_cache_subdir_mode"
+
+# What file systems without locks answer.
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 def catalogue(info: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -89,21 +96,105 @@ def identify(file: Path) -> tuple[int, int]:
 
 
 def write_info(profile: CrdsProfile, info: Mapping[str, Any]) -> None:
-    """Write server_config and the layout of the cache; readers see the old one or the new one.
+    """Write what the origin says; readers see the old server_config or the new one.
+
+    Files in the catalogue that the origin does not know, deliveries made here, stay in it.
 
     Raises
     ------
     OSError
         The cache cannot be written.
     """
-    lines = [f"{key!r}: {value!r},\n" for key, value in sorted(info.items())]
-    text = "{" + " ".join(lines) + "}\n"
+    known = catalogue(info)
+
+    def change(text: str) -> Mapping[str, Any]:
+        try:
+            before = catalogue(parse_info(text, profile.server_config))
+        except ConfigError:  # damaged: what the origin says takes its place
+            before = {}
+        ours = {name: row for name, row in before.items() if name not in known}
+        return with_files(info, ours)
+
+    _change(profile, change)
+
+
+def change_info(
+    profile: CrdsProfile, change: Callable[[dict[str, Any]], Mapping[str, Any]]
+) -> None:
+    """Change server_config while no other process does.
+
+    Parameters
+    ----------
+    change
+        Returns what is to be there instead of what is; it may be called twice.
+
+    Raises
+    ------
+    ConfigError
+        It is damaged.
+    OSError
+        The cache cannot be written.
+    """
+    _change(profile, lambda text: change(parse_info(text, profile.server_config)))
+
+
+def with_files(info: Mapping[str, Any], rows: Mapping[str, dict[str, str]]) -> dict[str, Any]:
+    """Return what a server says of itself with more files, in the form that it has.
+
+    Parameters
+    ----------
+    rows
+        Size and sha1sum, by name.
+    """
+    if not rows:
+        return dict(info)
+    every: dict[str, Any] = catalogue(info) | dict(rows)
+    if "crds_encoded" in (info.get("download_metadata") or {}):
+        # Without a time, so that the same files give the same text.
+        content = gzip.compress(json.dumps(every).encode(), mtime=0)
+        packed = base64.b64encode(content).decode("ascii")
+        every = {"crds_encoded": "1.0", "crds_payload": packed}
+    rules = {*(info.get("mappings") or ()), *filter(is_rules, rows)}
+    return {**info, "download_metadata": every, "mappings": sorted(rules)}
+
+
+def _change(profile: CrdsProfile, change: Callable[[str], Mapping[str, Any]]) -> None:
     file, tag = profile.server_config, profile.cache / "config" / "hst" / LAYOUT_TAG
     file.parent.mkdir(parents=True, exist_ok=True)
     if not tag.is_file():
         _write(tag, profile.layout)
-    if not file.is_file() or file.read_text(encoding="utf-8") != text:
-        _write(file, text)
+    before = _text_of(file)
+    if _as_text(change(before)) == before:  # nor is a lock needed in a cache of somebody else's
+        return
+    with _locked(file.with_name("server_config.lock")):
+        before = _text_of(file)
+        text = _as_text(change(before))
+        if text != before:
+            _write(file, text)
+
+
+def _text_of(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.is_file() else "{}"
+
+
+def _as_text(info: Mapping[str, Any]) -> str:
+    lines = [f"{key!r}: {value!r},\n" for key, value in sorted(info.items())]
+    return "{" + " ".join(lines) + "}\n"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other processes and threads from the file for as long as the block lasts.
+
+    Where the file system has no locks the last one to write wins.
+    """
+    with path.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+        yield
 
 
 def _write(file: Path, text: str) -> None:

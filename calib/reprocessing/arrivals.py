@@ -1,15 +1,23 @@
-"""What reprocessings that are blocked still wait for."""
+"""What reprocessings wait for before they may go on."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from calib.ledger.ledger import Ledger
+from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_reports import Reprocessing, reprocessings
 from calib.records import from_json
+from calib.references.profile import CrdsProfile
+from calib.reprocessing.awaited import awaited_references
 from calib.reprocessing.guard import what_is_missing
-from calib.reprocessing.life import references_of, to_run
+from calib.reprocessing.life import to_run
 from calib.stages.campaign_plan import CampaignPlan
+from calib.stages.planning import Request
+
+# Takes profile, context and references; says what is missing: what_is_missing.
+Guard = Callable[[CrdsProfile, str, Iterable[str]], str | None]
 
 
 def awaited_by_blocked(ledger: Ledger) -> dict[str, str | None]:
@@ -18,11 +26,19 @@ def awaited_by_blocked(ledger: Ledger) -> dict[str, str | None]:
     None: all that a reprocessing needs is in the cache now.
     """
     found = [each for each in ledger.ask(reprocessings) if each.state == "blocked"]
-    return {each.name: _awaited(ledger, each) for each in found}
+    return {each.name: awaited_by(ledger, each) for each in found}
 
 
-def _awaited(ledger: Ledger, one: Reprocessing) -> str | None:
+def awaited_by(ledger: Ledger, one: Reprocessing, guard: Guard = what_is_missing) -> str | None:
+    """Try to bring what a reprocessing needs; return what is still missing, and why.
+
+    None: it may go on.
+    """
     request = from_json(CampaignPlan, one.plan).request
-    own = {keyword.upper() for keyword in request.options.references}
-    names = references_of(ledger.ask(partial(to_run, number=one.id)), own)
-    return what_is_missing(request.profile, one.new_context, names)
+    names = ledger.ask(partial(_names, one=one, request=request))
+    return guard(request.profile, one.new_context, names)
+
+
+def _names(rows: Rows, one: Reprocessing, request: Request) -> set[str]:
+    todo, own = to_run(rows, one.id), request.options.references
+    return awaited_references(request.profile, one.new_context, todo, rows, own)

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from calib.errors import ConfigError
+from calib.ids import parse_dataset
 from calib.ledger.reprocessing_reports import Mark
 from calib.reprocessing.selection import keyword_of
 
@@ -50,6 +51,31 @@ def choose_canaries(
     first = _first_waves(ordered)
     shown = [(mark.dataset, _types_in(mark, first)) for mark in ordered]
     return sorted(_cover(_enough(shown, per_type), per_type))
+
+
+def canaries_of(marks: Sequence[Mark], per_type: int = 2) -> list[str]:
+    """Choose the datasets that run first, also where no type tells which.
+
+    As :func:`choose_canaries`; a list or a query names no type that changes: then `per_type`
+    exposures and as many associations of each instrument. None where `per_type` is 0.
+
+    Raises
+    ------
+    ConfigError
+        `per_type` is below 0.
+    """
+    if per_type == 0:
+        return []
+    return choose_canaries(marks, per_type) or _few_of_each(marks, per_type)
+
+
+def _few_of_each(marks: Iterable[Mark], number: int) -> list[str]:
+    kinds: defaultdict[tuple[str, bool], list[str]] = defaultdict(list)
+    for name, instrument in sorted(
+        (mark.dataset, mark.instrument) for mark in marks if mark.wave == 1 and not mark.left_out
+    ):
+        kinds[instrument, parse_dataset(name).is_association].append(name)
+    return sorted(name for names in kinds.values() for name in names[:number])
 
 
 # Larger than any dataset: one whose size is not known comes after those that are.

@@ -10,6 +10,7 @@ from calib.ledger.products import Product, ProductQuery, find_products
 from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_reports import Mark, Reprocessing, marks
 from calib.ledger.states import FINISHED
+from calib.reprocessing.life import campaign_of_canary
 
 # Made for people, or of the moment: the products are what is compared.
 _BESIDE = frozenset({"preview", "log", "env"})
@@ -66,14 +67,9 @@ class CanaryRun:
     pairs: tuple[tuple[Product | None, Product | None], ...]
 
 
-def canary_campaign(name: str) -> str:
-    """Return the name of the campaign that runs the canaries of a reprocessing."""
-    return f"{name}-canary"
-
-
 def canary_runs(rows: Rows, reprocessing: Reprocessing) -> list[CanaryRun]:
     """Return what the canaries of a reprocessing made, by dataset."""
-    campaign = canary_campaign(reprocessing.name)
+    campaign = campaign_of_canary(reprocessing.name)
     jobs = {job.dataset: job for job in find_jobs(rows, JobSelection(campaign=campaign))}
     chosen = [mark for mark in marks(rows, reprocessing.id) if mark.is_canary]
     return [_canary_run(rows, reprocessing, mark, jobs.get(mark.dataset)) for mark in chosen]
@@ -87,7 +83,7 @@ def _canary_run(
         for row in rows(_PUBLICATIONS, {"dataset": mark.dataset})
     ]
     new = _made(found, reprocessing, job)
-    old = _before(found, new, canary_campaign(reprocessing.name))
+    old = _before(found, new, campaign_of_canary(reprocessing.name))
     pairs = _pairs(rows, mark.dataset, old, new) if new else ()
     state, reason = ("not run", None) if job is None else (job.state, job.reason)
     return CanaryRun(mark, state, reason, old, new, pairs)

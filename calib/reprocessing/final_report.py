@@ -23,9 +23,7 @@ from calib.ledger.reprocessing_reports import (
 )
 from calib.ledger.reprocessing_states import ENDED
 from calib.records import utc_now
-
-# The campaigns of a reprocessing: what is behind its name, and which wave it runs.
-CAMPAIGNS = (("-canary", 0), ("", 1), ("-visits", 2), ("-skycells", 3))
+from calib.reprocessing.life import campaigns_of
 
 TITLES = ("canaries", "exposures and associations", "visits", "skycells")
 
@@ -127,7 +125,8 @@ def find_reprocessing(rows: Rows, name: str) -> Reprocessing | None:
 def final_report_of(rows: Rows, reprocessing: Reprocessing) -> FinalReport:
     """Read how a reprocessing went; it need not have ended."""
     counts = mark_counts(rows, reprocessing.id)
-    found = (_wave(rows, reprocessing.name + each, wave, counts) for each, wave in CAMPAIGNS)
+    names = campaigns_of(reprocessing.name)
+    found = (_wave(rows, each, wave, counts) for wave, each in enumerate(names))
     return FinalReport(
         reprocessing=reprocessing,
         written_at=utc_now(),

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from calib.ids import DatasetId
-from calib.ledger.descent import required_keywords
-from calib.ledger.reports import Rows
-from calib.ledger.reprocessing_reports import Mark
 from calib.ledger.reprocessings import NewMark
-from calib.references.files import NOT_FOUND
 from calib.reprocessing.graph import Graph
-from calib.reprocessing.selection import STAGE_2, is_stage2_only, keyword_of, new_references
+from calib.reprocessing.selection import is_stage2_only, keyword_of
 
 
 @dataclass(frozen=True)
@@ -104,34 +100,3 @@ def count_left_out(marks: Iterable[NewMark]) -> dict[str, int]:
 def count_stage2_only(marks: Iterable[NewMark]) -> int:
     """Return how many datasets change in nothing but what stage 2 opens."""
     return sum(is_stage2_only(each.changes) for each in marks)
-
-
-def needed_references(
-    marks: Iterable[NewMark | Mark], rows: Rows | None, own: Collection[str] = ()
-) -> set[str]:
-    """Return the references that the datasets of a reprocessing need and did not use before.
-
-    A changed file counts unless stage 2 alone opens it, or the ledger knows that calibrating the
-    dataset did not open any of its type: nobody has to wait for what is not opened.
-
-    Parameters
-    ----------
-    marks
-        What is marked, planned or entered; visits and skycells name no reference of their own.
-    rows
-        The ledger; None: there is none.
-    own
-        Keywords for which the plan names a file of the user's own: the rules' is not opened.
-    """
-    wanted = [each for each in marks if each.wave == 1 and each.left_out is None]
-    opened = required_keywords(rows, (str(each.dataset) for each in wanted)) if rows else {}
-    needed: set[str] = set()
-    for each in wanted:
-        uses = {**opened.get(str(each.dataset), {}), **dict.fromkeys(own, False)}
-        changes = {
-            key: pair
-            for key, pair in each.changes.items()
-            if not key.endswith(STAGE_2) and uses.get(keyword_of(key), True)
-        }
-        needed |= new_references(changes)
-    return {name.lower() for name in needed if not name.upper().startswith(NOT_FOUND)}

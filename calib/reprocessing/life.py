@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -22,13 +22,8 @@ Approval = Literal["ask", "yes", "wait"]
 
 WAVES = (1, 2, 3)
 
-# Campaigns of a reprocessing, after its own name.
-_CANARY = "-canary"
-_SUFFIXES = {1: "", 2: "-visits", 3: "-skycells"}
-
-# Words of the rules for "no file"; their NOT FOUND is none either.
-_NO_FILE = frozenset({"", "N/A", "OMIT"})
-STAGE_2 = "/stage 2"
+# Campaigns of a reprocessing, after its own name, by wave; 0 is the canaries.
+SUFFIXES = ("-canary", "", "-visits", "-skycells")
 
 
 @dataclass(frozen=True)
@@ -56,12 +51,17 @@ class Result:
 
 def campaign_of_canary(name: str) -> str:
     """Return the name of the campaign of a reprocessing's canaries."""
-    return name + _CANARY
+    return campaign_of_wave(name, 0)
 
 
 def campaign_of_wave(name: str, wave: int) -> str:
     """Return the name of the campaign of a wave: 1 NAME, 2 NAME-visits, 3 NAME-skycells."""
-    return name + _SUFFIXES[wave]
+    return name + SUFFIXES[wave]
+
+
+def campaigns_of(name: str) -> list[str]:
+    """Return the names of all campaigns of a reprocessing, the canaries' first."""
+    return [name + suffix for suffix in SUFFIXES]
 
 
 def plan_for(found: Reprocessing, campaign: str, ledger: str) -> CampaignPlan:
@@ -98,27 +98,6 @@ def stood_at(steps: Sequence[Step]) -> str:
     """Return the state that a blocked reprocessing came from."""
     before = [step.from_state for step in steps if step.to_state == "blocked"]
     return (before[-1] if before else None) or "planned"
-
-
-def references_of(found: Iterable[Mark], own: Collection[str] = ()) -> set[str]:
-    """Return the new references that marked datasets need; what only stage 2 opens is not here.
-
-    What did not change was there before: where it has gone, a job says so itself.
-
-    Parameters
-    ----------
-    found
-        The datasets.
-    own
-        Keywords for which the plan names a file of the user's own: the rules' is not opened.
-    """
-    names = set()
-    for mark in found:
-        for keyword, (_, new) in mark.changes.items():
-            is_file = new is not None and new.upper() not in _NO_FILE and " " not in new
-            if is_file and keyword not in own and not keyword.endswith(STAGE_2):
-                names.add(str(new).lower())
-    return names
 
 
 def to_run(rows: Rows, number: int, *, wave: int = 0) -> list[Mark]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +17,8 @@ from calib.ledger.reprocessings import NewMark, NewReprocessing, enter_reprocess
 from calib.records import to_json
 from calib.references.changes import AffectedExposure
 from calib.references.readiness import readiness
-from calib.reprocessing.canaries import choose_canaries
+from calib.reprocessing.awaited import awaited_references
+from calib.reprocessing.canaries import canaries_of
 from calib.reprocessing.costs import costs_of
 from calib.reprocessing.coverage import with_coverage
 from calib.reprocessing.foresight import (
@@ -27,10 +27,9 @@ from calib.reprocessing.foresight import (
     count_left_out,
     count_stage2_only,
     count_types,
-    kind_of,
-    needed_references,
 )
 from calib.reprocessing.graph import graph_of
+from calib.reprocessing.life import SUFFIXES
 from calib.reprocessing.selection import Selection, select_datasets
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import stored_text
@@ -40,11 +39,8 @@ from calib.stages.recording import ledger_of
 Trigger = Literal["context", "list", "query", "reference"]
 
 # Of the campaigns of a reprocessing, the one with the longest name; a campaign's has 100 at most.
-_LONGEST_ENDING = "-skycells"
+_LONGEST_ENDING = max(SUFFIXES, key=len)
 LONGEST_CAMPAIGN = 100
-
-# Canaries of a kind where no type tells; as many as choose_canaries takes of a type.
-_CANARIES = 2
 
 
 @dataclass(frozen=True)
@@ -63,6 +59,8 @@ class Asked:
         How its campaigns run; its request knows the ledger, too.
     origin
         With which words it was asked for, as JSON can have them.
+    per_type
+        How many datasets of each changed type run first; 0: none.
     """
 
     name: str
@@ -71,6 +69,7 @@ class Asked:
     trigger: Trigger
     plan: CampaignPlan
     origin: Mapping[str, Any] = field(default_factory=dict)
+    per_type: int = 2
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,8 @@ def plan_reprocessing(
             _refuse_campaign(rows, asked.name)
         selected = found if isinstance(found, Selection) else _select(found, rows)
         engine = asked.plan.request.options.engine
-        marks = _with_canaries([with_coverage(each, engine) for each in selected.marks])
+        covered = [with_coverage(each, engine) for each in selected.marks]
+        marks = _with_canaries(covered, asked.per_type)
         return Planned(asked, marks, _foresee(asked, replace(selected, marks=marks), rows))
 
 
@@ -206,18 +206,9 @@ def _select(found: Iterable[AffectedExposure | NewMark], rows: Rows | None) -> S
     return replace(selected, marks=tuple(marks))
 
 
-def _with_canaries(marks: Sequence[NewMark]) -> tuple[NewMark, ...]:
-    chosen = set(choose_canaries([_as_mark(each) for each in marks])) or _few_of_each(marks)
+def _with_canaries(marks: Sequence[NewMark], per_type: int) -> tuple[NewMark, ...]:
+    chosen = set(canaries_of([_as_mark(each) for each in marks], per_type))
     return tuple(replace(each, is_canary=each.dataset.name in chosen) for each in marks)
-
-
-def _few_of_each(marks: Sequence[NewMark]) -> set[str]:
-    """Return some datasets of each kind: a list or a query tells no type that changes."""
-    kinds: defaultdict[str, list[str]] = defaultdict(list)
-    for each in marks:
-        if each.wave == 1 and each.left_out is None:
-            kinds[kind_of(each.dataset)].append(each.dataset.name)
-    return {name for names in kinds.values() for name in names[:_CANARIES]}
 
 
 def _as_mark(each: NewMark) -> Mark:
@@ -237,8 +228,9 @@ def _foresee(asked: Asked, selected: Selection, rows: Rows | None) -> Foresight:
     plan, marks = asked.plan, selected.marks
     to_run = [(each.dataset, each.wave) for each in marks if each.left_out is None]
     costs = costs_of(to_run, rows, workers=plan.workers, rungs=plan.rungs)
-    needed = needed_references(marks, rows, plan.request.options.references)
-    ready = readiness(plan.request.profile, asked.new, needed)
+    profile, own = plan.request.profile, plan.request.options.references
+    needed = awaited_references(profile, asked.new, marks, rows, own)
+    ready = readiness(profile, asked.new, needed)
     return Foresight(
         datasets=len(marks),
         to_run=len(to_run),

@@ -17,6 +17,7 @@ from calib.ledger.descent import (
 from calib.ledger.reports import Rows
 from calib.ledger.reprocessings import NewMark
 from calib.references.changes import AffectedExposure, ReferenceChange
+from calib.references.files import NOT_APPLICABLE, NOT_FOUND
 
 # Exposures and associations first, then the visits made from them, then the skycells.
 WAVES = {"ipst": 1, "svm": 2, "mvm": 3}
@@ -30,6 +31,9 @@ STAGE_2 = "/stage 2"
 # The key under which it is told why an exposure counts as affected although it cannot be
 # compared: no keyword of a header has this name.
 PROBLEM = "PROBLEM"
+
+# Words of the rules for "no file", beside NOT FOUND with its reason.
+_NO_FILE = frozenset({"", NOT_APPLICABLE, "OMIT"})
 
 Pair = tuple[str | None, str | None]
 
@@ -142,8 +146,12 @@ def is_stage2_only(changes: Mapping[str, Pair]) -> bool:
 
 
 def new_references(changes: Mapping[str, Pair]) -> set[str]:
-    """Return the files that the new rules name in the changes of a mark."""
-    return {new for _, new in changes.values() if new is not None and new.upper() != "N/A"}
+    """Return the files, lower case, that the new rules name in the changes of a mark."""
+    return {new.lower() for _, new in changes.values() if new is not None and _is_file(new)}
+
+
+def _is_file(name: str) -> bool:
+    return name.upper() not in _NO_FILE and not name.upper().startswith(NOT_FOUND)
 
 
 def _add_datasets(found: _Found, affected: list[AffectedExposure], rows: Rows | None) -> None:

@@ -28,7 +28,7 @@ from calib.ledger.reprocessing_states import ENDED
 from calib.ledger.reprocessings import see_context
 from calib.references.operational import ask_operational, source_of
 from calib.references.profile import CrdsProfile
-from calib.reprocessing.life import WAVES, campaign_of_canary, campaign_of_wave
+from calib.reprocessing.life import campaigns_of
 
 # What a person takes back: the datasets are still those of the context before.
 _REFUSED = frozenset({"rejected", "cancelled"})
@@ -258,7 +258,7 @@ def _is_of_a_person(rows: Rows, one: Reprocessing) -> bool:
 
 def _paused(rows: Rows, name: str) -> str | None:
     """Return which campaign of a reprocessing an operator stopped for a while."""
-    mine = [campaign_of_canary(name), *(campaign_of_wave(name, wave) for wave in WAVES)]
+    mine = campaigns_of(name)
     found = [one for each in mine for one in campaigns(rows, each)]
     return next((each.name for each in found if each.control == "pause"), None)
 

@@ -125,7 +125,7 @@ def test_report_of_a_reprocessing_before_its_campaign(
     """It is planned: there is a report, and none of a campaign."""
     enter(ledger, "spring")
     assert "not begun" in told(capsys, "report", "spring")
-    assert [*told_json(capsys, "report", "spring")] == ["reprocessing"]
+    assert [*told_json(capsys, "report", "spring")] == ["reprocessing", "next"]
     assert "written" in told(capsys, "report", "spring", "--html", str(tmp_path / "a.html"))
     assert "Reprocessing spring" in (tmp_path / "a.html").read_text()
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from calib.errors import COMMAND
+from calib.errors import BESTREFS, COMMAND
 from calib.ids import parse_dataset
+from calib.ledger.campaign_reports import campaigns
+from calib.ledger.campaigns import NewJob, enter_jobs
 from calib.ledger.ledger import Ledger, current_owner, open_ledger
 from calib.ledger.location import ledger_url
 from calib.ledger.reprocessing_holders import hold
@@ -166,3 +169,62 @@ def test_unknown_names_and_contradictions_are_refused(
     assert "--only" in call(capsys, *words, code=COMMAND)[1]
     again = call(capsys, "reprocess", "july", "--again", code=COMMAND)[1]
     assert "cannot be taken up again" in again
+
+
+def test_blocked_starts_no_server(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has to wait for references says so at once."""
+    blocked = Result("blocked", "hst_9002.pmap: 1 references missing (b_drk.fits)")
+    started: list[str] = []
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr("flows.reprocessing_guard.blocked_at_once", lambda *_: blocked)
+    monkeypatch.setattr(
+        "deployments.cli.campaign.session.start_server", lambda: started.append("server")
+    )
+    for command in ("reprocess", "canary"):
+        told = json.loads(call(capsys, command, "july", "--json", code=BESTREFS)[0])
+        assert (told["outcome"], told["message"]) == ("blocked", blocked.message)
+    assert started == []
+    assert state(ledger) == "planned"
+
+
+def test_cancel_before_anything_runs(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    """The reprocessing itself is cancelled, with who and why; a second time there is nothing."""
+    out, err = call(capsys, "cancel", "july")
+    assert "reprocessing july is cancelled" in out
+    assert "hstflow campaign reprocess july --again" in err
+    step = ledger.ask(lambda rows: history(rows, 1))[-1]
+    assert (step.to_state, step.note) == ("cancelled", "cancelled by the operator")
+    assert "july is cancelled: there is nothing" in call(capsys, "cancel", "july")[0]
+
+
+def test_cancel_while_it_runs(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its campaigns are cancelled with it; one that is over can be cancelled no more."""
+    for name in ("july-canary", "july"):
+        ledger.ensure_campaign(name, context="hst_9002.pmap")
+    jobs = [NewJob(parse_dataset("j8bt05njq"))]
+    how: dict[str, Any] = {"run": "r", "context": "hst_9002.pmap", "chunk_size": 9}
+    ledger.write(lambda c: enter_jobs(c, "july", jobs, **how))
+    told = json.loads(call(capsys, "cancel", "july", "--json")[0])
+    assert (told["reprocessing"], told["cancelled"], told["waiting"]) == ("cancelled", 1, 1)
+    assert state(ledger) == "cancelled"
+    controls = {each.name: each.control for each in ledger.ask(campaigns)}
+    assert (controls["july"], controls["july-canary"]) == ("cancel", "run")
+
+
+def test_report_says_what_comes_next(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """In text, JSON and on the page, before its campaign began and after; not the report itself."""
+    first = "hstflow campaign canary july"
+    for _ in range(2):
+        assert first in "".join(call(capsys, "report", "july"))
+        told = json.loads(call(capsys, "report", "july", "--json")[0])
+        assert told["next"][0].startswith(first)
+        page = tmp_path / "july.html"
+        call(capsys, "report", "july", "--html", str(page), "--replace")
+        assert first in page.read_text()
+        ledger.ensure_campaign("july", context="hst_9002.pmap")
+    ledger.write(lambda c: advance(c, "july", "finished", who="test"))
+    assert json.loads(call(capsys, "report", "july", "--json")[0])["next"] == []

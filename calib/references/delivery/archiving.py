@@ -107,17 +107,12 @@ def _check_cache(profile: CrdsProfile, *, operational: bool) -> None:
         )
     if not operational:
         return
-    if profile.has_store:
+    if profile.has_store or not profile.offline:
+        place = profile.rules_uri or profile.references_uri
         raise ConfigError(
-            "the store of this profile says which context is operational",
-            path=profile.rules_uri or profile.references_uri,
-            expected="a cache without a store, or a pin (hstflow context pin)",
-        )
-    if not profile.offline:
-        raise ConfigError(
-            "the CRDS server says which context is operational",
-            path=profile.server_url,
-            expected="a cache without a server, or a pin (hstflow context pin)",
+            f"the {'store of rules' if place else 'CRDS server'} says which context is operational",
+            path=place or profile.server_url,
+            expected="a cache that is filled from nowhere, or a pin (hstflow context pin)",
         )
     if not profile.server_config.is_file():
         message = "the CRDS cache has no server_config to name an operational context in"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import pprint
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from calib.errors import ArchiveError
-from calib.fitsfile.writing import replacing, writing
-from calib.references import library, server_config
+from calib.fitsfile.writing import writing
+from calib.references import server_config
 from calib.references.delivery.steps import Delivery, Entry
 from calib.references.files import sha1_of
 from calib.references.profile import CrdsProfile
@@ -86,42 +82,12 @@ def merge(profile: CrdsProfile, delivery: Delivery, *, operational: bool) -> Non
     ArchiveError
         It cannot be written.
     """
-    path = profile.server_config
-    with _locked(path.with_name("server_config.lock")):
-        library.forget()
-        with library.session(profile):
-            info = library.server_info(profile)
-            rows = server_config.catalogue(info)
-            rows |= {
-                each.name: {"size": str(each.size), "sha1sum": each.sha1sum}
-                for each in delivery.files
-            }
-            info["download_metadata"] = _as_before(info.get("download_metadata"), rows)
-        names = [each.name for each in delivery.files if each.kind == "mapping"]
-        info["mappings"] = _joined(info.get("mappings") or (), names)
-        if operational:
-            info |= dict.fromkeys(("operational_context", "latest_context"), delivery.context)
-        with replacing(path) as stream:
-            stream.write((pprint.pformat(info) + "\n").encode())
 
+    def change(info: dict[str, Any]) -> dict[str, Any]:
+        found = server_config.with_files(info, rows)
+        named = ("operational_context", "latest_context") if operational else ()
+        return found | dict.fromkeys(named, delivery.context)
 
-def _as_before(before: Any, rows: dict[str, dict[str, str]]) -> Any:
-    """Return the catalogue in the form it had: the server sends it packed."""
-    from crds.client import proxy
-
-    is_packed = isinstance(before, dict) and "crds_encoded" in before
-    return proxy.crds_encode(rows) if is_packed else rows
-
-
-def _joined(names: Sequence[str], more: Sequence[str]) -> list[str]:
-    return sorted({*names, *more})
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep others that enter deliveries out for as long as the block lasts."""
-    with writing(path):
-        stream = path.open("a")
-    with stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+    rows = {each.name: {"size": str(each.size), "sha1sum": each.sha1sum} for each in delivery.files}
+    with writing(profile.server_config):
+        server_config.change_info(profile, change)

@@ -37,7 +37,8 @@ class CanaryFlags:
     Attributes
     ----------
     per_type
-        Choose anew: so many datasets of each type of reference that changes.
+        Choose anew: so many datasets of each type of reference that changes; where a list or a
+        query asked, and no type tells, so many of each kind.
     only
         These datasets instead of a choice: names, commas or @FILE; may be repeated.
     dry_run
@@ -106,9 +107,9 @@ def _chosen(rows: Rows, one: Reprocessing, flags: CanaryFlags) -> list[Mark]:
     planned = [mark for mark in able if mark.is_canary]
     if planned and flags.per_type is None:
         return planned
-    from calib.reprocessing.canaries import choose_canaries
+    from calib.reprocessing.canaries import canaries_of
 
-    names = set(choose_canaries(able, flags.per_type or 2))
+    names = set(canaries_of(able) if flags.per_type is None else canaries_of(able, flags.per_type))
     return [mark for mark in able if mark.dataset in names]
 
 

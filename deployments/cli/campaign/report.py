@@ -13,8 +13,11 @@ from rich.markup import escape
 from calib.errors import ConfigError
 from calib.ledger.campaign_overview import LIVE_STATES
 from calib.ledger.campaign_reports import LEFT, campaigns, failures_of
+from calib.ledger.reprocessing_reports import holder
+from calib.reprocessing import life
 from deployments.cli.campaign.lookup import find_campaign, reading
 from deployments.cli.campaign.show import next_steps
+from deployments.cli.campaign.status import tell_steps
 from deployments.cli.console import Flag, err, out, print_json
 from deployments.cli.tables import print_rows
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from calib.campaigns.report import CampaignReport
     from calib.ledger.campaign_reports import Campaign, Failure
     from calib.ledger.cost_summaries import Spread
+    from calib.ledger.reports import Rows
+    from calib.ledger.reprocessing_reports import Reprocessing
     from calib.reprocessing.final_report import FinalReport
 
 
@@ -53,12 +58,14 @@ def report(
     with reading() as rows:
         one = find_reprocessing(rows, name)
         whole = None if one is None else final_report_of(rows, one)
+        further = [] if one is None else _further(rows, one)
         # A reprocessing may have no campaign of its own name yet, or never.
         if whole is not None and not campaigns(rows, name):
-            return _report_alone(whole, html, replace=replace, json=json)
+            return _report_alone(whole, further, html, replace=replace, json=json)
         campaign = find_campaign(rows, name)
         found = report_of(rows, campaign)
-        steps = _steps(campaign, found, failures_of(rows, campaign.id))
+        failures = failures_of(rows, campaign.id)
+        steps = _steps(campaign, found, failures, further if one else None)
     if html is not None:
         _write_page(html, _page(found, steps, whole), replace=replace)
     if json:
@@ -77,16 +84,25 @@ def _page(found: CampaignReport, steps: list[str], whole: FinalReport | None) ->
     return report_page(found, steps, () if whole is None else tuple(final_parts(whole)))
 
 
-def _report_alone(whole: FinalReport, html: Path | None, *, replace: bool, json: bool) -> int:
+def _further(rows: Rows, one: Reprocessing) -> list[str]:
+    """Return the commands that may come next for a reprocessing, but for this one."""
+    steps = life.next_steps(one, is_held=holder(rows, one.id) is not None)
+    return [step for step in steps if not step.startswith("hstflow campaign report ")]
+
+
+def _report_alone(
+    whole: FinalReport, steps: list[str], html: Path | None, *, replace: bool, json: bool
+) -> int:
     """Report a reprocessing none of whose datasets has begun to run but its canaries."""
     if html is not None:
         from calib.reprocessing.final_page import final_page
 
-        _write_page(html, final_page(whole), replace=replace)
+        _write_page(html, final_page(whole, steps), replace=replace)
     if json:
-        print_json(_reprocessing_json(whole))
+        print_json(_reprocessing_json(whole) | {"next": steps})
     elif html is None:
         _print_reprocessing(whole)
+        tell_steps(steps)
     else:
         out.print(f"{escape(str(html))}: written", soft_wrap=True)
     return 0
@@ -127,9 +143,16 @@ def _print_reprocessing(whole: FinalReport) -> None:
     _print_table(("time (UTC)", "became", "who", "why"), steps)
 
 
-def _steps(campaign: Campaign, found: CampaignReport, failures: Sequence[Failure]) -> list[str]:
-    """Return the commands that go on from here."""
+def _steps(
+    campaign: Campaign,
+    found: CampaignReport,
+    failures: Sequence[Failure],
+    further: list[str] | None = None,
+) -> list[str]:
+    """Return the commands that go on from here: a reprocessing has its own (`further`)."""
     name = shlex.quote(campaign.name)
+    if further is not None:
+        return next_steps(campaign.name, failures) + further
     if found.state in LIVE_STATES:
         return [f"hstflow campaign watch {name}"]
     left = sum(campaign.counts.get(state, 0) for state in LEFT)

@@ -29,6 +29,7 @@ from calib.reprocessing.life import (
     Result,
     campaign_of_canary,
     campaign_of_wave,
+    campaigns_of,
     counts_of,
     next_steps,
     said_of,
@@ -222,23 +223,34 @@ def take_on(name: str, flags: TakeFlags) -> Result:
     show_logs(verbose=flags.verbose, quiet=flags.quiet or flags.json)
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if flags.verbose else "WARNING")
     if one.state not in RESTING or flags.approval == "yes":
-        _get_ready(one)
+        blocked = _get_ready(one, ledger)
+        if blocked is not None:
+            return blocked
     with err.status("starting"):
         from flows.reprocessing_session import run_reprocessing
-    names = [campaign_of_canary(name), *(campaign_of_wave(name, wave) for wave in WAVES)]
-    with showing(ledger, *names, quiet=flags.quiet):
+    with showing(ledger, *campaigns_of(name), quiet=flags.quiet):
         return run_reprocessing(name, ledger, approval=flags.approval)
 
 
-def _get_ready(one: Reprocessing) -> None:
-    """Refuse a runner that cannot work, and start a private server where there is none."""
+def _get_ready(one: Reprocessing, ledger: str) -> Result | None:
+    """Refuse a runner that cannot work, and start a private server where there is none.
+
+    Nothing is started for what has to wait for references.
+    """
     import json
 
     from deployments.cli.campaign.session import check_runner, start_server
 
     check_runner(str(json.loads(one.plan).get("runner", "local")))
+    with err.status("looking for rules and references"):
+        from flows.reprocessing_guard import blocked_at_once
+
+        blocked = blocked_at_once(one.name, ledger)
+    if blocked is not None:
+        return blocked
     with err.status("starting the Prefect server"):
         start_server()
+    return None
 
 
 def tell_result(name: str, result: Result, flags: TakeFlags) -> int:

@@ -15,7 +15,7 @@ from calib.ledger.location import hide_credentials, ledger_url
 from calib.ledger.reading import open_reader
 from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_reports import reprocessings
-from calib.reprocessing.life import WAVES, campaign_of_canary, campaign_of_wave
+from calib.reprocessing.life import campaigns_of
 from deployments.cli.campaign.lookup import find_campaign, reading
 from deployments.cli.campaign.show import (
     Story,
@@ -104,7 +104,7 @@ def _tell_reprocessing(rows: Rows, name: str, *, json: bool) -> bool:
     one = next(iter(reprocessings(rows, name)), None)
     if one is None:
         return False
-    names = [campaign_of_canary(name), *(campaign_of_wave(name, wave) for wave in WAVES)]
+    names = campaigns_of(name)
     mine = [each for found in names for each in campaigns(rows, found)]
     stories = [story_of(rows, each) for each in mine]
     standing = standing_of(rows, one)

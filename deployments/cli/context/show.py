@@ -53,10 +53,10 @@ def show(
     heard = ask(place, server=not cached)
     found = {
         **_place(place),
-        "server": _server(place, heard),
+        "server": server_of(place, heard),
         "cache": _cache(place),
         "contexts": _contexts(place, heard, number),
-        "used": _used(place, heard),
+        "used": used_context(place, heard),
     }
     if json:
         print_json(found)
@@ -73,7 +73,8 @@ def _place(profile: CrdsProfile) -> dict[str, Any]:
     }
 
 
-def _server(profile: CrdsProfile, heard: Heard) -> dict[str, Any]:
+def server_of(profile: CrdsProfile, heard: Heard) -> dict[str, Any]:
+    """Return what is told of the server or bucket."""
     return {
         "address": heard.source,
         "offline": heard.source is None,
@@ -119,7 +120,8 @@ def _contexts(profile: CrdsProfile, heard: Heard, number: int) -> dict[str, Any]
     return {"number": len(names), "listed": listed}
 
 
-def _used(profile: CrdsProfile, heard: Heard) -> dict[str, Any]:
+def used_context(profile: CrdsProfile, heard: Heard) -> dict[str, Any]:
+    """Return which context is used where none is named, and why; or why none can be."""
     from calib.references.pins import pinned
 
     pin = pinned(profile)
@@ -135,6 +137,13 @@ def _used(profile: CrdsProfile, heard: Heard) -> dict[str, Any]:
         return {**found, **_standing(profile, heard, found["variable"])}
     except HstflowError as error:
         return {**found, "error": str(error)}
+
+
+def reason_of(used: dict[str, Any]) -> str:
+    """Return in words why a context is the one that is used."""
+    if used["why"] == "profile" and used["crds_context"]:
+        return "CRDS_CONTEXT says so"
+    return REASONS[used["why"]]
 
 
 def _standing(profile: CrdsProfile, heard: Heard, variable: str | None) -> dict[str, Any]:
@@ -173,9 +182,7 @@ def _print(found: dict[str, Any]) -> None:
     if used.get("error"):
         err.print(f"no context can be used: {escape(used['error'])}", soft_wrap=True)
         return
-    why = REASONS[used["why"]]
-    if used["why"] == "profile" and used["crds_context"]:
-        why = "CRDS_CONTEXT says so"
+    why = reason_of(used)
     advice = "" if used["complete"] else "; its rules are not all here: hstflow context sync"
     out.print(f"{'used':12}[bold]{used['context']}[/bold]: {why}{advice}", soft_wrap=True)
 

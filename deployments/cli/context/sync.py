@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.markup import escape
 
-from calib.errors import BESTREFS, DONE, ConfigError, TransientError
+from calib.errors import BESTREFS, DONE, ConfigError, CorruptFile, TransientError
 from calib.references.profile import CrdsProfile
 from deployments.cli.console import (
     Flag,
@@ -98,12 +98,12 @@ def _contexts(names: Sequence[str], profile: CrdsProfile) -> list[str]:
 
 
 def _of_files(paths: Sequence[Path]) -> Iterator[ExposureHeader]:
-    from calib.references.changes import ExposureHeader
-    from calib.references.exposure import read_headers
+    from calib.references.header_sources import headers_of_files
 
-    for path in paths:
-        found = read_headers(path)
-        yield ExposureHeader(found.rootname, found.rootname, found.text)
+    for found in headers_of_files(paths):
+        if found.problem is not None:
+            raise CorruptFile(found.problem)
+        yield found
 
 
 def _of_datasets(names: Sequence[str]) -> list[ExposureHeader]:

@@ -94,6 +94,9 @@ def test_references_that_exposures_need(own_cache: CrdsProfile, raws: list[Path]
     assert before <= {path.name for path in own_cache.references.glob("*.fits")}
     assert len(before) > 5
     assert len(after - before) == 1
+    some = references_needed(own_cache, CONTEXT, headers, keywords=lambda _: ["DARKFILE", "X"])
+    assert some == {name for name in after if name.endswith("_drk.fits")}
+    assert references_needed(own_cache, CONTEXT, headers, keywords=lambda _: []) == set()
     broken = ExposureHeader("x", "x", {"INSTRUME": "NICMOS"})
     assert references_needed(own_cache, CONTEXT, [broken, headers[0]]) <= after
 

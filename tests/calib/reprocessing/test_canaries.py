@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from calib.errors import ConfigError
 from calib.ledger.reprocessing_reports import Mark
-from calib.reprocessing.canaries import choose_canaries, types_of
+from calib.reprocessing.canaries import canaries_of, choose_canaries, types_of
 
 KEYWORDS = ("BIASFILE", "DARKFILE", "PFLTFILE", "MDRIZTAB/stage 2")
 
@@ -86,3 +86,13 @@ def test_none_for_a_type_is_refused() -> None:
     """A canary run of nothing shows nothing."""
     with pytest.raises(ConfigError, match="a type needs a dataset"):
         choose_canaries([], 0)
+
+
+def test_where_no_type_tells_some_of_each_kind_run_first() -> None:
+    """A list names no change: exposures and associations; none left out, of no later wave."""
+    names = ("j8bt05njq", "j8bt06o6q", "j8bt07o6q", "j8bt05010", "j8bt06010")
+    marks = [*map(mark, names), mark("j8bt01o6q", left_out="why"), mark("acs_8bt_05", wave=2)]
+    assert canaries_of(marks, 1) == ["j8bt05010", "j8bt05njq"]
+    assert canaries_of(marks[::-1]) == ["j8bt05010", "j8bt05njq", "j8bt06010", "j8bt06o6q"]
+    assert canaries_of([*marks, mark("j8bt08o6q", "DARKFILE")]) == ["j8bt08o6q"]
+    assert canaries_of(marks, 0) == []

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from calib.ledger.reprocessing_reports import Mark, Reprocessing, Step
+from calib.ledger.reprocessing_reports import Reprocessing, Step
 from calib.ledger.reprocessing_states import STATES
 from calib.reprocessing.life import (
     campaign_of_canary,
     campaign_of_wave,
     ended_text,
     next_steps,
-    references_of,
     stood_at,
 )
 
@@ -37,20 +36,6 @@ ONE = Reprocessing(
 def step(before: str | None, after: str) -> Step:
     """Return a change of state."""
     return Step("2026-01-01T00:00:00+00:00", before, after, "me", None)
-
-
-def test_references_are_new_files_that_calibration_opens() -> None:
-    """No file, no match, files of stage 2 and of the user's own are not asked for."""
-    changes = {
-        "DARKFILE": ("a_drk.fits", "B_DRK.FITS"),
-        "BIASFILE": ("a_bia.fits", "N/A"),
-        "CRREJTAB": ("a_crr.fits", "NOT FOUND no match found."),
-        "IDCTAB/stage 2": ("a_idc.fits", "b_idc.fits"),
-        "PFLTFILE": ("a_pfl.fits", "b_pfl.fits"),
-        "OSCNTAB": ("a_osc.fits", None),
-    }
-    mark = Mark("j8bt05njq", "ipst", "acs", 1, False, changes, None)  # noqa: FBT003
-    assert references_of([mark], {"PFLTFILE"}) == {"b_drk.fits"}
 
 
 def test_blocked_goes_on_where_it_stood() -> None:

@@ -102,6 +102,8 @@ def test_a_list_has_canaries_too(asked: Asked) -> None:
     planned = plan_reprocessing(asked, [NewMark(parse_dataset(name), 1) for name in names])
     canaries = [each.dataset.name for each in planned.marks if each.is_canary]
     assert canaries == ["j8bt00njq", "j8bt01njq", "j8bt05010"]
+    none = plan_reprocessing(dataclasses.replace(asked, per_type=0), planned.marks)
+    assert not any(each.is_canary for each in none.marks)
 
 
 def test_what_is_entered_comes_back(asked: Asked, ledger: Ledger) -> None:
