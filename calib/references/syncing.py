@@ -313,9 +313,15 @@ def _collect(
             synced += _outcome(future, left.pop(future), errors)
             sync.progress(total - len(left), total)
         if sum(isinstance(error, Unavailable) for error in errors) >= _ENOUGH:
-            why = "not asked for: too many others did not come"
-            return synced + Synced(failed=tuple((each.name, why) for each in left.values())), errors
+            synced += _give_up(left)  # what is on its way may still come
     return synced, errors
+
+
+def _give_up(left: dict[Future[bool], Wanted]) -> Synced:
+    """Take back what was not begun."""
+    never = [future for future in left if future.cancel()]
+    why = "not asked for: too many others did not come"
+    return Synced(failed=tuple((left.pop(future).name, why) for future in never))
 
 
 def _outcome(future: Future[bool], each: Wanted, errors: list[HstflowError]) -> Synced:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -78,3 +80,29 @@ def test_part_of_another_user_is_begun_anew(
     assert bring(origin, wanted, Patience())
     assert origin.begun == [4 if is_ours else 0]
     assert wanted.target.read_bytes() == b"0123456789"
+
+
+def test_lock_of_a_dead_process_does_not_block(wanted: Wanted, tmp_path: Path) -> None:
+    """The files of locks lie there for ever; what counts is who holds them."""
+    folder = tmp_path / "cache" / arrival.LOCKS
+    folder.mkdir(parents=True)
+    for number in range(64):
+        (folder / f"{number:02d}").touch()
+    assert bring(Slow(), wanted, Patience())
+    assert not bring(Slow(), wanted, Patience())
+
+
+def test_file_systems_without_locks(wanted: Wanted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each process has a part of its own then, and none is left."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    part = wanted.target.with_name(f"{arrival.PART}{wanted.name}")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"0123")  # another process is at it
+    origin = Slow()
+    assert bring(origin, wanted, Patience())
+    assert origin.begun == [0]
+    assert {path.name for path in part.parent.iterdir()} == {part.name, wanted.name}
