@@ -132,6 +132,27 @@ def bring(origin: Origin, wanted: Wanted, patience: Patience) -> bool:
             return True
 
 
+def remove_leftover(part: Path, before: float) -> None:
+    """Remove what a killed download left, unless somebody has gone on with it since.
+
+    Parameters
+    ----------
+    part
+        The part; it may be gone.
+    before
+        It stays where it was written after this time (seconds since 1970).
+
+    Raises
+    ------
+    ConfigError, Unavailable
+        The cache cannot be written.
+    """
+    name = part.name.removeprefix(PART)
+    with _cache_errors(part), locked(_lock_of(part, name)), suppress(FileNotFoundError):
+        if part.stat().st_mtime < before:
+            part.unlink()
+
+
 def _fetch(origin: Origin, wanted: Wanted, part: Path, patience: Patience) -> None:
     if _is_whole(wanted, part):
         return

@@ -49,7 +49,7 @@ _ENOUGH = 8
 _MARGIN = 50_000_000
 
 # Names that may become paths.
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,27 @@ def _below(path: Path) -> tuple[str, ...]:
         raise ContextError(f"the rules cannot be read: {error}", path=path) from error
 
 
+def sync_named_rules(profile: CrdsProfile, names: Iterable[str]) -> Synced:
+    """Bring rules by their names, not those that they name; what cannot be had is in the answer.
+
+    The cache's server_config is renewed.
+
+    Raises
+    ------
+    ConfigError, Unavailable
+        As :func:`sync_references`.
+    """
+    wanted = sorted(set(names))
+    bad = [name for name in wanted if not SAFE_NAME.fullmatch(name) or not is_rules(name)]
+    if bad:
+        raise ConfigError("not names of rules", found=shorten(bad))
+    with _begun(profile, None, None) as (sync, info):
+        synced, _ = _bring_all(sync, wanted)
+        _write(profile, info)
+    library.forget()
+    return synced
+
+
 def refresh_info(profile: CrdsProfile) -> dict[str, Any]:
     """Renew the cache's server_config; return what the server says.
 
@@ -214,7 +235,7 @@ def sync_references(
         The server does not answer at all, or the disk is full.
     """
     wanted = sorted(set(names))
-    bad = [name for name in wanted if not _SAFE.fullmatch(name) or is_rules(name)]
+    bad = [name for name in wanted if not SAFE_NAME.fullmatch(name) or is_rules(name)]
     if bad:
         raise ConfigError("not names of reference files", found=shorten(bad))
     with _begun(profile, patience, progress, names=wanted) as (sync, info):
