@@ -65,11 +65,14 @@ class Spent:
         Largest resident size in MB, of the process itself.
     lines
         One for each affected exposure.
+    code
+        How it ended; crds ends with the number of its errors.
     """
 
     cpu: float
     peak: float
     lines: frozenset[str]
+    code: int = 0
 
 
 def main() -> int:
@@ -131,9 +134,18 @@ class Bench:
         }
 
     def ours(self, size: int, old: str, new: str, processes: int = 1) -> Spent:
-        """Run our comparison."""
+        """Run our comparison.
+
+        Raises
+        ------
+        RuntimeError
+            It failed: its answer is none.
+        """
         words = (str(self.cache), str(self.path(size)), old, new, str(processes))
-        return self.run(["-c", OURS, *words])
+        spent = self.run(["-c", OURS, *words])
+        if spent.code:
+            raise RuntimeError(f"our comparison ended with {spent.code}")
+        return spent
 
     def crds(self, size: int, old: str, new: str) -> Spent:
         """Run the crds command line."""
@@ -150,11 +162,12 @@ class Bench:
                 stdout=stream,
                 stderr=subprocess.DEVNULL,
             )
-            _, _, usage = os.wait4(process.pid, 0)
-            process.returncode = 0
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
             stream.seek(0)
             lines = frozenset(line.strip() for line in stream)
-        return Spent(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, lines)
+        cpu = usage.ru_utime + usage.ru_stime
+        return Spent(cpu, usage.ru_maxrss / 1024, lines, process.returncode)
 
     def compare(self, old: str, new: str, *, goal: float | None) -> bool:
         """Print both figures of a pair of contexts; return whether the goal is met."""

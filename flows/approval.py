@@ -22,9 +22,9 @@ from prefect.input import RunInput
 
 from calib.errors import HstflowError
 from calib.ledger.ledger import Ledger
-from calib.ledger.reprocessing_reports import Reprocessing, reprocessings
-from calib.ledger.reprocessings import advance
-from flows.work import PREFECT_ERRORS
+from calib.ledger.reprocessing_reports import Reprocessing, state_of
+from calib.ledger.reprocessings import Overtaken, advance
+from flows.prefect_errors import PREFECT_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,10 @@ def _take(ledger: Ledger, name: str, answer: Approval) -> bool:
     if state is None:
         return False
     who, note = answer.who or "somebody at the Prefect server", answer.note or None
-    ledger.write(lambda c: advance(c, name, state, who=who, note=note))
+    try:
+        ledger.write(lambda c: advance(c, name, state, who=who, note=note, seen="review"))
+    except Overtaken as error:  # another answer came first
+        log.info("%s", error)
     return True
 
 
@@ -121,5 +124,5 @@ def _resume(run: UUID) -> None:
             client.resume_flow_run(run, run_input=Approval().model_dump())
 
 
-def _state(ledger: Ledger, name: str) -> str:
-    return ledger.ask(lambda rows: reprocessings(rows, name))[0].state
+def _state(ledger: Ledger, name: str) -> str | None:
+    return ledger.ask(lambda rows: state_of(rows, name))

@@ -35,9 +35,9 @@ from calib.reprocessing.watching import (
 )
 from calib.stages.recording import ledger_of
 from flows.pins import context_variable
+from flows.prefect_errors import PREFECT_ERRORS
 from flows.reprocess_runs import DEAD_AFTER, ensure_run
 from flows.server import has_server
-from flows.work import PREFECT_ERRORS
 from tasks.settings import load_settings
 
 EVENT = "hst.crds.context.changed"

@@ -50,6 +50,9 @@ class ProcessOptions(BaseModel):
     own_run: bool = Field(
         default=False, description="publish in this run although another one has the same result"
     )
+    current: bool = Field(
+        default=False, description="lead readers back from products of a later context, too"
+    )
     tar: bool | None = Field(None, description="lay products out as CALDP's tar too")
     simulate: list[str] = Field(
         default_factory=list, description="failures on purpose: STAGE=KIND[:TIMES][@DATASET]"
@@ -227,6 +230,7 @@ def _options(options: ProcessOptions, settings: Settings) -> Options:
         keep_scratch=options.keep_scratch,
         threads=options.threads,
         own_run=options.own_run,
+        goes_back=options.current,
         tar=settings.tar if options.tar is None else options.tar,
         faults=parse_faults(options.simulate or [settings.simulate]),
     )

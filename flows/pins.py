@@ -9,7 +9,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.variables import Variable
 
 from calib.errors import ConfigError
-from flows.work import PREFECT_ERRORS
+from flows.prefect_errors import PREFECT_ERRORS
 
 log = logging.getLogger(__name__)
 

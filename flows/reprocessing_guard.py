@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from calib.ledger.ledger import Ledger
 from calib.ledger.reprocessing_reports import Reprocessing, reprocessings
-from calib.ledger.reprocessings import advance
+from calib.ledger.reprocessings import Overtaken, advance
 from calib.reprocessing.arrivals import Guard, awaited_by
 from calib.reprocessing.guard import what_is_missing
 from calib.reprocessing.life import Result, counts_of
@@ -45,8 +45,11 @@ def blocked_at_once(name: str, ledger: str, guard: Guard = what_is_missing) -> R
         return None if why is None else _block(books, found, why)
 
 
-def _block(books: Ledger, found: Reprocessing, why: str) -> Result:
-    who = this_person()
-    books.write(lambda c: advance(c, found.name, "blocked", who=who, note=why))
+def _block(books: Ledger, found: Reprocessing, why: str) -> Result | None:
+    name, who, seen = found.name, this_person(), found.state
+    try:
+        books.write(lambda c: advance(c, name, "blocked", who=who, note=why, seen=seen))
+    except Overtaken:  # a person has decided something else: whoever takes it on sees what
+        return None
     counts = books.ask(lambda rows: counts_of(rows, found))
     return Result("blocked", why, counts, found.report)

@@ -11,8 +11,6 @@ from prefect import runtime
 
 from calib.campaigns.manifest import entries_of, read_entries
 from calib.errors import ConfigError
-from calib.fetch.observations import parse_query
-from calib.fetch.options import options_from
 from calib.ledger.ledger import Ledger
 from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_reports import Reprocessing, reprocessings
@@ -160,6 +158,9 @@ def _select(
         headers = _headers(rows, asked.source, profile, old, new)
         return select_datasets(compare_contexts(profile, old, new, headers), rows)
     if asked.source == "query":
+        from calib.fetch.observations import parse_query  # astropy, which other sources need not
+        from calib.fetch.options import options_from
+
         return select_queried(parse_query(str(asked.query)), options_from(os.environ), rows)
     if asked.source == "reference":
         return select_users([str(asked.reference)], rows)

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
 
 from calib.campaigns.manifest import entries_of
 from calib.errors import ConfigError
@@ -24,38 +27,45 @@ from calib.ledger.campaign_reports import (
 )
 from calib.ledger.campaigns import Changes, rescue_jobs
 from calib.ledger.ledger import Ledger
-from calib.ledger.reprocessing_reports import Mark, Reprocessing, history, reprocessings
+from calib.ledger.published_contexts import kept_back_text
+from calib.ledger.reprocessing_names import campaigns_of
+from calib.ledger.reprocessing_reports import Mark, Reprocessing, history, reprocessings, state_of
 from calib.ledger.reprocessing_states import ENDED
-from calib.ledger.reprocessings import advance, leave_out, set_canaries
+from calib.ledger.reprocessings import Overtaken, advance, leave_out, set_canaries
+from calib.ledger.rows import rows_of
 from calib.references.profile import CrdsProfile
 from calib.reprocessing.arrivals import Guard, awaited_by
 from calib.reprocessing.canaries import canaries_of
-from calib.reprocessing.differences import write_difference_report
+from calib.reprocessing.choosing import choose_anew
+from calib.reprocessing.coverage import ENGINE_KINDS
 from calib.reprocessing.guard import operational_context, what_is_missing
 from calib.reprocessing.life import (
     WAVES,
     Approval,
+    Canaries,
     Result,
     campaign_of_canary,
     campaign_of_wave,
-    campaigns_of,
     canary_plan,
     counts_of,
     ended_text,
+    kept_back_in,
     plan_for,
     said_of,
     stood_at,
-    to_run,
     unfinished,
 )
 from calib.reprocessing.people import this_person
-from calib.reprocessing.waves import wave_of
+from calib.reprocessing.waves import runnable, wave_of
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.recording import ledger_of
 from calib.stages.workplaces import REPROCESSINGS
 from flows.campaign import STAGES, submit_campaign
 from flows.reprocessing_hold import Heart, holding
 from flows.work import Work
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +74,12 @@ REPORT = "differences"
 
 # What people read beside the state `approved`.
 _AUTOMATIC = "approved unasked (--yes): every canary ended well"
+
+
+def _write_report(ledger: str, reprocessing: Reprocessing, folder: Path) -> Path:
+    from calib.reprocessing.differences import write_difference_report  # NumPy and pictures
+
+    return write_difference_report(ledger, reprocessing, folder)
 
 
 @dataclass(frozen=True)
@@ -82,17 +98,25 @@ class Parts:
         Says what a context needs and the cache has not: :func:`what_is_missing`.
     operational
         Says which context is operational now.
+    kinds
+        Of datasets that engines make.
     """
 
     work: Work = STAGES
     choose: Callable[[Sequence[Mark]], list[str]] = canaries_of
-    report: Callable[[str, Reprocessing, Path], Path] = write_difference_report
+    report: Callable[[str, Reprocessing, Path], Path] = _write_report
     missing: Guard = what_is_missing
     operational: Callable[[CrdsProfile], str | None] = operational_context
+    kinds: Collection[str] = ENGINE_KINDS
 
 
 def run_reprocessing(
-    name: str, ledger: str, *, approval: Approval = "ask", parts: Parts | None = None
+    name: str,
+    ledger: str,
+    *,
+    approval: Approval = "ask",
+    canaries: Canaries | None = None,
+    parts: Parts | None = None,
 ) -> Result:
     """Take a reprocessing from wherever it stands to where it must wait, or ends.
 
@@ -103,6 +127,8 @@ def run_reprocessing(
     approval
         At the review: ``ask`` returns, for whoever called to ask; ``yes`` goes on where every
         canary ended well; ``wait`` waits for a decision in the ledger.
+    canaries
+        Refuse a reprocessing that is approved already; with names, these datasets run first.
     parts
         What to do it with.
 
@@ -114,7 +140,8 @@ def run_reprocessing(
     Raises
     ------
     ConfigError
-        There is no such reprocessing, or a campaign of its cannot run.
+        There is no such reprocessing, a campaign of its cannot run, or it is too late for
+        canaries.
     Unavailable
         Another live process has it in its hands.
     Interrupted
@@ -123,39 +150,41 @@ def run_reprocessing(
         A person or the system stopped us; the same call goes on.
     """
     with holding(name, ledger) as heart:
+        if canaries is not None:
+            choice = partial(choose_anew, name=name, datasets=canaries.names, who=this_person())
+            ledger_of(ledger).write(choice)
         return Life(name, ledger, heart, parts or Parts()).run(approval)
 
 
 def open_again(name: str, ledger: str) -> None:
     """Take a reprocessing up again that was finished or cancelled.
 
-    What is finished in it stays so. Datasets that were cancelled are submitted again; those that
-    failed are by ``campaign rescue``; visits and skycells that waited for them are looked at again.
+    What is finished in it stays so. Where it was cancelled, the datasets that were cancelled in
+    its campaigns, canaries too, are submitted again. Those that failed are submitted by
+    ``campaign rescue``; visits and skycells that waited for them are looked at again. One that is
+    not at its end stays as it is: the call before was stopped.
 
     Raises
     ------
     ConfigError
-        There is no such reprocessing, or it has not ended, or was rejected.
+        There is no such reprocessing, or it was rejected.
     """
     books = ledger_of(ledger)
     state = reprocessing_of(books, name).state
+    if state not in ENDED:
+        return
     target = {"finished": "running", "cancelled": "planned"}.get(state)
     if target is None:
         expected = "one that is finished or cancelled"
         raise ConfigError("it cannot be taken up again", expected=expected, found=state)
-    if state == "cancelled":
-        for campaign in campaigns_of(name):
-            _submit_again(books, campaign, "cancelled")
-    books.write(lambda c: advance(c, name, target, who=this_person(), note="taken up again"))
 
+    def take_up(c: Connection) -> None:
+        advance(c, name, target, who=this_person(), note="taken up again", seen=state)
+        if state == "cancelled":
+            for each in campaigns_of(name):
+                _submit_again(c, JobSelection(each, ("cancelled",)), "it is taken up again")
 
-def _submit_again(books: Ledger, campaign: str, state: str) -> None:
-    """Submit the datasets of a campaign again that are in a state."""
-    selection = JobSelection(campaign, states=(state,))
-    numbers = [job.id for job in books.ask(lambda rows: find_jobs(rows, selection))]
-    if numbers:
-        why = "the reprocessing goes on"
-        books.write(lambda c: rescue_jobs(c, numbers, why, Changes()))
+    books.write(take_up)
 
 
 def reprocessing_of(ledger: Ledger, name: str) -> Reprocessing:
@@ -172,6 +201,11 @@ def reprocessing_of(ledger: Ledger, name: str) -> Reprocessing:
     return found[0]
 
 
+def _submit_again(connection: Connection, selection: JobSelection, why: str) -> None:
+    numbers = [job.id for job in find_jobs(rows_of(connection), selection)]
+    rescue_jobs(connection, numbers, why, Changes())
+
+
 class Life:
     """The steps of a reprocessing that this process holds."""
 
@@ -179,6 +213,7 @@ class Life:
         self.name, self.url, self.heart, self.parts = name, url, heart, parts
         self.ledger = ledger_of(url)
         self._approval: Approval = "ask"
+        self._seen = "planned"  # the state that the step of now acts on
         self._steps: dict[str, Callable[[Reprocessing], Result | None]] = {
             "planned": self._begin,
             "blocked": self._unblock,
@@ -195,7 +230,12 @@ class Life:
             self.heart.check()
             found = reprocessing_of(self.ledger, self.name)
             step = self._steps.get(found.state)
-            result = self._ended(found) if step is None else step(found)
+            self._seen = found.state
+            try:
+                result = self._ended(found) if step is None else step(found)
+            except Overtaken as error:
+                log.info("%s", error)
+                continue
             if result is not None:
                 return result
 
@@ -244,11 +284,17 @@ class Life:
         if self._approval == "yes" and not bad:
             return self._advance("approved", _AUTOMATIC)
         if self._approval == "wait":
-            time.sleep(LOOK)
+            self._wait()
             return None
         why = f"{bad} canaries failed: " if bad else ""
         message = f"{why}{found.reason or 'the canaries ran'}; it waits for approval"
         return Result("review", message, self._counts(found), found.report)
+
+    def _wait(self) -> None:
+        """Look every now and then whether somebody has decided."""
+        while self.ledger.ask(lambda rows: state_of(rows, self.name)) == "review":
+            self.heart.check()
+            time.sleep(LOOK)
 
     def _start(self, found: Reprocessing) -> Result | None:
         if (why := self._missing(found)) is not None:
@@ -258,7 +304,8 @@ class Life:
     def _run_waves(self, found: Reprocessing) -> Result | None:
         for number in WAVES:
             self.heart.check()
-            wave = self.ledger.ask(partial(wave_of, found=found, number=number))
+            kinds = self.parts.kinds
+            wave = self.ledger.ask(partial(wave_of, found=found, number=number, kinds=kinds))
             for dataset, why in wave.left_out.items():
                 log.info("%s: %s", dataset, f"left out, {why}" if why else "not left out any more")
             if wave.left_out:
@@ -273,8 +320,10 @@ class Life:
     def _finish(self, found: Reprocessing) -> Result | None:
         """End it, and say so where the archive has moved on meanwhile."""
         profile = plan_for(found, found.name, self.url).request.profile
-        now = self.parts.operational(profile) if found.old_context else None
-        return self._advance("finished", ended_text(found, self._counts(found), now))
+        now = self.parts.operational(profile)
+        text = ended_text(found, self._counts(found), now)
+        back = kept_back_text(self.ledger.ask(lambda rows: kept_back_in(rows, found.name)))
+        return self._advance("finished", f"{text}; {back}" if back else text)
 
     def _ended(self, found: Reprocessing) -> Result:
         counts = self._counts(found)
@@ -286,11 +335,12 @@ class Life:
         self, found: Reprocessing, plan: CampaignPlan, names: Sequence[str]
     ) -> Result | None:
         """Run one of its campaigns; return why it did not come to its end."""
-        if (now := reprocessing_of(self.ledger, self.name)).state == "cancelled":
-            return self._ended(now)
-        # What waited for a file when this campaign was last at work.
-        _submit_again(self.ledger, plan.name, "blocked")
-        result = submit_campaign(plan, entries_of(names), work=self.parts.work)
+        if self.ledger.ask(lambda rows: state_of(rows, self.name)) == "cancelled":
+            return self._ended(reprocessing_of(self.ledger, self.name))
+        waited = JobSelection(plan.name, states=("blocked",))
+        self.ledger.write(lambda c: _submit_again(c, waited, "the reprocessing goes on"))
+        entries, work = entries_of(names), self.parts.work
+        result = submit_campaign(plan, entries, work=work, reprocessing=self.name)
         if result.outcome == "cancelled":
             return self._advance("cancelled", f"campaign {plan.name} was cancelled")
         if result.outcome == "paused":
@@ -320,18 +370,20 @@ class Life:
     ) -> Result | None:
         """Move on; the next step is that of the new state. Where there is none, return the end.
 
-        What was cancelled meanwhile stays so.
+        Raises
+        ------
+        Overtaken
+            A person has decided something else meanwhile: what is true now comes next.
         """
         self.heart.check()
-        if (now := reprocessing_of(self.ledger, self.name)).state == "cancelled":
-            return self._ended(now)
-        who = this_person()
+        move = partial(advance, name=self.name, state=state, who=this_person(), seen=self._seen)
+        self.ledger.write(partial(move, note=note, report=report))
+        self._seen = state
         log.info("%s: %s%s", self.name, state, f" ({note})" if note else "")
-        self.ledger.write(lambda c: advance(c, self.name, state, who=who, note=note, report=report))
         return self._ended(reprocessing_of(self.ledger, self.name)) if state in ENDED else None
 
     def _to_run(self, found: Reprocessing) -> list[Mark]:
-        return self.ledger.ask(lambda rows: to_run(rows, found.id))
+        return self.ledger.ask(lambda rows: runnable(rows, found, kinds=self.parts.kinds))
 
     def _counts(self, found: Reprocessing) -> dict[str, int]:
         return self.ledger.ask(lambda rows: counts_of(rows, found))

@@ -21,8 +21,8 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.settings import PREFECT_API_URL
 
 from calib.errors import HstflowError
+from flows.prefect_errors import PREFECT_ERRORS
 from flows.private_server import answers
-from flows.work import PREFECT_ERRORS
 from tasks.downloads import LIMIT_NAME
 
 log = logging.getLogger(__name__)

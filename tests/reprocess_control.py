@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +15,42 @@ from chaos import ROOT, Machine, Server, wait_for
 POOL = "hstflow"
 WATCH, REPROCESS = "context-watch", "reprocess"
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-LIMIT = 90.0  # seconds for a flow run, with the start of its process
+RESIDENT = Path(__file__).with_name("resident_watch.py")
+LIMIT = 240.0  # seconds for a flow run, with the start of its processes, on a busy machine
+ASK = 0.25  # seconds between two questions to a server that shares two cores with the runs
+
+
+class Watcher:
+    """Looks as `context-watch` does, in a process that is there already.
+
+    Parameters
+    ----------
+    machine
+        Where it runs; its environment has the server.
+    patience
+        Minutes, as the flow takes them.
+    """
+
+    def __init__(self, machine: Machine, patience: float) -> None:
+        self._machine, self._patience = machine, patience
+        self._process = machine.start("watcher", str(RESIDENT), talks=True)
+
+    def wait(self) -> None:
+        """Wait until it can look."""
+        self._read("ready")
+
+    def look(self) -> str:
+        """Let it look once; return what it says."""
+        if self._process.stdin is not None:
+            self._process.stdin.write(f"{self._patience}\n".encode())
+            self._process.stdin.flush()
+        return self._read("Completed: ")
+
+    def _read(self, beginning: str) -> str:
+        line = self._process.stdout.readline().decode().strip() if self._process.stdout else ""
+        if not line.startswith(beginning):
+            raise ChildProcessError(line or self._machine.said("watcher"))
+        return line
 
 
 class Control:
@@ -39,8 +75,10 @@ class Control:
     ) -> None:
         """Deploy the two flows as prefect.yaml has them, with an operator's parameters.
 
-        No look comes by the clock; the worker looks for runs every second.
+        No look comes by the clock; the worker, which makes the work pool, looks for runs every
+        second.
         """
+        self._start_worker()
         described = yaml.safe_load((ROOT / "prefect.yaml").read_text())
         wanted = [each for each in described["deployments"] if each["name"] in (WATCH, REPROCESS)]
         for each in wanted:
@@ -49,16 +87,13 @@ class Control:
             each["entrypoint"] = entrypoints.get(each["name"], each["entrypoint"])
         path = self._machine.folder / "deployed.yaml"
         path.write_text(yaml.safe_dump({**described, "deployments": wanted}))
-        self._prefect("work-pool", "create", POOL, "--type", "process")
+        wait_for(self._has_pool, "the worker's pool", look=ASK)
         self._prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(path))
-        self._machine.environment["PREFECT_WORKER_QUERY_SECONDS"] = "1"
-        command = ("-m", "prefect", "worker", "start", "--pool", POOL, "--limit", "4")
-        self._machine.start("worker", *command)
 
     def look(self) -> str:
         """Let `context-watch` run once; return what it says."""
         run = self._post(f"/deployments/{self._deployment(WATCH)}/create_flow_run", {})
-        return self.ended(run["id"])["state"]["message"]
+        return str(self.ended(run["id"])["state"]["message"])
 
     def runs(self, name: str = REPROCESS) -> list[dict[str, Any]]:
         """Return the runs of a deployment, oldest first."""
@@ -73,7 +108,7 @@ class Control:
             found = self.runs()
             return len(found) >= number and all(run["state_type"] in FINAL for run in found)
 
-        wait_for(is_so, f"{number} runs of reprocess", limit=LIMIT)
+        wait_for(is_so, f"{number} runs of reprocess", limit=LIMIT, look=ASK)
         return self.runs()
 
     def ended(self, number: str) -> dict[str, Any]:
@@ -83,7 +118,7 @@ class Control:
         def is_so() -> bool:
             return self._client.get(path).json().get("state_type") in FINAL
 
-        wait_for(is_so, "a flow run to end", limit=LIMIT)
+        wait_for(is_so, "a flow run to end", limit=LIMIT, look=ASK)
         found: dict[str, Any] = self._client.get(path).json()
         return found
 
@@ -103,6 +138,14 @@ class Control:
         body = {"filter": {"event": {"name": ["hst.crds.context.changed"]}}, "limit": 50}
         found: list[dict[str, Any]] = self._post("/events/filter", body)["events"]
         return found
+
+    def _start_worker(self) -> None:
+        self._machine.environment["PREFECT_WORKER_QUERY_SECONDS"] = "1"
+        command = ("worker", "start", "--pool", POOL, "--type", "process", "--limit", "4")
+        self._machine.start("worker", "-m", "prefect", *command)
+
+    def _has_pool(self) -> bool:
+        return self._client.get(f"/work_pools/{POOL}").is_success
 
     def _deployment(self, name: str) -> str:
         return str(self._client.get(f"/deployments/name/{name}/{name}").json()["id"])

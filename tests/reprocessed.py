@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from sqlalchemy import Connection, text
+
 from calib.ids import parse_dataset
 from calib.ledger.ledger import open_ledger
 from calib.ledger.reading import open_reader
@@ -16,6 +18,8 @@ from calib.stages.recording import close_ledgers
 from calib.stages.sequence import process_dataset
 
 DARKS = {"DARKFILE": ("a<b>_drk.fits", "b_drk.fits")}
+
+BEFORE = "entered-before"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +69,10 @@ class Twice:
     def enter(self, name: str, *marks: NewMark, state: str = "canary") -> Reprocessing:
         """Enter a reprocessing, whose canaries are running."""
         old, new = self.contexts
-        entered = NewReprocessing(name, old, new, "context", "{}", {"by": "test"})
+        entered = NewReprocessing(BEFORE, old, new, "context", "{}", {"by": "test"})
         with open_ledger(self.ledger) as ledger:
             ledger.write(lambda c: enter_reprocessing(c, entered, marks, who="test"))
+            ledger.write(lambda c: give_name(c, name))
             ledger.write(lambda c: advance(c, name, state, who="test"))
         return self.read(name)
 
@@ -76,6 +81,15 @@ class Twice:
         with open_reader(self.ledger) as rows:
             assert rows is not None
             return reprocessings(rows, name)[0]
+
+
+def give_name(connection: Connection, name: str) -> None:
+    """Name the reprocessing that was entered as `BEFORE` like the campaign that is there.
+
+    Really it is entered before its campaigns; a campaign of another purpose keeps its name.
+    """
+    change = text("UPDATE reprocessing SET name = :name WHERE name = :before")
+    connection.execute(change, {"name": name, "before": BEFORE})
 
 
 def canary(dataset: str, **options: object) -> NewMark:

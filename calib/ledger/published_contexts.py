@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
+from calib.ids import is_later_context
 from calib.ledger.reports import Rows
 
 _NEWEST = """
@@ -21,6 +25,16 @@ WHERE run.kind = 'processed'
 GROUP BY run.context ORDER BY run.context
 """
 
+_BESIDE = """
+SELECT run.context AS context, job.context AS mine, COUNT(*) AS number
+FROM job
+  JOIN current_run ON current_run.dataset = job.dataset
+  JOIN run ON run.id = current_run.run_id
+WHERE job.campaign_id = :campaign_id AND job.state IN ('processed', 'synced', 'archived', 'skipped')
+  AND run.kind = 'processed' AND run.context <> job.context
+GROUP BY run.context, job.context ORDER BY run.context
+"""
+
 
 def newest_context(rows: Rows) -> str | None:
     """Return the context of what was published last and is current; None: nothing is."""
@@ -31,3 +45,21 @@ def newest_context(rows: Rows) -> str | None:
 def current_contexts(rows: Rows) -> dict[str, int]:
     """Return how many datasets are current as each context made them."""
     return {str(row["context"]): int(row["number"]) for row in rows(_COUNTS, {})}
+
+
+def kept_back(rows: Rows, campaign_id: int) -> dict[str, int]:
+    """Return how many finished datasets of a campaign stay current as a later context made them.
+
+    By that context. What the campaign made of them waits in its run.
+    """
+    counts: Counter[str] = Counter()
+    for row in rows(_BESIDE, {"campaign_id": campaign_id}):
+        if is_later_context(row["context"], row["mine"]):
+            counts[str(row["context"])] += int(row["number"])
+    return dict(counts)
+
+
+def kept_back_text(counts: Mapping[str, int]) -> str | None:
+    """Say how many datasets stay current on which later contexts; None: none does."""
+    said = [f"{number:,} of the later {context}" for context, number in counts.items()]
+    return f"not current, as others are: {', '.join(said)}" if said else None

@@ -21,6 +21,11 @@ WHERE CAST(:name AS VARCHAR) IS NULL OR name = CAST(:name AS VARCHAR)
 ORDER BY id
 """
 
+# Without what may be large: plan and foresight (its graph has every marked dataset).
+_LIGHT = _ALL.replace("plan, foresight,", "'{}' AS plan, '{}' AS foresight,")
+
+_STATE = "SELECT state FROM reprocessing WHERE name = :name"
+
 _COUNTS = """
 SELECT instrument, kind, wave, is_canary, COUNT(*) AS number, COUNT(left_out) AS left_out
 FROM marked_dataset WHERE reprocessing_id = :number
@@ -124,9 +129,24 @@ class SeenContext:
     seen_at: str
 
 
-def reprocessings(rows: Rows, name: str | None = None) -> list[Reprocessing]:
-    """Return reprocessings, oldest first; of one name, or all."""
-    found = rows(_ALL, {"name": name})
+def state_of(rows: Rows, name: str) -> str | None:
+    """Return the state of a reprocessing, and nothing else: for those who look often."""
+    return next((str(row["state"]) for row in rows(_STATE, {"name": name})), None)
+
+
+def reprocessings(
+    rows: Rows, name: str | None = None, *, is_light: bool = False
+) -> list[Reprocessing]:
+    """Return reprocessings, oldest first; of one name, or all.
+
+    Parameters
+    ----------
+    rows, name
+        The ledger; one name, or None.
+    is_light
+        Leave out plan and foresight, which are large: both are empty then.
+    """
+    found = rows(_LIGHT if is_light else _ALL, {"name": name})
     return [
         Reprocessing(
             **{

@@ -7,17 +7,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, desc, insert, select, update
+from sqlalchemy import Connection, Row, desc, insert, select, text, update
 
 from calib.errors import ConfigError
 from calib.ids import DatasetId
 from calib.ledger.jobs import batched
+from calib.ledger.reprocessing_names import refuse_foreign_campaigns, refuse_shared_names
 from calib.ledger.reprocessing_states import check_transition
+from calib.ledger.rows import rows_of
 from calib.ledger.schema import context_seen as contexts_seen
 from calib.ledger.schema import marked_dataset as marked
 from calib.ledger.schema import reprocessing as reprocessings
 from calib.ledger.schema import reprocessing_step as steps
 from calib.records import utc_now
+
+# Of the advisory lock on names, in PostgreSQL: any number that no other lock has.
+_NAMES = 0x68737466_6E616D65
+
+
+class Overtaken(ConfigError):
+    """Somebody else has moved the reprocessing: look at it again."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +106,16 @@ def enter_reprocessing(
     Raises
     ------
     ConfigError
-        Another reprocessing has the name.
+        Another reprocessing, or a campaign, has the name or that of one of its campaigns.
     """
+    lock_names(connection)
     if new.transition is not None:
         known = select(reprocessings.c.name).where(reprocessings.c.transition == new.transition)
         if (there := connection.scalar(known)) is not None:
             return str(there)
-    if connection.scalar(select(reprocessings.c.id).where(reprocessings.c.name == new.name)):
-        raise ConfigError("there is a reprocessing of this name", found=new.name)
+    rows = rows_of(connection)
+    refuse_shared_names(rows, new.name)
+    refuse_foreign_campaigns(rows, new.name)
     number = int(
         connection.scalars(insert(reprocessings).returning(reprocessings.c.id), _row(new)).one()
     )
@@ -112,6 +123,23 @@ def enter_reprocessing(
         connection.execute(insert(marked), some)
     _tell(connection, number, None, "planned", who, None)
     return new.name
+
+
+def lock_names(connection: Connection, *, shared: bool = False) -> None:
+    """Keep the names of reprocessings as they are until the transaction ends.
+
+    SQLite has one writer at a time anyway.
+
+    Parameters
+    ----------
+    connection
+        The transaction, before it looks at a name.
+    shared
+        For those that enter campaigns: they need not wait for each other.
+    """
+    if connection.dialect.name == "postgresql":
+        function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        connection.execute(text(f"SELECT {function}(:key)"), {"key": _NAMES})
 
 
 def advance(
@@ -122,6 +150,7 @@ def advance(
     who: str,
     note: str | None = None,
     report: str | None = None,
+    seen: str | None = None,
 ) -> bool:
     """Move a reprocessing to another state, and write down who did it.
 
@@ -133,6 +162,8 @@ def advance(
         Why; what people read beside the state.
     report
         Where the difference report lies; None keeps what is known.
+    seen
+        The state that the caller acted on; None: any from which this change is legal.
 
     Returns
     -------
@@ -143,8 +174,13 @@ def advance(
     ------
     ConfigError
         There is no such reprocessing, or the change is not legal.
+    Overtaken
+        It is in another state than the one that was seen.
     """
     row = _locked(connection, name)
+    if seen not in {None, row.state}:
+        message = f"reprocessing {name} was moved by somebody else meanwhile"
+        raise Overtaken(message, expected=seen, found=row.state)
     values = {"state": state, "reason": note, "updated_at": utc_now()}
     values |= {} if report is None else {"report": report}
     moves = bool(row.state != state)

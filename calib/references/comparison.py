@@ -23,8 +23,10 @@ import multiprocessing
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 
+from calib.errors import WorkerLost
 from calib.references import library
 from calib.references.changes import AffectedExposure, ContextChanges, ExposureHeader
 from calib.references.judging import Asked, Judge
@@ -182,6 +184,9 @@ def _by_processes(
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
+        except BrokenProcessPool as error:
+            message = "a process that compared exposures was killed: memory may have run out"
+            raise WorkerLost(message, expected="fewer processes") from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

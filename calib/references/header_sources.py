@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -152,12 +153,25 @@ def headers_of_instruments(
     """
     _need_server(profile)
     with _asking(profile):
-        part = int(library.server_info(profile).get("max_headers_per_rpc", _PART))
+        part = max(1, int(library.server_info(profile).get("max_headers_per_rpc", _PART)))
     for instrument, date in since.items():
         if instrument not in _NO_EXPOSURES:
             names = iter(_names(profile, context, instrument, date))
             while wanted := list(islice(names, part)):
-                yield from _parts(_fetched(profile, context, wanted))
+                found = _fetched(profile, context, wanted)
+                yield from _parts(found)
+                yield from _not_sent(wanted, found)
+
+
+def _not_sent(wanted: Iterable[str], found: Mapping[str, Any]) -> Iterator[ExposureHeader]:
+    """Yield what the server has listed and then sent no header of: nothing is passed over."""
+    sent = {name.lower() for name in found}
+    sent |= {name.partition(":")[0] for name in sent}
+    for name in wanted:
+        dataset, _, exposure = name.partition(":")
+        if name.lower() not in sent:
+            problem = "the server lists it, and sent no header"
+            yield ExposureHeader(dataset, exposure or dataset, problem=problem)
 
 
 def stored_result(profile: CrdsProfile, old: str, new: str) -> StoredResult | None:
@@ -174,13 +188,15 @@ def stored_result(profile: CrdsProfile, old: str, new: str) -> StoredResult | No
         from crds.core import exceptions
 
         try:
-            found = api.get_affected_datasets(library.OBSERVATORY, old, new)
+            answer = api.get_affected_datasets(library.OBSERVATORY, old, new)
         except exceptions.CrdsError as error:
             if _NOT_COMPUTED in str(error):
                 return None
             raise
-    names = {str(name).partition(":")[0].lower() for name in found.get("affected_ids", ())}
-    status = int(found.get("bestrefs_status", 0))
+    found = _dictionary(answer, profile)
+    names = {str(name).partition(":")[0].lower() for name in found.get("affected_ids") or ()}
+    said = str(found.get("bestrefs_status") or 0)
+    status = int(said) if said.isdigit() else 1
     return StoredResult(tuple(sorted(names)), status, str(found.get("bestrefs_err_summary", "")))
 
 
@@ -207,6 +223,10 @@ def _asking(profile: CrdsProfile) -> Iterator[None]:
                 raise Unavailable(message, path=profile.server_url, code=BESTREFS) from error
             message = f"the CRDS server refuses: {error}"
             raise ContextError(message, path=profile.server_url) from error
+        except (OSError, HTTPException, ValueError, TypeError) as error:
+            # The client lets these through: a page of a proxy in place of JSON, half an answer.
+            message = f"what the CRDS server answers cannot be read: {error}"
+            raise Unavailable(message, path=profile.server_url, code=BESTREFS) from error
 
 
 def _names(profile: CrdsProfile, context: str, instrument: str, since: str | None) -> Iterable[str]:
@@ -220,7 +240,25 @@ def _fetched(profile: CrdsProfile, context: str, names: list[str]) -> dict[str, 
     with _asking(profile):
         from crds.client import api
 
-        return dict(api.get_dataset_headers_by_id(context, names))
+        return _dictionary(api.get_dataset_headers_by_id(context, names), profile)
+
+
+def _dictionary(answer: Any, profile: CrdsProfile) -> dict[str, Any]:
+    """Refuse an answer of another form.
+
+    Raises
+    ------
+    ContextError
+        It is none that this version of the service gives.
+    """
+    if not isinstance(answer, dict):
+        raise ContextError(
+            "the CRDS server answers something else than was asked",
+            path=profile.server_url,
+            expected="names and values",
+            found=repr(answer)[:80],
+        )
+    return answer
 
 
 def _line(path: Path, line: str, number: int) -> Any:

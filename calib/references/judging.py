@@ -31,7 +31,12 @@ _PLAIN_DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?")
 
 # What crds takes for "no value" (handle_na_and_not_found of bestrefs.py).
 _UNDEFINED = "UNDEFINED"
-_NO_FILE = frozenset({f"{NOT_FOUND} NO MATCH FOUND.", _UNDEFINED, "NONE", "", "*"})
+# A bare "NOT FOUND" is what the ledger keeps of "no match" (calib.references.bestrefs).
+_NO_FILE = frozenset({f"{NOT_FOUND} NO MATCH FOUND.", NOT_FOUND, _UNDEFINED, "NONE", "", "*"})
+
+# What crds says where a value is known and the rules have no case for it: there is no file on
+# either side then, and nothing changes.
+_NO_CASE = "IS NOT IN"
 
 # Values that are brought to normal form again and again: filters, gains, switches.
 _REMEMBERED = 1 << 14
@@ -210,10 +215,17 @@ class Judge:
             old = before[keyword]
             if _lost(old, new):
                 problems.append(f"{keyword}: {_reason(new.text)}")
-            if not new.fails and self._comparable(old) != self._comparable(new):
+            elif _is_untold(old, new):
+                problems.append(f"{keyword}: it cannot be told ({_words(new.text)})")
+            if not new.fails and self._differ(old, new):
                 stage2_only = types[keyword].stage2_only
                 changes.append(ReferenceChange(keyword, old.name, new.name, stage2_only))
         return tuple(changes), problems
+
+    def _differ(self, old: _Answer, new: _Answer) -> bool:
+        if old.name is None and new.name is None and not self._asked.undefined_matters:
+            return False
+        return self._comparable(old) != self._comparable(new)
 
     def _comparable(self, answer: _Answer) -> str:
         """Return what is compared: all ways to have no file are one, where they do not matter."""
@@ -306,11 +318,22 @@ def _lost(old: _Answer, new: _Answer) -> bool:
     return old.is_file and new.name is None
 
 
+def _is_untold(old: _Answer, new: _Answer) -> bool:
+    """Tell whether neither rules could answer, for want of something in the header."""
+    if not (old.fails and new.fails) or new.text in _NO_FILE:
+        return False
+    return _UNDEFINED in new.text or _NO_CASE not in new.text
+
+
 def _reason(text: str) -> str:
     """Return why there is no file, in words."""
     if text == _UNDEFINED:
         return "the new rules have no such type, or omit it"
-    return f"the new rules fail ({' '.join(text.removeprefix(NOT_FOUND).split()).lower()})"
+    return f"the new rules fail ({_words(text)})"
+
+
+def _words(text: str) -> str:
+    return " ".join(text.removeprefix(NOT_FOUND).split()).lower()
 
 
 def _is_irrelevant(rules: Any, header: Mapping[str, str]) -> bool:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from calib.errors import BESTREFS, ConfigError, ContextError, Unavailable
+import logging
+
+from calib.errors import BESTREFS, ConfigError, ContextError, HstflowError, Unavailable
+from calib.ids import is_later_context
 from calib.references import library
 from calib.references.profile import CrdsProfile
+
+log = logging.getLogger(__name__)
 
 
 def source_of(profile: CrdsProfile) -> str:
@@ -37,6 +42,22 @@ def ask_operational(profile: CrdsProfile) -> str:
             "CRDS names no operational context", path=source_of(profile), found=found
         )
     return name
+
+
+def later_operational(profile: CrdsProfile, context: str) -> str | None:
+    """Return the operational context where it came after another one; None: it did not.
+
+    For a word at the end of long work: where nobody can say it, as without a server, the log
+    says so and the answer is None.
+    """
+    if profile.offline and not profile.has_store:
+        return None
+    try:
+        found = ask_operational(profile)
+    except HstflowError as error:
+        log.info("the operational context is not known: %s", error)
+        return None
+    return found if is_later_context(found, context) else None
 
 
 def _cached(profile: CrdsProfile) -> dict[str, object]:

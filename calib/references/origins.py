@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-import requests
+from typing import TYPE_CHECKING, Any, Protocol
 
 from calib.errors import BESTREFS, ConfigError, CorruptFile, HstflowError, NotFound, Unavailable
 from calib.references import library
@@ -18,6 +16,9 @@ from calib.stores import FileStore
 from calib.stores.s3_store import open_store
 from calib.stores.store import Store
 from calib.stores.uri import parse_uri
+
+if TYPE_CHECKING:
+    import requests
 
 # Seconds to connect, and between two pieces of an answer.
 _TIMEOUT = (10, 60)
@@ -133,6 +134,8 @@ class ServerOrigin:
 
     def fetch(self, name: str, part: Path) -> None:
         """Bring a file by GET, going on where `part` ends if the server can."""
+        import requests
+
         url = self._urls["mapping" if is_rules(name) else "reference"] + name
         begun = part.stat().st_size if part.is_file() else 0
         headers = {"Range": f"bytes={begun}-"} if begun else {}
@@ -151,6 +154,8 @@ class ServerOrigin:
 
     def _session(self) -> requests.Session:
         """Return the connections of this thread: they are not to be shared."""
+        import requests
+
         found: requests.Session | None = getattr(self._local, "session", None)
         if found is None:
             found = self._local.session = requests.Session()

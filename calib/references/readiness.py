@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from calib.errors import ContextError, HstflowError
+from calib.errors import ContextError, DataError
 from calib.references import library
 from calib.references.changes import ExposureHeader
 from calib.references.files import NOT_APPLICABLE, NOT_FOUND, find_file, sha1_of
@@ -70,6 +70,8 @@ def readiness(
 ) -> Readiness:
     """Look which files of a context are not in the cache; no server is asked.
 
+    References that are there are compared with the size in the catalogue that the cache has.
+
     Parameters
     ----------
     profile, context
@@ -77,16 +79,16 @@ def readiness(
     names
         References that are needed (:func:`references_needed`).
     checked
-        Compare size and sha1 of references with the catalogue that the cache has.
+        Read them and compare their sha1, too; a file that stays is read once in a process.
     """
     rules = rules_of(profile, context)
-    catalogue = cached_catalogue(profile) if checked else {}
+    catalogue = cached_catalogue(profile)
     missing, damaged = [], []
     for name in sorted(set(names)):
         path = find_reference(profile, name)
         if path is None:
             missing.append(name)
-        elif not agrees(path, catalogue.get(name, {})):
+        elif not agrees(path, catalogue.get(name, {}), checked=checked):
             damaged.append(name)
     absent = (*rules.missing, *rules.unreadable)
     return Readiness(context, absent, tuple(missing), tuple(damaged))
@@ -105,12 +107,12 @@ def find_reference(profile: CrdsProfile, name: str) -> Path | None:
     return find_file(folders, name)
 
 
-def agrees(path: Path, entry: Mapping[str, str]) -> bool:
+def agrees(path: Path, entry: Mapping[str, str], *, checked: bool = True) -> bool:
     """Compare a file with its row of the catalogue; servers may leave size or sha1 out."""
     size, sha1 = str(entry.get("size", "")), entry.get("sha1sum", "")
     if size not in {"", "none", str(path.stat().st_size)}:
         return False
-    return sha1 in {"", "none"} or sha1 == sha1_of(path)
+    return not checked or sha1 in {"", "none"} or sha1 == sha1_of(path)
 
 
 def require_rules(profile: CrdsProfile, context: str) -> None:
@@ -179,9 +181,7 @@ def references_needed(
             try:
                 wanted = None if keywords is None else keywords(header)
                 needed |= _needed(profile, context, header, wanted)
-            except ContextError:
-                raise
-            except HstflowError as error:
+            except DataError as error:
                 log.warning("%s: %s", header.exposure, error)
     return needed
 

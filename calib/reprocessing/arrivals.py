@@ -12,7 +12,7 @@ from calib.records import from_json
 from calib.references.profile import CrdsProfile
 from calib.reprocessing.awaited import awaited_references
 from calib.reprocessing.guard import what_is_missing
-from calib.reprocessing.life import to_run
+from calib.reprocessing.waves import runnable
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.planning import Request
 
@@ -40,5 +40,5 @@ def awaited_by(ledger: Ledger, one: Reprocessing, guard: Guard = what_is_missing
 
 
 def _names(rows: Rows, one: Reprocessing, request: Request) -> set[str]:
-    todo, own = to_run(rows, one.id), request.options.references
+    todo, own = runnable(rows, one), request.options.references
     return awaited_references(request.profile, one.new_context, todo, rows, own)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from dataclasses import replace
 
 from calib.engines.lookup import AUTO, engine_names, load_engine
 from calib.ledger.reprocessings import NewMark
 
-# What no engine makes yet. The mark stays: people see what is out of date.
-_KINDS = {
-    "svm": "no engine makes visits (SVM)",
-    "mvm": "no engine makes skycells (MVM)",
-}
+# Kinds of datasets that an engine makes: calib.engines has none of visits and skycells yet.
+ENGINE_KINDS = frozenset({"ipst"})
+
+# How a reason begins that is looked at again each time: an engine may have come.
+NO_ENGINE = "no engine "
+
+_MADE = {"svm": "makes visits (SVM)", "mvm": "makes skycells (MVM)"}
 
 
 def with_coverage(marked: NewMark, engine: str) -> NewMark:
@@ -33,8 +36,33 @@ def with_coverage(marked: NewMark, engine: str) -> NewMark:
     if marked.left_out is not None:
         return marked
     dataset = marked.dataset
-    reason = _KINDS.get(dataset.kind) or uncovered(engine, dataset.instrument)
+    reason = why_not_made(dataset.kind, dataset.instrument, engine)
     return marked if reason is None else replace(marked, left_out=reason)
+
+
+def why_not_made(
+    kind: str, instrument: str, engine: str, kinds: Collection[str] = ENGINE_KINDS
+) -> str | None:
+    """Return why no engine makes such datasets; None: one may.
+
+    Parameters
+    ----------
+    kind, instrument
+        Of the dataset; lower case.
+    engine
+        ``auto`` or a name.
+    kinds
+        Of datasets that engines make.
+
+    Raises
+    ------
+    ConfigError
+        There is no such engine.
+    """
+    if kind not in kinds:
+        return NO_ENGINE + _MADE.get(kind, f"makes datasets of the kind {kind}")
+    # A skycell has no instrument.
+    return uncovered(engine, instrument) if kind == "ipst" else None
 
 
 @functools.cache
@@ -59,4 +87,4 @@ def uncovered(engine: str, instrument: str) -> str | None:
         known = getattr(load_engine(name), "instruments", None)
         if known is None or instrument in known:
             return None
-    return f"no engine calibrates {instrument.upper()}"
+    return f"{NO_ENGINE}calibrates {instrument.upper()}"

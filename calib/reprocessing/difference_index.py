@@ -106,10 +106,10 @@ def _decision(report: DifferenceReport, name: str) -> Iterator[str]:
 
 def _in_short(report: DifferenceReport) -> str:
     counts = Counter(each.verdict for each in report.canaries)
-    said = ", ".join(f"{verdict} {amount}" for verdict, amount in counts.items())
+    said = ", ".join(f"{verdict}: {amount}" for verdict, amount in counts.items())
     shown = {(one.instrument, one.keyword) for one in report.types if one.canaries}
     types = f"{len(shown)} of {len(report.types)} changed types are shown by a canary"
-    return f"{len(report.canaries)} canaries: {said or 'none chosen'}. {types}."
+    return f"{len(report.canaries)} canaries ({said or 'none chosen'}). {types}."
 
 
 def _canaries(report: DifferenceReport) -> Iterator[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from calib.ledger.campaign_overview import failed_in, state_of
 from calib.ledger.campaign_reports import Campaign, Failure, campaigns, failures_of
 from calib.ledger.reports import Rows
+from calib.ledger.reprocessing_names import campaigns_of
 from calib.ledger.reprocessing_reports import (
     Mark,
     MarkCount,
@@ -23,7 +24,6 @@ from calib.ledger.reprocessing_reports import (
 )
 from calib.ledger.reprocessing_states import ENDED
 from calib.records import utc_now
-from calib.reprocessing.life import campaigns_of
 
 TITLES = ("canaries", "exposures and associations", "visits", "skycells")
 

@@ -41,7 +41,7 @@ class Foresight:
     rungs
         How many begin with how much memory, bytes as text.
     missing_rules, missing_references
-        What the new context needs and the cache does not have.
+        What the new context needs and the cache does not have, or in another size than CRDS.
     strange
         Names that are no dataset here, and why.
     graph

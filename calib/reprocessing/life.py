@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from calib.errors import ConfigError
+from calib.ids import is_later_context
 from calib.ledger.campaign_reports import UNFINISHED, campaigns
+from calib.ledger.published_contexts import kept_back
 from calib.ledger.reports import Rows
-from calib.ledger.reprocessing_reports import Mark, Reprocessing, Step, marks
+from calib.ledger.reprocessing_names import SUFFIXES
+from calib.ledger.reprocessing_reports import Mark, Reprocessing, Step, history, mark_counts, marks
 from calib.ledger.states import FINISHED
 from calib.records import from_json
 
@@ -22,8 +26,8 @@ Approval = Literal["ask", "yes", "wait"]
 
 WAVES = (1, 2, 3)
 
-# Campaigns of a reprocessing, after its own name, by wave; 0 is the canaries.
-SUFFIXES = ("-canary", "", "-visits", "-skycells")
+# States in which canaries may still be chosen.
+BEFORE_APPROVAL = ("planned", "canary", "review")
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,13 @@ class Result:
     report: str | None = None
 
 
+@dataclass(frozen=True)
+class Canaries:
+    """What a person wants to see before anything else: these datasets; None: the planned ones."""
+
+    names: tuple[str, ...] | None = None
+
+
 def campaign_of_canary(name: str) -> str:
     """Return the name of the campaign of a reprocessing's canaries."""
     return campaign_of_wave(name, 0)
@@ -59,11 +70,6 @@ def campaign_of_wave(name: str, wave: int) -> str:
     return name + SUFFIXES[wave]
 
 
-def campaigns_of(name: str) -> list[str]:
-    """Return the names of all campaigns of a reprocessing, the canaries' first."""
-    return [name + suffix for suffix in SUFFIXES]
-
-
 def plan_for(found: Reprocessing, campaign: str, ledger: str) -> CampaignPlan:
     """Return the plan of one of its campaigns, frozen on the new context.
 
@@ -71,6 +77,8 @@ def plan_for(found: Reprocessing, campaign: str, ledger: str) -> CampaignPlan:
     ----------
     found
         The reprocessing; its plan is kept without the ledger, whose URL may have a password.
+        One from a context to an earlier one is a way back that somebody asked for: its
+        products become current.
     campaign
         Name of the campaign.
     ledger
@@ -80,6 +88,8 @@ def plan_for(found: Reprocessing, campaign: str, ledger: str) -> CampaignPlan:
 
     plan = from_json(CampaignPlan, found.plan)
     request = replace(plan.request, ledger=ledger, campaign=campaign, context=found.new_context)
+    if is_later_context(found.old_context, found.new_context):
+        request = replace(request, options=replace(request.options, goes_back=True))
     return replace(plan, request=request)
 
 
@@ -100,6 +110,22 @@ def stood_at(steps: Sequence[Step]) -> str:
     return (before[-1] if before else None) or "planned"
 
 
+def refuse_late_canaries(rows: Rows, found: Reprocessing) -> None:
+    """Refuse canaries of a reprocessing that has gone on: it would run all its waves.
+
+    Raises
+    ------
+    ConfigError
+        As said.
+    """
+    is_blocked = found.state == "blocked"
+    state = stood_at(history(rows, found.id)) if is_blocked else found.state
+    if state not in BEFORE_APPROVAL:
+        stood = f"blocked where it was {state}" if is_blocked else state
+        message = f"reprocessing {found.name} is {stood}: canaries come before"
+        raise ConfigError(message, expected=" or ".join(BEFORE_APPROVAL), found=state)
+
+
 def to_run(rows: Rows, number: int, *, wave: int = 0) -> list[Mark]:
     """Return the datasets of a reprocessing that are not left out."""
     return [mark for mark in marks(rows, number, wave=wave) if mark.left_out is None]
@@ -111,8 +137,17 @@ def counts_of(rows: Rows, found: Reprocessing) -> dict[str, int]:
     for wave in WAVES:
         for campaign in campaigns(rows, campaign_of_wave(found.name, wave)):
             counts.update(campaign.counts)
-    left = sum(mark.left_out is not None for mark in marks(rows, found.id))
+    left = sum(each.left_out for each in mark_counts(rows, found.id))
     return dict(counts) | ({"left out": left} if left else {})
+
+
+def kept_back_in(rows: Rows, name: str) -> dict[str, int]:
+    """Return how many datasets of a reprocessing stay current on which later contexts."""
+    counts: Counter[str] = Counter()
+    for wave in WAVES:
+        for campaign in campaigns(rows, campaign_of_wave(name, wave)):
+            counts.update(kept_back(rows, campaign.id))
+    return dict(counts)
 
 
 def said_of(counts: Mapping[str, int]) -> str:
@@ -142,14 +177,9 @@ def ended_text(found: Reprocessing, counts: Mapping[str, int], operational: str 
     text += f"; {bad} of {total} failed: {said_of(counts)}" if bad else ""
     left = counts.get("left out", 0)
     text += f"; {left} left out" if left and not bad else ""
-    if operational is not None and _number(operational) > _number(found.new_context):
+    if is_later_context(operational, found.new_context):
         text += f"; meanwhile {operational} is operational: it needs a reprocessing of its own"
     return text
-
-
-def _number(context: str) -> int:
-    """Return the number of a context: a later one is larger, and names get longer at 10000."""
-    return int("".join(filter(str.isdigit, context)) or 0)
 
 
 def next_steps(found: Reprocessing, *, is_held: bool = False) -> list[str]:

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from calib.errors import ConfigError
 from calib.ids import CAMPAIGN_NAMES, is_campaign_name
-from calib.ledger.campaign_reports import campaigns
 from calib.ledger.reading import open_reader
 from calib.ledger.reports import Rows
-from calib.ledger.reprocessing_reports import Mark, reprocessings
+from calib.ledger.reprocessing_names import SUFFIXES, refuse_foreign_campaigns
+from calib.ledger.reprocessing_reports import Mark
 from calib.ledger.reprocessings import NewMark, NewReprocessing, enter_reprocessing
 from calib.records import to_json
 from calib.references.changes import AffectedExposure
@@ -29,7 +29,6 @@ from calib.reprocessing.foresight import (
     count_types,
 )
 from calib.reprocessing.graph import graph_of
-from calib.reprocessing.life import SUFFIXES
 from calib.reprocessing.selection import Selection, select_datasets
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import stored_text
@@ -107,8 +106,8 @@ def plan_reprocessing(
     Raises
     ------
     ConfigError
-        The name cannot be a campaign's or is one's already, a place cannot be used, or there is
-        no such engine.
+        The name cannot be a campaign's, or a campaign has it or another one that it needs; a
+        place cannot be used, or there is no such engine.
     ContextError
         The cache cannot be read.
     """
@@ -116,7 +115,7 @@ def plan_reprocessing(
     asked = replace(asked, plan=_resolved(asked))
     with open_reader(asked.plan.request.ledger) as rows:
         if rows is not None:
-            _refuse_campaign(rows, asked.name)
+            refuse_foreign_campaigns(rows, asked.name)
         selected = found if isinstance(found, Selection) else _select(found, rows)
         engine = asked.plan.request.options.engine
         covered = [with_coverage(each, engine) for each in selected.marks]
@@ -143,7 +142,7 @@ def enter(planned: Planned, who: str) -> str:
     Raises
     ------
     ConfigError
-        Another reprocessing has the name.
+        Another reprocessing, or a campaign, has the name or that of one of its campaigns.
     """
     asked = planned.asked
     new = NewReprocessing(
@@ -175,12 +174,6 @@ def check_reprocessing_name(name: str) -> None:
             expected=f"{CAMPAIGN_NAMES}, and here up to {longest}",
             found=repr(name),
         )
-
-
-def _refuse_campaign(rows: Rows, name: str) -> None:
-    """Refuse the name of a campaign of another purpose; that of a reprocessing is met later."""
-    if campaigns(rows, name) and not reprocessings(rows, name):
-        raise ConfigError("there is a campaign of this name", expected="another name", found=name)
 
 
 def _resolved(asked: Asked) -> CampaignPlan:
@@ -242,7 +235,7 @@ def _foresee(asked: Asked, selected: Selection, rows: Rows | None) -> Foresight:
         wall_seconds=costs.wall_seconds,
         rungs={str(rung): number for rung, number in sorted(costs.rungs.items()) if rung},
         missing_rules=ready.missing_rules,
-        missing_references=ready.missing_references,
+        missing_references=tuple(sorted((*ready.missing_references, *ready.damaged))),
         strange=dict(selected.strange),
         graph=graph_of((each.dataset.name for each in marks), selected.links),
     )

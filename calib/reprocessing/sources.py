@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from calib.errors import ConfigError
-from calib.fetch.observations import ObservationQuery, find_datasets
-from calib.fetch.options import FetchOptions
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.lineage import used_by
 from calib.ledger.reports import Rows
 from calib.ledger.reprocessings import NewMark
 from calib.references.changes import AffectedExposure, ReferenceChange
 from calib.reprocessing.selection import WAVES, Selection, select_datasets, select_with
+
+if TYPE_CHECKING:
+    from calib.fetch.observations import ObservationQuery
+    from calib.fetch.options import FetchOptions
 
 
 def select_listed(datasets: Iterable[DatasetId]) -> Selection:
@@ -32,6 +35,8 @@ def select_queried(query: ObservationQuery, options: FetchOptions, rows: Rows | 
     Unavailable, Proprietary
         As :func:`calib.fetch.observations.find_datasets`.
     """
+    from calib.fetch.observations import find_datasets  # astropy
+
     names = find_datasets(query, options)
     if not names:
         raise ConfigError("MAST has no observation like that", path=options.mast_url, found=query)

@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from calib.ledger.campaign_reports import campaigns
 from calib.ledger.ledger import Ledger
 from calib.ledger.reports import Rows
+from calib.ledger.reprocessing_names import campaigns_of
 from calib.ledger.reprocessing_reports import (
     Reprocessing,
     history,
@@ -28,7 +29,6 @@ from calib.ledger.reprocessing_states import ENDED
 from calib.ledger.reprocessings import see_context
 from calib.references.operational import ask_operational, source_of
 from calib.references.profile import CrdsProfile
-from calib.reprocessing.life import campaigns_of
 
 # What a person takes back: the datasets are still those of the context before.
 _REFUSED = frozenset({"rejected", "cancelled"})

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from calib.engines.lookup import AUTO
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.reports import Rows, states_in
 from calib.ledger.reprocessing_reports import Mark, Reprocessing, marks
 from calib.ledger.states import FINISHED
+from calib.reprocessing.coverage import ENGINE_KINDS, NO_ENGINE, why_not_made
 from calib.reprocessing.life import campaign_of_wave
-
-# Kinds of datasets that an engine makes: calib.engines has none of visits and skycells yet.
-ENGINE_KINDS = frozenset({"ipst"})
 
 _FIRST = 1  # the wave that has no inputs among the marked
 
@@ -67,12 +67,14 @@ def wave_of(
         Of datasets that can be made.
     """
     mine = marks(rows, found.id, wave=number)
-    open_ones = [each for each in mine if each.left_out is None or _waits(each)]
-    able = [each for each in open_ones if each.kind in kinds]
+    open_ones = [each for each in mine if each.left_out is None or _may_change(each)]
+    unmade = _unmade(found, open_ones, kinds)
+    able = [each for each in open_ones if each.dataset not in unmade]
+    # What is said already is not said again.
     reasons: dict[str, str | None] = {
-        each.dataset: f"no engine makes datasets of the kind {each.kind} yet"
+        each.dataset: unmade[each.dataset]
         for each in open_ones
-        if each.kind not in kinds
+        if unmade.get(each.dataset, each.left_out) != each.left_out
     }
     reasons |= _not_final(rows, found, number, able)
     runs = [each for each in able if each.dataset not in reasons]
@@ -80,8 +82,34 @@ def wave_of(
     return Wave(tuple(each.dataset for each in runs), reasons | mended)
 
 
-def _waits(mark: Mark) -> bool:
-    return bool(mark.left_out and mark.left_out.startswith(WAITS))
+def runnable(
+    rows: Rows, found: Reprocessing, *, kinds: Collection[str] = ENGINE_KINDS
+) -> list[Mark]:
+    """Return the datasets that are not left out, or only for an engine that is there now.
+
+    Parameters
+    ----------
+    rows, found, kinds
+        As for :func:`wave_of`.
+    """
+    every = marks(rows, found.id)
+    # Those that wait for their inputs are looked at when their wave comes.
+    again = [each for each in every if each.left_out and each.left_out.startswith(NO_ENGINE)]
+    unmade = _unmade(found, again, kinds)
+    came = {each.dataset for each in again if each.dataset not in unmade}
+    return [each for each in every if each.left_out is None or each.dataset in came]
+
+
+def _may_change(mark: Mark) -> bool:
+    return bool(mark.left_out and mark.left_out.startswith((WAITS, NO_ENGINE)))
+
+
+def _unmade(found: Reprocessing, some: Iterable[Mark], kinds: Collection[str]) -> dict[str, str]:
+    """Return why no engine makes datasets, by name; those that one may make are not there."""
+    options = json.loads(found.plan).get("request", {}).get("options", {})
+    engine = options.get("engine", AUTO)
+    reasons = {e.dataset: why_not_made(e.kind, e.instrument, engine, kinds) for e in some}
+    return {dataset: why for dataset, why in reasons.items() if why is not None}
 
 
 def _not_final(

@@ -54,6 +54,8 @@ class Options:
     becomes_current
         Whether readers are led to the result. Without it the result waits in its run: the next
         job that makes the same finds it there, and makes it current.
+    goes_back
+        Whether readers are led to the result also from one of a later CRDS context.
     tar
         Lay what is current out as CALDP's tar too: ``OUTPUT/outputs/ID/ID.tar.gz``.
     faults
@@ -74,6 +76,7 @@ class Options:
     threads: int = 1
     own_run: bool = False
     becomes_current: bool = True
+    goes_back: bool = False
     tar: bool = False
     faults: tuple[Fault, ...] = ()
     env: dict[str, str] = field(default_factory=dict)

@@ -157,8 +157,12 @@ def _wanted(
     paths = tuple(Path(name) for name in expand_names(files))
     _check_question(old, flags)
     before = resolve_context(old, place) if old else None
-    wanted = _Wanted(place, before, resolve_context(new, place), paths, flags)
+    after = resolve_context(new or "hst-operational", place)
+    wanted = _Wanted(place, before, after, paths, flags)
     _check_sources(wanted)
+    if before == after:
+        message = "nothing changes: both contexts are the same"
+        raise ConfigError(message, expected="--old CONTEXT and --new CONTEXT", found=after)
     return wanted
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from calib.references.changes import AffectedExposure, ContextChanges
-from deployments.cli.console import count_text, out
+from deployments.cli.console import count_text, err, out
 from deployments.cli.tables import print_rows
 
 if TYPE_CHECKING:
@@ -105,8 +105,12 @@ def as_json(found: Found) -> dict[str, Any]:
 
 
 def print_names(found: Found) -> None:
-    """Print the names of the datasets, one a line; nothing where there is none."""
+    """Print the names of the datasets, one a line; what a list cannot say goes to stderr."""
     sys.stdout.writelines(f"{mark.dataset.name}\n" for mark in found.marks)
+    told = [f"{each.exposure}: {each.problem}" for each in found.exposures if each.problem]
+    told += [f"{name} is not in the list: {why}" for name, why in found.strange.items()]
+    for line in told:
+        err.print(f"[yellow]warning[/yellow]  {escape(line)}", soft_wrap=True)
 
 
 def print_report(found: Found, *, details: bool) -> None:
@@ -139,7 +143,12 @@ def _print_datasets(found: Found) -> None:
 
 def _print_exposures(found: Found) -> None:
     rows = [
-        (each.exposure.lower(), each.dataset.lower(), each.instrument.upper(), *row)
+        [
+            *map(
+                _one_line,
+                (each.exposure.lower(), each.dataset.lower(), each.instrument.upper(), *row),
+            )
+        ]
         for each in found.exposures
         for row in _rows(each)
     ]
@@ -161,9 +170,14 @@ def _change(key: str, old: str | None, new: str | None) -> str:
     from calib.reprocessing.selection import PROBLEM, keyword_of
 
     keyword = keyword_of(key)
-    if keyword == PROBLEM:
-        return f"problem: {old}"
-    return f"{keyword} {old or 'none'} -> {new or 'none'}"
+    said = f"{keyword} {old or 'none'} -> {new or 'none'}"
+    # Values of headers that others wrote: nothing of them may reach a terminal as a command.
+    return _one_line(f"problem: {old}" if keyword == PROBLEM else said)
+
+
+def _one_line(text: str) -> str:
+    """Return text with a question mark for what is not printable."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _print_counts(found: Found) -> None:
@@ -182,7 +196,10 @@ def _print_counts(found: Found) -> None:
         told = f"{count_text(troubled, 'exposure')} with a problem; --details says which"
         out.print(f"  [yellow]{told}[/yellow]", soft_wrap=True)
     for name, why in found.strange.items():
-        out.print(f"  [yellow]{escape(name)} is left out: {escape(why)}[/yellow]", soft_wrap=True)
+        out.print(
+            f"  [yellow]{escape(_one_line(name))} is left out: {escape(why)}[/yellow]",
+            soft_wrap=True,
+        )
 
 
 def _server(found: Found) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -16,6 +17,7 @@ from small_registry import ALONE, ASSOCIATION, BIAS, fill
 from calib.errors import COMMAND
 from calib.ledger.ledger import Ledger, open_ledger
 from calib.ledger.reprocessing_reports import marks, reprocessings
+from calib.simulate.crds_server import CrdsServer
 from calib.simulate.observatory import Observatory
 from deployments.cli.main import run
 
@@ -144,10 +146,34 @@ def test_left_out_and_missing_are_said(plan: Plan) -> None:
     assert "no engine makes visits" in out
 
 
+@pytest.mark.parametrize("readonly", [False, True], ids=["a server", "read-only"])
+def test_what_is_missing_is_fetched_or_awaited(
+    plan: Plan,
+    crds: Observatory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    readonly: bool,
+) -> None:
+    """The command names the references too: rules alone would not help."""
+    cache = shutil.copytree(crds.crds_path, tmp_path / "cache")
+    dark = "z0000012j_drk.fits"
+    next(cache.rglob(dark)).unlink()
+    monkeypatch.setenv("CRDS_PATH", str(cache))
+    with CrdsServer(crds.crds_path) as server:
+        monkeypatch.setenv("CRDS_SERVER_URL", server.url)
+        monkeypatch.setenv("CRDS_READONLY_CACHE", str(int(readonly)))
+        code, out, _ = plan("july", "--old", crds.contexts[0], *raws_of(crds))
+    assert (code, f"1 reference: {dark}" in out) == (0, True)
+    command = f"hstflow context sync {crds.contexts[1]} --references {dark}"
+    assert (command in out) is not readonly
+    assert ("it is awaited" in out) is readonly
+
+
 def test_a_second_plan_of_a_transition_names_the_first(
     plan: Plan, crds: Observatory, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ends well, and says what to go on with."""
+    """It ends well, and says where that one stands."""
     from calib.references.header_sources import headers_of_files
 
     every = sorted(crds.raws.glob("*_raw.fits"))
@@ -157,6 +183,9 @@ def test_a_second_plan_of_a_transition_names_the_first(
     assert plan("july", "--old", crds.contexts[0])[0] == 0
     code, out, _ = plan("august", "--old", crds.contexts[0])
     assert (code, "july is the reprocessing" in out) == (0, True)
+    assert "hstflow campaign status july" in out, (
+        "it may have ended: no other command is always right"
+    )
     assert [each.name for each in ledger.ask(reprocessings)] == ["july"]
 
 

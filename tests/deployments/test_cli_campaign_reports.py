@@ -13,6 +13,7 @@ from typing import Any
 import campaign_story as story
 import pytest
 from databases import template
+from reprocessed import BEFORE, give_name
 
 from calib.errors import COMMAND
 from calib.ids import parse_dataset
@@ -98,8 +99,9 @@ def enter(ledger: Ledger, name: str) -> None:
     """Enter a reprocessing of a name."""
     marks = [NewMark(parse_dataset(each), 1) for each in story.EVERY]
     marks[0] = dataclasses.replace(marks[0], left_out="no [raw] file")
-    new = NewReprocessing(name, "hst_0.pmap", story.CONTEXT, "context", '{"at": "secret place"}')
+    new = NewReprocessing(BEFORE, "hst_0.pmap", story.CONTEXT, "context", '{"at": "secret place"}')
     ledger.write(lambda c: enter_reprocessing(c, new, marks, who="me@here"))
+    ledger.write(lambda c: give_name(c, name))
 
 
 def test_report_of_a_reprocessing(ledger: Ledger, capsys: Capture, tmp_path: Path) -> None:

@@ -17,10 +17,12 @@ from calib.ledger.campaigns import NewJob, enter_jobs
 from calib.ledger.ledger import Ledger, current_owner, open_ledger
 from calib.ledger.location import ledger_url
 from calib.ledger.reprocessing_holders import hold
-from calib.ledger.reprocessing_reports import history, marks, reprocessings
+from calib.ledger.reprocessing_reports import history, reprocessings
 from calib.ledger.reprocessings import NewMark, NewReprocessing, advance, enter_reprocessing
-from calib.reprocessing.life import Result
+from calib.reprocessing.life import Canaries, Result
 from deployments.cli.campaign import canary, reprocess
+from deployments.cli.campaign import reprocessings as reprocessings_command
+from deployments.cli.campaign.reprocessings import TakeFlags
 from deployments.cli.main import run
 
 CHANGES = {"DARKFILE": ("a_drk.fits", "b_drk.fits")}
@@ -126,19 +128,31 @@ def test_canaries_can_be_chosen(
     for bad in ("j8bt07o6q", "acs_8bt_05", "j8bt99zzq"):
         assert bad in call(capsys, "canary", "july", "--only", bad, code=COMMAND)[1]
 
-    taken: list[str] = []
+    taken: list[tuple[str, Canaries]] = []
 
-    def take(name: str, _flags: Any) -> Result:
-        taken.append(name)
+    def take(name: str, _flags: Any, canaries: Canaries) -> Result:
+        taken.append((name, canaries))
         return Result("review", "1 canaries: 1 processed")
 
     monkeypatch.setattr(canary, "take_on", take)
     to_review(ledger)
     call(capsys, "canary", "july", "--only", "J8BT06O6Q")
-    assert taken == ["july"]
-    assert state(ledger) == "canary"
-    found = ledger.ask(lambda rows: marks(rows, 1))
-    assert [each.dataset for each in found if each.is_canary] == ["j8bt06o6q"]
+    call(capsys, "canary", "july")
+    assert taken == [("july", Canaries(("j8bt06o6q",))), ("july", Canaries())]
+    assert state(ledger) == "review"
+
+
+def test_canaries_of_what_was_approved_and_is_blocked_are_refused(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would go back to where it stood, and run all its waves."""
+    monkeypatch.setattr(canary, "take_on", lambda *_: Result("blocked", "still"))
+    ledger.write(lambda c: advance(c, "july", "blocked", who="test"))
+    call(capsys, "canary", "july", code=BESTREFS)
+    ledger.write(lambda c: advance(c, "july", "approved", who="test"))
+    ledger.write(lambda c: advance(c, "july", "blocked", who="test"))
+    said = call(capsys, "canary", "july", "--only", "j8bt06o6q", code=COMMAND)[1]
+    assert "blocked where it was approved" in said
 
 
 @pytest.mark.parametrize(
@@ -169,6 +183,36 @@ def test_unknown_names_and_contradictions_are_refused(
     assert "--only" in call(capsys, *words, code=COMMAND)[1]
     again = call(capsys, "reprocess", "july", "--again", code=COMMAND)[1]
     assert "cannot be taken up again" in again
+
+
+@pytest.mark.parametrize(
+    ("flags", "canaries", "is_ready"),
+    [
+        (TakeFlags("ask"), None, False),
+        (TakeFlags("ask"), Canaries(), False),
+        (TakeFlags("ask"), Canaries(("j8bt06o6q",)), True),
+        (TakeFlags("wait"), None, True),
+        (TakeFlags("yes"), None, True),
+    ],
+)
+def test_what_may_run_from_the_review_is_made_ready(
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: TakeFlags,
+    canaries: Canaries | None,
+    is_ready: bool,
+) -> None:
+    """Runner and server are looked at before: after the approval nobody may sit there."""
+    to_review(ledger)
+    made: list[str] = []
+    monkeypatch.setattr(
+        "deployments.cli.campaign.session.start_server", lambda: made.append("server")
+    )
+    monkeypatch.setattr(
+        "flows.reprocessing_session.run_reprocessing", lambda *_, **__: Result("review", "so")
+    )
+    reprocessings_command.take_on("july", flags, canaries)
+    assert made == (["server"] if is_ready else [])
 
 
 def test_blocked_starts_no_server(

@@ -16,7 +16,7 @@ import pytest
 from astropy.io import fits
 from campaign_audit import ask, wrong_history
 from chaos import ROOT, Cluster, Machine, Server
-from reprocess_control import REPROCESS, WATCH, Control
+from reprocess_control import REPROCESS, WATCH, Control, Watcher
 
 from calib.fetch.options import URL_VARIABLE
 from calib.references.profile import CrdsProfile
@@ -33,6 +33,7 @@ A, B, C = "hst_9001.pmap", "hst_9002.pmap", "hst_9003.pmap"
 NAME = "9001-9002"
 DATASETS = 6
 WORKER_MEMORY = 2 * 10**9
+PATIENCE = 0.5  # minutes that a look gives the event
 HELD_BACK = ["404"] * 1000  # for as long as the test wants
 
 
@@ -96,30 +97,33 @@ class Archive:
 
 @pytest.fixture
 def archive(sky: Observatory, tmp_path: Path) -> Iterator[Archive]:
-    """Return an archive on A, its servers, and what differs between A and B."""
+    """Return an archive whose products are still to be made, and its servers."""
     with CrdsServer(sky.crds_path, context=A) as crds, MastServer(sky.raws) as mast:
-        archive = Archive(sky, tmp_path, crds, mast)
-        archive.process_all()
-        yield archive
+        yield Archive(sky, tmp_path, crds, mast)
 
 
 @pytest.fixture
-def control(archive: Archive, tmp_path: Path) -> Iterator[Control]:
-    """Start Prefect, Dask and a worker; deploy what prefect.yaml has."""
+def started(archive: Archive, tmp_path: Path) -> Iterator[tuple[Control, Watcher]]:
+    """Start Prefect, Dask, a worker and a watcher; deploy what prefect.yaml has.
+
+    The archive calibrates its products on A while they come up.
+    """
     with ExitStack() as stack:
         machine = stack.enter_context(Machine(tmp_path))
         machine.environment |= archive.environment
         server, cluster = Server(machine, free_port()), Cluster(machine, [WORKER_MEMORY] * 2)
         server.start()
         cluster.start()
+        watcher = Watcher(machine, PATIENCE)
+        archive.process_all()
         server.wait()
-        cluster.wait()
         control = Control(machine, server)
         stack.callback(control.close)
+        cluster.wait()
         how = {"runner": cluster.address, "stages": "plain", "rungs": [WORKER_MEMORY // 2]}
         control.deploy(
             {
-                WATCH: {"patience": 0.5},
+                WATCH: {"patience": PATIENCE},
                 REPROCESS: {
                     "output_uri": archive.output,
                     "asked": {"approval": "yes", "per_type": 1},
@@ -128,7 +132,8 @@ def control(archive: Archive, tmp_path: Path) -> Iterator[Control]:
             },
             {},
         )
-        yield control
+        watcher.wait()
+        yield control, watcher
 
 
 def later_dark(sky: Observatory) -> str:
@@ -142,21 +147,26 @@ def later_dark(sky: Observatory) -> str:
     return new
 
 
-def test_new_context_reprocesses_what_it_changes_once(archive: Archive, control: Control) -> None:
+def test_new_context_reprocesses_what_it_changes_once(
+    archive: Archive, started: tuple[Control, Watcher]
+) -> None:
     """A change blocks without its dark, goes on when that is there, and is done once.
 
     While it waits, the next context becomes operational: it is finished on its own one, and
-    says so.
+    says so. The look that sees the change is a run of the deployment, as all that it starts; the
+    looks before and after are flow runs of one process (all by deployments:
+    test_context_watch_deployed.py).
     """
+    control, watcher = started
     dark, before = later_dark(archive.sky), archive.used()
     published = archive.publications()
     assert {context for context, _ in before.values()} == {A}
 
-    assert f"first sight of {A}" in control.look()
-    blocks_without_its_dark(archive, control, dark)
+    assert f"first sight of {A}" in watcher.look()
+    blocks_without_its_dark(archive, control, watcher, dark)
     assert (archive.used(), archive.publications()) == (before, published)
 
-    goes_on_when_the_dark_is_there(archive, control)
+    goes_on_when_the_dark_is_there(archive, control, watcher)
     after = archive.used()
     affected = {name for name in before if after[name] != before[name]}
     marked = ask(archive.ledger, "SELECT dataset, changes FROM marked_dataset")
@@ -168,19 +178,21 @@ def test_new_context_reprocesses_what_it_changes_once(archive: Archive, control:
     assert wrong_history(archive.ledger) == []
 
     current = archive.current()
-    is_not_done_twice(archive, control)
+    is_not_done_twice(archive, control, watcher)
     assert (archive.current(), archive.used()) == (current, after)
     assert archive.publications() == published + len(affected)
 
 
-def blocks_without_its_dark(archive: Archive, control: Control, dark: str) -> None:
+def blocks_without_its_dark(
+    archive: Archive, control: Control, watcher: Watcher, dark: str
+) -> None:
     """Event, automation and deployment start it; it stops at `blocked`, and is left so."""
     archive.crds.faults[dark] = list(HELD_BACK)
     archive.crds.context = B
     changed = control.look()
     (blocked,) = control.wait_for_runs(1)
     stands = archive.reprocessing()
-    held_back = control.look()
+    held_back = watcher.look()
 
     assert f"{A}->{B} has no reprocessing yet" in changed
     assert (blocked["parameters"]["old"], blocked["parameters"]["new"]) == (A, B)
@@ -193,11 +205,11 @@ def blocks_without_its_dark(archive: Archive, control: Control, dark: str) -> No
     assert len(control.runs()) == 1
 
 
-def goes_on_when_the_dark_is_there(archive: Archive, control: Control) -> None:
+def goes_on_when_the_dark_is_there(archive: Archive, control: Control, watcher: Watcher) -> None:
     """Start it again by a look; it ends on its own context, although there is a newer one."""
     archive.crds.faults.clear()
     archive.crds.context = C
-    looked = control.look()
+    looked = watcher.look()
     _, done = control.wait_for_runs(2)
     ended = archive.reprocessing()
 
@@ -209,12 +221,12 @@ def goes_on_when_the_dark_is_there(archive: Archive, control: Control) -> None:
     assert C in done["state"]["message"]
 
 
-def is_not_done_twice(archive: Archive, control: Control) -> None:
+def is_not_done_twice(archive: Archive, control: Control, watcher: Watcher) -> None:
     """Tell of the change once more, and look once more: nothing happens."""
     archive.crds.context = B
     control.emit(A, B)
     *_, again = control.wait_for_runs(3)
-    looked = control.look()
+    looked = watcher.look()
 
     assert again["state_type"] == "COMPLETED"
     assert f"operational context {B}" in looked

@@ -2,157 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from reprocessing_world import CHANGES, NAME, NEW, OLD, World, sky, states_in_of, world
 from sqlalchemy import text
 
 from calib.archive.outputs import open_output
-from calib.campaigns.manifest import entries_of
 from calib.errors import ConfigError, Interrupted, Unavailable
 from calib.ids import parse_dataset
-from calib.ledger.ledger import Ledger, current_owner, open_ledger
-from calib.ledger.reports import states_in
+from calib.ledger.ledger import current_owner
 from calib.ledger.reprocessing_holders import hold, let_go
-from calib.ledger.reprocessing_reports import Reprocessing, history, holder, marks, reprocessings
-from calib.ledger.reprocessings import NewMark, NewReprocessing, advance, enter_reprocessing
-from calib.references.profile import CrdsProfile
-from calib.simulate.observatory import Observatory, build_observatory
-from calib.stages.campaign_plan import CampaignPlan
-from calib.stages.enrolment import stored_text
-from calib.stages.planning import Request
+from calib.ledger.reprocessing_reports import (
+    Reprocessing,
+    holder,
+)
+from calib.ledger.reprocessings import NewMark
+from calib.reprocessing.waves import WAITS
 from calib.stages.policy import POLICIES, RetryPolicy
 from flows import reprocessing_session
-from flows.campaign import submit_campaign
-from flows.reprocessing_session import Parts, open_again, run_reprocessing
+from flows.reprocessing_session import open_again
 
-NAME = "darks"
-CHANGES = {"DARKFILE": ("z0000002j_drk.fits", "z0000009j_drk.fits")}
-OLD, NEW = "hst_9001.pmap", "hst_9002.pmap"
-
-
-@pytest.fixture(scope="module")
-def sky(tmp_path_factory: pytest.TempPathFactory) -> Observatory:
-    """Return three exposures, all of which the later dark changes."""
-    return build_observatory(tmp_path_factory.mktemp("sky"), exposures=3, small=True)
-
-
-class World:
-    """An archive of three exposures on the older context, and a reprocessing of two of them."""
-
-    def __init__(self, sky: Observatory, folder: Path) -> None:
-        self.sky, self.folder = sky, folder
-        self.url = f"sqlite:///{folder / 'ledger.db'}"
-        self.ledger: Ledger = open_ledger(self.url)
-        self.lacking: list[str] = []
-        self.asked: list[set[str]] = []
-        self.reported: list[str] = []
-        self.operational: str | None = NEW
-        self.affected = sky.datasets[:2]
-
-    def plan(self, name: str, context: str) -> CampaignPlan:
-        """Return how campaigns run: threads, plain functions, no Prefect server."""
-        request = Request(
-            source=f"file:{self.sky.raws}",
-            output=f"file:{self.folder / 'out'}",
-            profile=self.sky.profile,
-            work=str(self.folder / "work"),
-            ledger=self.url,
-            context=context,
-            campaign=name,
-        )
-        return CampaignPlan(request, runner="threads", workers=2, stages="plain", delay_scale=0)
-
-    def calibrate(self) -> None:
-        """Fill the archive on the older context."""
-        submit_campaign(self.plan("before", OLD), entries_of(self.sky.datasets))
-
-    def enter(self, *more: NewMark, datasets: Iterable[str] | None = None) -> None:
-        """Plan the reprocessing."""
-        names = self.affected if datasets is None else datasets
-        found = [NewMark(parse_dataset(name), 1, CHANGES) for name in names]
-        plan = stored_text(self.plan(NAME, NEW))
-        new = NewReprocessing(NAME, OLD, NEW, "context", plan, once=True)
-        self.ledger.write(lambda c: enter_reprocessing(c, new, [*found, *more], who="test"))
-
-    @property
-    def parts(self) -> Parts:
-        """The real parts, but for the report, and a cache that lacks what a test says."""
-
-        def choose(found: Any) -> list[str]:
-            return [each.dataset for each in found][:1]
-
-        def report(_url: str, found: Reprocessing, folder: Path) -> Path:
-            self.reported.append(found.name)
-            folder.mkdir(exist_ok=True)
-            return folder / "index.html"
-
-        def missing(_profile: CrdsProfile, context: str, names: Iterable[str]) -> str | None:
-            self.asked.append(set(names))
-            gone = set(names) & set(self.lacking)
-            return f"{context}: 1 references missing ({', '.join(gone)})" if gone else None
-
-        return Parts(
-            choose=choose, report=report, missing=missing, operational=lambda _: self.operational
-        )
-
-    def run(self, approval: Any = "ask", **changes: Any) -> Any:
-        """Take the reprocessing on."""
-        parts = dataclasses.replace(self.parts, **changes)
-        return run_reprocessing(NAME, self.url, approval=approval, parts=parts)
-
-    def say(self, state: str) -> None:
-        """Decide."""
-        self.ledger.write(lambda c: advance(c, NAME, state, who="me@here", note="read it"))
-
-    @property
-    def now(self) -> Reprocessing:
-        """The reprocessing as it is."""
-        return self.ledger.ask(lambda rows: reprocessings(rows, NAME))[0]
-
-    @property
-    def states(self) -> list[str]:
-        """The states that it went through."""
-        return [s.to_state for s in self.ledger.ask(lambda rows: history(rows, self.now.id))]
-
-    def context_of(self, dataset: str) -> str:
-        """Return the context of what readers are shown."""
-        output = open_output(f"file:{self.folder / 'out'}")
-        manifest = output.current_manifest(parse_dataset(dataset))
-        assert manifest is not None
-        run = self.ledger.ask(
-            lambda rows: rows("SELECT context FROM run WHERE name = :name", {"name": manifest.run})
-        )
-        return str(run[0]["context"])
-
-    @property
-    def contexts(self) -> list[str]:
-        """The contexts of what readers are shown, by dataset; the ledger must say the same."""
-        query = """SELECT run.context AS context FROM current_run
-          JOIN run ON run.id = current_run.run_id ORDER BY current_run.dataset"""
-        said = [row["context"] for row in self.ledger.ask(lambda rows: rows(query, {}))]
-        shown = [self.context_of(dataset) for dataset in sorted(self.sky.datasets)]
-        assert shown == said
-        return shown
-
-    def calibrated(self, dataset: str) -> int:
-        """Return how often a dataset was calibrated on the new context."""
-        query = """SELECT COUNT(*) AS number FROM stage_run
-          JOIN attempt ON attempt.id = stage_run.attempt_id JOIN job ON job.id = attempt.job_id
-          WHERE job.dataset = :dataset AND job.run LIKE 'hst_9002%'
-            AND stage_run.stage = 'calibrate' AND stage_run.state = 'done'"""
-        return int(self.ledger.ask(lambda rows: rows(query, {"dataset": dataset}))[0]["number"])
-
-
-@pytest.fixture
-def world(sky: Observatory, tmp_path: Path) -> Iterator[World]:
-    """Return a world in which nothing is calibrated yet."""
-    found = World(sky, tmp_path)
-    yield found
-    found.ledger.close()
+__all__ = ["sky", "world"]
 
 
 def test_canary_is_not_shown_before_approval_and_not_calibrated_twice(world: World) -> None:
@@ -311,22 +184,31 @@ def test_nothing_to_run_is_finished_at_once(world: World) -> None:
 
 
 def test_failure_stops_no_other_and_visits_of_it_are_left_out(world: World) -> None:
-    """An exposure without raws fails; the other is done; visits are named with the reason."""
+    """An exposure without raws fails; the other is done; its visit says so, and is not begun."""
     world.enter(
         NewMark(parse_dataset("acs_8bt_99"), 2, CHANGES),
         NewMark(parse_dataset("j8bt99zzq"), 1, CHANGES),
         NewMark(parse_dataset("skycell-p0001x01y01"), 3, CHANGES),
         datasets=world.affected[:1],
     )
-    end = world.run("yes", choose=lambda _: [])
+    kinds = {"ipst", "svm"}
+    end = world.run("yes", choose=lambda _: [], kinds=kinds)
 
     assert end.outcome == "failed"
     assert "1 of 2 failed: 1 processed, 1 error, 2 left out" in end.message
-    left = {m.dataset: m.left_out for m in world.ledger.ask(lambda r: marks(r, world.now.id))}
-    assert "no engine" in str(left["acs_8bt_99"])
-    assert "no engine" in str(left["skycell-p0001x01y01"])
+    left = {mark.dataset: mark.left_out for mark in world.marks}
+    assert left["acs_8bt_99"] == f"{WAITS}j8bt99zzq (error)"
+    assert left["skycell-p0001x01y01"] == "no engine makes skycells (MVM)"
     open_again(NAME, world.url)
-    assert world.run().outcome == "failed"
+    assert world.run(kinds=kinds).outcome == "failed"
+    assert states_in_of(world, f"{NAME}-visits") == {}
+
+    # As if it were mended: the visit is begun. There are no files of it, so it fails itself.
+    mend = "UPDATE job SET state = 'processed' WHERE dataset = 'j8bt99zzq'"
+    world.ledger.write(lambda c: c.exec_driver_sql(mend))
+    open_again(NAME, world.url)
+    assert world.run(kinds=kinds).outcome == "failed"
+    assert states_in_of(world, f"{NAME}-visits") == {"acs_8bt_99": "error"}
 
 
 def test_failed_canary_is_not_approved_unasked(world: World) -> None:
@@ -336,11 +218,6 @@ def test_failed_canary_is_not_approved_unasked(world: World) -> None:
     assert end.outcome == "review"
     assert end.message.startswith("1 canaries failed")
     assert states_in_of(world, f"{NAME}-canary") == {"j8bt99zzq": "error"}
-
-
-def states_in_of(world: World, campaign: str) -> dict[str, str]:
-    """Return the states of a campaign's datasets."""
-    return world.ledger.ask(lambda rows: states_in(rows, campaign))
 
 
 def test_waiting_ends_with_a_decision_in_the_ledger(
@@ -379,8 +256,8 @@ def test_one_process_at_a_time(world: World) -> None:
 def test_what_is_cancelled_while_it_runs_stays_so_and_can_be_taken_up_again(world: World) -> None:
     """The campaign of the moment is the last; again runs what was cancelled, and nothing twice."""
     world.enter(datasets=world.affected[:1])
-    with pytest.raises(ConfigError, match="cannot be taken up again"):
-        open_again(NAME, world.url)
+    open_again(NAME, world.url)  # not at its end: nothing to take up
+    assert world.now.state == "planned"
 
     def cancelled(_url: str, _found: Reprocessing, folder: Path) -> Path:
         world.say("cancelled")

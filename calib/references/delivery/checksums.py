@@ -68,7 +68,8 @@ def _verified(path: Path) -> Checksummed:
     for state in ("wrong", "none"):
         if named := [unit.name for unit in units if unit.state == state]:
             all_or_some = state == "wrong" or len(named) == len(units)
-            return Checksummed(path, state if all_or_some else "right", f"{state}: {named}")
+            text = f"{state}: {'; '.join(named)}"
+            return Checksummed(path, state if all_or_some else "right", text)
     return Checksummed(path, "right")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from calib.errors import ConfigError, ContextError, Unavailable
@@ -159,6 +160,19 @@ def unique_names(
     return names
 
 
+@contextmanager
+def _named_in_ascii(path: Path) -> Iterator[Path]:
+    """Give a path whose last part a header can hold: crds writes the old name into HISTORY."""
+    path = path.resolve()
+    if path.name.isascii():
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        link = Path(folder) / path.name.encode("ascii", "replace").decode().replace("?", "_")
+        link.symlink_to(path)
+        yield link
+
+
 def write_renamed(profile: CrdsProfile, path: Path, folder: Path, name: str) -> Path:
     """Write a copy of a reference under its new name, which goes into its header too.
 
@@ -176,13 +190,17 @@ def write_renamed(profile: CrdsProfile, path: Path, folder: Path, name: str) -> 
 
     words = ["crds.uniqname", "--add-keywords", "--verify-file", "--files", str(path)]
     words += ["--add-checksum"] if has_checksums(path) else []
-    with library.session(profile), new_file(folder / name) as part, listening():
+    with ExitStack() as stack:
+        stack.enter_context(library.session(profile))
+        part = stack.enter_context(new_file(folder / name))
+        stack.enter_context(listening())
+        source = stack.enter_context(_named_in_ascii(path))
         from crds.core import exceptions
         from crds.misc.uniqname import UniqnameScript
 
         words += ["--output-path", str(part.parent)]
         try:
-            UniqnameScript(words).rewrite(str(path.resolve()), name)
+            UniqnameScript(words).rewrite(str(source), name)
         except (exceptions.CrdsError, OSError, ValueError) as error:
             raise ContextError(f"the reference cannot be renamed: {error}", path=path) from error
     return folder / name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,10 +11,9 @@ from rich.markup import escape
 
 from calib.errors import DONE, ConfigError
 from calib.ids import parse_dataset
-from calib.ledger.location import ledger_url
 from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_reports import Mark, Reprocessing
-from calib.reprocessing.life import WAVES, to_run
+from calib.reprocessing.life import WAVES, Canaries, refuse_late_canaries, to_run
 from deployments.cli.campaign.lookup import reading
 from deployments.cli.campaign.reprocessings import (
     TakeFlags,
@@ -25,9 +23,6 @@ from deployments.cli.campaign.reprocessings import (
 )
 from deployments.cli.console import Flag, Several, expand_names, out, print_json
 from deployments.cli.tables import plain_table
-
-# States in which canaries may still be chosen.
-_BEFORE = ("planned", "blocked", "canary", "review")
 
 
 @dataclass(frozen=True)
@@ -84,10 +79,10 @@ def canary(
         chosen = _chosen(rows, one, flags)
     if flags.dry_run:
         return _tell(chosen, json=flags.json)
-    if flags.per_type or flags.only or not any(mark.is_canary for mark in chosen):
-        _set(one, chosen)
+    is_new = flags.per_type or flags.only or not any(mark.is_canary for mark in chosen)
+    canaries = Canaries(tuple(mark.dataset for mark in chosen) if is_new else None)
     take = TakeFlags(json=flags.json, verbose=flags.verbose, quiet=flags.quiet)
-    return tell_result(name, take_on(name, take), take)
+    return tell_result(name, take_on(name, take, canaries), take)
 
 
 def _chosen(rows: Rows, one: Reprocessing, flags: CanaryFlags) -> list[Mark]:
@@ -98,9 +93,7 @@ def _chosen(rows: Rows, one: Reprocessing, flags: CanaryFlags) -> list[Mark]:
     ConfigError
         It is too late for canaries, or a name is none of the datasets that are to run.
     """
-    if one.state not in _BEFORE:
-        message = f"reprocessing {one.name} is {one.state}: canaries come before"
-        raise ConfigError(message, expected=" or ".join(_BEFORE), found=one.state)
+    refuse_late_canaries(rows, one)
     able = to_run(rows, one.id, wave=WAVES[0])
     if flags.only:
         return _named(able, expand_names(flags.only), one.name)
@@ -120,18 +113,6 @@ def _named(able: Sequence[Mark], words: Sequence[str], name: str) -> list[Mark]:
         expected = f"exposures or associations that {name} marks and does not leave out"
         raise ConfigError("cannot be canaries", expected=expected, found=", ".join(strangers))
     return [mark for mark in able if mark.dataset in wanted]
-
-
-def _set(one: Reprocessing, chosen: Sequence[Mark]) -> None:
-    from calib.ledger.ledger import open_ledger
-    from calib.ledger.reprocessings import advance, set_canaries
-    from calib.reprocessing.people import this_person
-
-    with open_ledger(ledger_url(os.environ)) as ledger:
-        ledger.write(lambda c: set_canaries(c, one.name, [mark.dataset for mark in chosen]))
-        if one.state == "review":
-            who, note = this_person(), "with other canaries"
-            ledger.write(lambda c: advance(c, one.name, "canary", who=who, note=note))
 
 
 def _tell(chosen: Sequence[Mark], *, json: bool) -> int:

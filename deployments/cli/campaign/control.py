@@ -14,10 +14,10 @@ from calib.ids import parse_dataset
 from calib.ledger.campaign_overview import Overview, overview_of
 from calib.ledger.campaign_reports import LEFT, FoundJob, JobSelection, campaigns, find_jobs
 from calib.ledger.location import ledger_url
+from calib.ledger.reprocessing_names import campaigns_of
 from calib.ledger.reprocessing_reports import Reprocessing, holder, reprocessings
 from calib.ledger.reprocessing_states import ENDED
 from calib.ledger.states import TRANSITIONS
-from calib.reprocessing.life import campaigns_of
 from calib.reprocessing.people import this_person
 from deployments.cli.campaign.changing import change_jobs
 from deployments.cli.campaign.lookup import planned_campaign, reading

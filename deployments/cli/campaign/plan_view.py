@@ -122,10 +122,23 @@ def _last(planned: Planned, entered: str | None, *, is_dry: bool) -> Iterator[st
     elif entered != asked.name:
         yield (
             f"nothing was written: {entered} is the reprocessing from {asked.old} to {asked.new};"
-            f" go on with `hstflow campaign reprocess {entered}`"
+            f" where it stands: `hstflow campaign status {entered}`"
         )
     else:
         if found.missing_rules or found.missing_references:
-            yield f"first bring what is missing: `hstflow context sync {asked.new}`"
+            yield _of_missing(planned)
         yield f"planned; next: `hstflow campaign canary {asked.name}`, then"
         yield f"`hstflow campaign reprocess {asked.name}` for all that is left"
+
+
+def _of_missing(planned: Planned) -> str:
+    asked, names = planned.asked, planned.foresight.missing_references
+    if not asked.plan.request.profile.can_fill:
+        return (
+            "what is missing cannot be fetched into this cache: it is awaited, nothing runs before"
+        )
+    command = f"hstflow context sync {asked.new}"
+    if names:
+        listed = ",".join(names) if len(names) <= _FIRST else "@FILE"
+        command += f" --references {listed}"
+    return f"what is missing is fetched before the canaries; or now: `{command}`"

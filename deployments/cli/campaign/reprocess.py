@@ -37,8 +37,8 @@ class ReprocessFlags:
         At the review, wait until somebody decides by `hstflow campaign approve`.
     again
         Take one up again that was finished or cancelled: what was done stays so, and visits are
-        looked at again whose inputs had failed. Datasets that failed are submitted before by
-        `hstflow campaign rescue`.
+        looked at again whose inputs had failed. Cancelled datasets of one that was cancelled
+        are submitted again; those that failed are before, by `hstflow campaign rescue`.
     json
         Write JSON to stdout.
     verbose

@@ -16,6 +16,7 @@ from calib.errors import BESTREFS, DONE, GENERIC, ConfigError
 from calib.ledger.campaign_reports import campaigns, failures_of
 from calib.ledger.location import ledger_url
 from calib.ledger.reports import Rows
+from calib.ledger.reprocessing_names import campaigns_of
 from calib.ledger.reprocessing_reports import (
     Reprocessing,
     history,
@@ -26,10 +27,10 @@ from calib.ledger.reprocessing_reports import (
 from calib.reprocessing.life import (
     WAVES,
     Approval,
+    Canaries,
     Result,
     campaign_of_canary,
     campaign_of_wave,
-    campaigns_of,
     counts_of,
     next_steps,
     said_of,
@@ -108,7 +109,7 @@ def find_reprocessing(rows: Rows, name: str) -> Reprocessing:
     """
     found = next(iter(reprocessings(rows, name)), None)
     if found is None:
-        names = [each.name for each in reprocessings(rows)]
+        names = [each.name for each in reprocessings(rows, is_light=True)]
         near = get_close_matches(name, names, n=3, cutoff=0.5)
         expected = " or ".join(near) or f"hstflow campaign plan {shlex.quote(name)} ... before"
         raise ConfigError("there is no such reprocessing", expected=expected, found=name)
@@ -207,8 +208,15 @@ def state_text(state: str) -> str:
     return f"[{style}]{state}[/{style}]" if style else state
 
 
-def take_on(name: str, flags: TakeFlags) -> Result:
+def take_on(name: str, flags: TakeFlags, canaries: Canaries | None = None) -> Result:
     """Take a reprocessing on in this process, as far as it goes.
+
+    Parameters
+    ----------
+    name, flags
+        The reprocessing, and how.
+    canaries
+        Refuse one that is approved already; with names, these run first.
 
     Raises
     ------
@@ -222,14 +230,15 @@ def take_on(name: str, flags: TakeFlags) -> Result:
         one = find_reprocessing(rows, name)
     show_logs(verbose=flags.verbose, quiet=flags.quiet or flags.json)
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if flags.verbose else "WARNING")
-    if one.state not in RESTING or flags.approval == "yes":
+    is_moved = canaries is not None and canaries.names is not None
+    if one.state not in RESTING or flags.approval != "ask" or is_moved:
         blocked = _get_ready(one, ledger)
         if blocked is not None:
             return blocked
     with err.status("starting"):
         from flows.reprocessing_session import run_reprocessing
     with showing(ledger, *campaigns_of(name), quiet=flags.quiet):
-        return run_reprocessing(name, ledger, approval=flags.approval)
+        return run_reprocessing(name, ledger, approval=flags.approval, canaries=canaries)
 
 
 def _get_ready(one: Reprocessing, ledger: str) -> Result | None:

@@ -14,8 +14,8 @@ from calib.ledger.campaign_reports import FoundJob, JobSelection, campaigns, fin
 from calib.ledger.location import hide_credentials, ledger_url
 from calib.ledger.reading import open_reader
 from calib.ledger.reports import Rows
+from calib.ledger.reprocessing_names import campaigns_of
 from calib.ledger.reprocessing_reports import reprocessings
-from calib.reprocessing.life import campaigns_of
 from deployments.cli.campaign.lookup import find_campaign, reading
 from deployments.cli.campaign.show import (
     Story,
@@ -145,7 +145,7 @@ def _all(*, json: bool) -> int:
     url = ledger_url(os.environ)
     with open_reader(url) as rows:
         found = [] if rows is None else _overviews(rows)
-        planned = [] if rows is None else _standings(rows)
+        planned = [] if rows is None else _standings(rows, is_light=not json)
     if json:
         shown: dict[str, Any] = {"ledger": hide_credentials(url), "exists": rows is not None}
         shown |= {"campaigns": [overview_json(each) for each in found]}
@@ -162,10 +162,10 @@ def _all(*, json: bool) -> int:
     return 0
 
 
-def _standings(rows: Rows) -> list[Standing]:
+def _standings(rows: Rows, *, is_light: bool) -> list[Standing]:
     from deployments.cli.campaign.reprocessings import standing_of
 
-    return [standing_of(rows, each) for each in reprocessings(rows)]
+    return [standing_of(rows, each) for each in reprocessings(rows, is_light=is_light)]
 
 
 def _overviews(rows: Rows) -> list[Overview]:

@@ -86,7 +86,7 @@ def _rows(profile: CrdsProfile, heard: Heard, seen: Sequence[SeenContext]) -> li
 
 def _print(heard: Heard, rows: Sequence[dict[str, Any]]) -> None:
     if heard.error:
-        err.print(f"the server does not answer: {escape(heard.error)}", soft_wrap=True)
+        err.print(escape(heard.error), soft_wrap=True)
     if not rows:
         out.print("nothing is known: no server answered, and the cache was never synchronised")
         return

@@ -6,17 +6,21 @@ import pytest
 
 from calib.errors import ConfigError
 from calib.ids import parse_dataset
+from calib.ledger.campaigns import set_plan
 from calib.ledger.ledger import Ledger
+from calib.ledger.reprocessing_names import campaigns_of
 from calib.ledger.reprocessing_reports import (
     history,
     mark_counts,
     marks,
     reprocessings,
     seen_contexts,
+    state_of,
 )
 from calib.ledger.reprocessings import (
     NewMark,
     NewReprocessing,
+    Overtaken,
     advance,
     enter_reprocessing,
     leave_out,
@@ -65,6 +69,28 @@ def test_one_change_of_context_makes_one_reprocessing(ledger: Ledger) -> None:
         enter(ledger, "first")
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("july", "july-canary"), ("july-skycells", "july"), ("july", "july-visits")],
+)
+def test_two_reprocessings_share_no_campaign(ledger: Ledger, first: str, second: str) -> None:
+    """Whichever is first: each would put its datasets into the other's campaign."""
+    enter(ledger, first)
+    with pytest.raises(ConfigError, match=f"reprocessing {first} has a campaign"):
+        enter(ledger, second)
+    enter(ledger, "july-august")
+    assert len(ledger.ask(reprocessings)) == 2
+
+
+@pytest.mark.parametrize("campaign", campaigns_of("july"))
+def test_campaign_of_another_purpose_keeps_its_name(ledger: Ledger, campaign: str) -> None:
+    """All four names are looked at where the reprocessing is entered; nothing is written."""
+    ledger.write(lambda c: set_plan(c, campaign, context=OLD, plan="{}"))
+    with pytest.raises(ConfigError, match=f"a campaign of this name.*found {campaign}"):
+        enter(ledger, "july")
+    assert ledger.ask(reprocessings) == []
+
+
 def test_states_move_by_the_table_and_are_remembered(ledger: Ledger) -> None:
     """A legal change is a row of the history; an illegal one changes nothing; a repeat neither."""
     enter(ledger, "again")
@@ -83,6 +109,28 @@ def test_states_move_by_the_table_and_are_remembered(ledger: Ledger) -> None:
     ]
     with pytest.raises(ConfigError, match="no such reprocessing"):
         ledger.write(lambda c: advance(c, "other", "canary", who="me"))
+
+
+def test_what_was_seen_must_still_be_true(ledger: Ledger) -> None:
+    """Who acts on a state that is not there any more learns so, and changes nothing."""
+    enter(ledger, "again")
+    ledger.write(lambda c: advance(c, "again", "rejected", who="me", note="no", seen="planned"))
+    for state in ("rejected", "canary"):
+        with pytest.raises(Overtaken, match=r"meanwhile.*rejected"):
+            ledger.write(lambda c, to=state: advance(c, "again", to, who="it", seen="planned"))  # type: ignore[misc]
+    (one,) = ledger.ask(lambda rows: reprocessings(rows, "again"))
+    assert (one.state, one.reason) == ("rejected", "no")
+
+
+def test_a_look_reads_nothing_large(ledger: Ledger) -> None:
+    """Those who look every few seconds, or at all of them, need no plan and no foresight."""
+    enter(ledger, "again")
+    assert ledger.ask(lambda rows: state_of(rows, "again")) == "planned"
+    assert ledger.ask(lambda rows: state_of(rows, "other")) is None
+    large = "UPDATE reprocessing SET foresight = '{not JSON', plan = '{nor this'"
+    ledger.write(lambda c: c.exec_driver_sql(large))
+    (one,) = ledger.ask(lambda rows: reprocessings(rows, is_light=True))
+    assert (one.name, one.plan, one.foresight) == ("again", "{}", {})
 
 
 def test_canaries_and_omissions_can_change(ledger: Ledger) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from factories import make_raw
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calib.errors import ConfigError, ContextError, CorruptFile, NotFound, Unavailable
-from calib.references import library
+from calib.references import header_sources, library
 from calib.references.changes import ContextChanges, ExposureHeader, TypeChange
 from calib.references.comparison import compare_contexts, context_changes
 from calib.references.header_sources import (
@@ -25,9 +25,8 @@ from calib.references.header_sources import (
 )
 from calib.references.profile import CrdsProfile
 from calib.simulate.crds_server import CrdsServer
-
-if TYPE_CHECKING:
-    from calib.simulate.observatory import Observatory
+from calib.simulate.loopback import Handler
+from calib.simulate.observatory import Observatory
 
 OLD, NEW = "hst_9001.pmap", "hst_9002.pmap"
 
@@ -202,6 +201,27 @@ def test_without_a_server(observatory: Observatory, tmp_path: Path) -> None:
         stored_result(silent, OLD, NEW)
 
 
+@pytest.mark.parametrize("answer", [["no", "header"], 5])
+def test_a_server_that_answers_something_else(
+    server: CrdsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    """What is no answer of a CRDS server is Unavailable, not an error of Python."""
+    monkeypatch.setitem(server._methods, "get_dataset_headers_by_id", lambda *_: answer)
+    with pytest.raises(Unavailable, match="cannot be read"):
+        list(headers_of_instruments(server.profile(tmp_path / "cache"), NEW, {"acs": None}))
+
+
+def test_a_page_in_place_of_an_answer(server: CrdsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy may answer for the server."""
+
+    def send_page(handler: Handler, _: object) -> None:
+        handler.send_text(200, "<html>")
+
+    monkeypatch.setattr(Handler, "send_json", send_page)
+    with pytest.raises(Unavailable, match="cannot be read"):
+        stored_result(server.profile(server.source.cache), OLD, NEW)
+
+
 def test_a_server_that_refuses(
     server: CrdsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,3 +234,25 @@ def test_a_server_that_refuses(
     monkeypatch.setitem(server._methods, "get_dataset_ids", refuse)
     with pytest.raises(ContextError, match="the archive is closed"):
         list(headers_of_instruments(server.profile(tmp_path / "cache"), NEW, {"cos": None}))
+
+
+def test_exposure_without_a_header_is_told(
+    server: CrdsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a server lists and sends no header of is an exposure with a problem, not nothing."""
+    profile = server.profile(tmp_path / "cache")
+    names = ["LZZ00000Q", "LZZ00001Q", "LZZ99999Q"]
+    monkeypatch.setattr(header_sources, "_names", lambda *_given: names)
+    found = list(headers_of_instruments(profile, NEW, {"cos": None}))
+    assert sorted(each.exposure for each in found) == names
+    assert [each.exposure for each in found if each.problem] == ["LZZ99999Q"]
+
+
+def test_answer_of_another_form(
+    server: CrdsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is no dictionary is refused in words."""
+    profile = server.profile(tmp_path / "cache")
+    monkeypatch.setitem(server._methods, "get_dataset_headers_by_id", lambda *_given: ["no"])
+    with pytest.raises(ContextError, match="something else"):
+        list(headers_of_instruments(profile, NEW, {"cos": None}))

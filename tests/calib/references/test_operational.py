@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from calib.errors import ContextError, Unavailable
-from calib.references.operational import ask_operational, source_of
+from calib.references.operational import ask_operational, later_operational, source_of
 from calib.references.profile import CrdsProfile
 from calib.simulate.context import CONTEXTS
 from calib.simulate.crds_server import CrdsServer
@@ -57,6 +57,19 @@ def test_bucket_is_asked_each_time(observatory: Observatory, tmp_path: Path) -> 
     found += [ask_operational(each) for each in (profile, replace(profile, readonly=True))]
     assert found == [*CONTEXTS, CONTEXTS[1]]
     assert source_of(profile) == place
+    assert later_operational(profile, CONTEXTS[0]) == CONTEXTS[1]
     config.unlink()
     with pytest.raises(ContextError, match="no server_config"):
         ask_operational(profile)
+
+
+def test_later_context_is_told_and_nothing_else(observatory: Observatory, tmp_path: Path) -> None:
+    """Not the same or an earlier one, nor where nobody answers, nor without a server."""
+    with CrdsServer(observatory.crds_path, context=CONTEXTS[1]) as server:
+        profile = server.profile(tmp_path)
+        assert later_operational(profile, CONTEXTS[0]) == CONTEXTS[1]
+        assert later_operational(profile, CONTEXTS[1]) is None
+        assert later_operational(profile, "hst_9999.pmap") is None
+    away = CrdsProfile("away", "http://localhost:9", observatory.crds_path)
+    assert later_operational(away, "hst_0001.pmap") is None
+    assert later_operational(observatory.profile, "hst_0001.pmap") is None

@@ -358,8 +358,7 @@ def test_eight_at_once_bring_each_file_once(
 WORKER = """
     import sys
     from pathlib import Path
-    from calib.references.origins import Origin
-from calib.references.profile import CrdsProfile
+    from calib.references.profile import CrdsProfile
     from calib.references.syncing import sync_references, sync_rules
 
     profile = CrdsProfile("loopback", sys.argv[1], Path(sys.argv[2]))

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from databases import ledger, template, url
 
+from calib.ids import parse_dataset
+from calib.ledger.ledger import Ledger
+from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_reports import Reprocessing, Step
 from calib.ledger.reprocessing_states import STATES
+from calib.ledger.reprocessings import NewMark, NewReprocessing, enter_reprocessing
 from calib.reprocessing.life import (
     campaign_of_canary,
     campaign_of_wave,
+    counts_of,
     ended_text,
     next_steps,
     stood_at,
 )
+
+__all__ = ["ledger", "template", "url"]
 
 ONE = Reprocessing(
     id=1,
@@ -36,6 +46,24 @@ ONE = Reprocessing(
 def step(before: str | None, after: str) -> Step:
     """Return a change of state."""
     return Step("2026-01-01T00:00:00+00:00", before, after, "me", None)
+
+
+def test_what_is_left_out_is_counted_by_the_database(ledger: Ledger) -> None:
+    """Marks of 60,000 datasets are not read for one number."""
+    gone = NewMark(parse_dataset("acs_8bt_05"), 2, left_out="no engine")
+    new = NewReprocessing("july", None, "hst_0633.pmap", "list", "{}")
+    ledger.write(lambda c: enter_reprocessing(c, new, [gone], who="test"))
+    asked: list[str] = []
+
+    def counts(rows: Rows) -> dict[str, int]:
+        def spied(query: str, words: Mapping[str, Any]) -> list[dict[str, Any]]:
+            asked.append(query)
+            return rows(query, words)
+
+        return counts_of(spied, ONE)
+
+    assert ledger.ask(counts) == {"left out": 1}
+    assert not any("changes" in query for query in asked)
 
 
 def test_blocked_goes_on_where_it_stood() -> None:

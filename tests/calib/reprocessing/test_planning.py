@@ -154,9 +154,9 @@ def test_names_that_its_campaigns_could_not_have(asked: Asked, name: str) -> Non
 
 
 def test_the_name_of_a_campaign_is_refused(asked: Asked, ledger: Ledger) -> None:
-    """Before anything is written, and without touching the campaign."""
-    ledger.write(lambda c: set_plan(c, "july", context="hst_1.pmap", plan="{}"))
-    with pytest.raises(ConfigError, match=r"a campaign of this name.*july"):
+    """Of all that it would need; before anything is compared or written."""
+    ledger.write(lambda c: set_plan(c, "july-visits", context="hst_1.pmap", plan="{}"))
+    with pytest.raises(ConfigError, match=r"a campaign of this name.*july-visits"):
         plan_reprocessing(asked, EVERY)
 
 

@@ -50,7 +50,7 @@ def test_observations_become_the_datasets_that_hold_them(
     """Members that MAST lists alone are made again with their association."""
     fill(ledger)
     answer = [*EXPOSURES, ALONE, "u2440101t"]
-    monkeypatch.setattr("calib.reprocessing.sources.find_datasets", lambda *_: answer)
+    monkeypatch.setattr("calib.fetch.observations.find_datasets", lambda *_: answer)
     query = ObservationQuery(proposal=9025)
     found = ledger.ask(lambda rows: select_queried(query, FetchOptions(), rows))
     assert [each.dataset.name for each in found.marks] == [ASSOCIATION, ALONE]
@@ -59,6 +59,6 @@ def test_observations_become_the_datasets_that_hold_them(
 
 def test_an_empty_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proposal that MAST does not know plans nothing."""
-    monkeypatch.setattr("calib.reprocessing.sources.find_datasets", lambda *_: [])
+    monkeypatch.setattr("calib.fetch.observations.find_datasets", lambda *_: [])
     with pytest.raises(ConfigError, match="no observation like that"):
         select_queried(ObservationQuery(proposal=1), FetchOptions(), None)

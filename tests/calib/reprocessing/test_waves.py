@@ -12,7 +12,7 @@ from calib.ledger.campaigns import NewJob, enter_jobs
 from calib.ledger.ledger import Ledger, open_ledger
 from calib.ledger.reprocessing_reports import Reprocessing, reprocessings
 from calib.ledger.reprocessings import NewMark, NewReprocessing, enter_reprocessing, leave_out
-from calib.reprocessing.waves import WAITS, wave_of
+from calib.reprocessing.waves import WAITS, Wave, runnable, wave_of
 
 ALL = frozenset({"ipst", "svm", "mvm"})
 NEW = "hst_9002.pmap"
@@ -76,6 +76,31 @@ def test_kinds_without_an_engine_are_named(books: Books) -> None:
     assert wave.datasets == ()
     assert set(wave.left_out) == {"acs_8bt_05", "acs_8bt_06"}
     assert all("no engine" in str(why) for why in wave.left_out.values())
+
+
+def test_what_had_no_engine_is_looked_at_again(books: Books) -> None:
+    """The reason of the plan is not final: once an engine makes visits, they are run."""
+    said: dict[str, str | None] = {
+        "j8bt06o6q": "no engine calibrates ACS",
+        "acs_8bt_05": "no engine makes visits (SVM)",
+        "skycell-p0001x01y01": "no engine makes skycells (MVM)",
+        "acs_8bt_06": "a person said so",
+    }
+    books.ledger.write(lambda c: leave_out(c, "july", said))
+    assert books.wave(1).left_out == {"j8bt06o6q": None}
+    assert books.wave(2) == Wave((), {})
+    kinds = {"ipst", "svm"}
+    wave = books.wave(2, kinds=kinds)
+    assert wave == Wave((), {"acs_8bt_05": f"{WAITS}j8bt05020 (not run), j8bt05njq (not run)"})
+    books.ends("july", {"j8bt05njq": "processed", "j8bt05020": "processed"})
+    assert books.wave(2, kinds=kinds) == Wave(("acs_8bt_05",), {"acs_8bt_05": None})
+    found = books.ledger.ask(lambda rows: runnable(rows, books.one, kinds=kinds))
+    assert {each.dataset for each in found} == {
+        "j8bt05njq",
+        "j8bt05020",
+        "j8bt06o6q",
+        "acs_8bt_05",
+    }
 
 
 def test_visit_waits_for_inputs_that_failed_and_comes_back_when_they_are_mended(
