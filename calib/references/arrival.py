@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
+import stat
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from calib.errors import BESTREFS, ConfigError, CorruptFile, HstflowError, Unavailable
 from calib.references.files import sha1_of
+from calib.references.locks import locked
 from calib.references.origins import Origin
 from calib.references.rules import has_own_checksum, is_rules
-from calib.references.server_config import NO_LOCKS
 
 log = logging.getLogger(__name__)
 
@@ -123,13 +123,34 @@ def bring(origin: Origin, wanted: Wanted, patience: Patience) -> bool:
     """
     with _cache_errors(wanted.target):
         wanted.target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(wanted) as part:
+        with _alone(wanted) as part:
             if wanted.state() == "right":
                 return False
             _fetch(origin, wanted, part, patience)
             _flush(part)
             part.replace(wanted.target)
             return True
+
+
+def remove_leftover(part: Path, before: float) -> None:
+    """Remove what a killed download left, unless somebody has gone on with it since.
+
+    Parameters
+    ----------
+    part
+        The part; it may be gone.
+    before
+        It stays where it was written after this time (seconds since 1970).
+
+    Raises
+    ------
+    ConfigError, Unavailable
+        The cache cannot be written.
+    """
+    name = part.name.removeprefix(PART)
+    with _cache_errors(part), locked(_lock_of(part, name)), suppress(FileNotFoundError):
+        if part.stat().st_mtime < before:
+            part.unlink()
 
 
 def _fetch(origin: Origin, wanted: Wanted, part: Path, patience: Patience) -> None:
@@ -183,29 +204,43 @@ def _verify(wanted: Wanted, part: Path) -> None:
 
 
 @contextmanager
-def _locked(wanted: Wanted) -> Iterator[Path]:
+def _alone(wanted: Wanted) -> Iterator[Path]:
     """Keep other processes and threads from the same file; lend the path of its beginning.
 
     The system gives a lock back when its process ends, however it ends. Where the file system
     has no locks each process writes a part of its own, and the last one to finish wins.
     """
     shared = wanted.target.with_name(f"{PART}{wanted.name}")
-    folder = _cache_of(wanted.target) / LOCKS
-    folder.mkdir(exist_ok=True)
-    number = zlib.crc32(wanted.name.encode()) % _LOCK_NUMBER
-    with (folder / f"{number:02d}").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
-            own = shared.with_name(f"{shared.name}.{os.getpid()}-{time.monotonic_ns()}")
-            try:
-                yield own
-            finally:
-                own.unlink(missing_ok=True)
-        else:
+    with locked(_lock_of(wanted.target, wanted.name)) as is_alone:
+        if is_alone:
+            _drop_foreign(shared)
             yield shared
+            return
+        own = shared.with_name(f"{shared.name}.{os.getpid()}-{time.monotonic_ns()}")
+        try:
+            yield own
+        finally:
+            own.unlink(missing_ok=True)
+
+
+def _drop_foreign(part: Path) -> None:
+    """Begin anew where another user was killed, who left what only that user may go on with."""
+    if part.exists() and not os.access(part, os.W_OK):
+        part.unlink()
+
+
+def _lock_of(target: Path, name: str) -> Path:
+    """Return the lock of a file; whoever may write into the cache may take it."""
+    cache = _cache_of(target)
+    folder = cache / LOCKS
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        pass
+    else:
+        with suppress(PermissionError):  # file systems without permissions
+            folder.chmod(stat.S_IMODE(cache.stat().st_mode))
+    return folder / f"{zlib.crc32(name.encode()) % _LOCK_NUMBER:02d}"
 
 
 def _cache_of(target: Path) -> Path:

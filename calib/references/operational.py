@@ -13,7 +13,9 @@ log = logging.getLogger(__name__)
 
 
 def source_of(profile: CrdsProfile) -> str:
-    """Return who names the operational context: a server, or a cache that has none."""
+    """Return who names the operational context: a server, a bucket, or a cache without either."""
+    if profile.has_store:
+        return str(profile.rules_uri or profile.references_uri)
     return str(profile.cache) if profile.offline else profile.server_url
 
 
@@ -22,18 +24,17 @@ def ask_operational(profile: CrdsProfile) -> str:
 
     :func:`calib.references.context.resolve_context` takes what the cache remembers where the
     server does not answer; for somebody who waits for a change that would be a wrong answer.
-    Without a server it is what the cache was last synchronised with.
+    A bucket of rules is asked as a server is, also where its cache is read-only. Without either
+    it is what the cache was last synchronised with.
 
     Raises
     ------
     Unavailable
-        The server does not answer.
+        The server or the bucket does not answer.
     ContextError
         It names no context, or the cache without a server does not.
     """
-    library.forget()
-    with library.session(profile):
-        info = _cached(profile) if profile.offline else _served(profile)
+    info = _stored(profile) if profile.has_store else _asked(profile)
     name = info.get("operational_context")
     if not isinstance(name, str) or not name.endswith(".pmap"):
         found = repr(name)
@@ -49,7 +50,7 @@ def later_operational(profile: CrdsProfile, context: str) -> str | None:
     For a word at the end of long work: where nobody can say it, as without a server, the log
     says so and the answer is None.
     """
-    if profile.offline:
+    if profile.offline and not profile.has_store:
         return None
     try:
         found = ask_operational(profile)
@@ -62,6 +63,21 @@ def later_operational(profile: CrdsProfile, context: str) -> str | None:
 def _cached(profile: CrdsProfile) -> dict[str, object]:
     try:
         return library.server_info(profile)
+    except ConfigError as error:
+        raise ContextError(error.message, path=error.path, expected=error.expected) from error
+
+
+def _asked(profile: CrdsProfile) -> dict[str, object]:
+    library.forget()
+    with library.session(profile):
+        return _cached(profile) if profile.offline else _served(profile)
+
+
+def _stored(profile: CrdsProfile) -> dict[str, object]:
+    from calib.references.origins import StoreOrigin
+
+    try:
+        return StoreOrigin(profile).info()
     except ConfigError as error:
         raise ContextError(error.message, path=error.path, expected=error.expected) from error
 

@@ -27,7 +27,8 @@ _TIMEOUT = (10, 60)
 _CHUNK = 1 << 15
 
 _OK, _PARTIAL, _NO_SUCH_RANGE = 200, 206, 416
-_ABSENT = frozenset({403, 404, 410})  # 403: what a server in front of a bucket says of no file
+# Not 403: proxies say so of files that are there. It is asked for again, then the server is "away".
+_ABSENT = frozenset({404, 410})
 
 _TREE = "mappings/hst"
 

@@ -7,15 +7,20 @@ built-in one is known by its name and cache, so that a pin never reaches another
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from calib.errors import ConfigError
 from calib.records import utc_now
+from calib.references.locks import locked
 from calib.references.profile import CrdsProfile
 from calib.stores.new_file import newer_file
 
 _BUILT_IN = frozenset({"onsite", "offsite", "cloud"})
+
+# The lock is one user's, as the file is.
+_OURS = 0o600
 
 
 @dataclass(frozen=True)
@@ -53,18 +58,24 @@ def pin(profile: CrdsProfile, context: str | None) -> Pin | None:
         The file of pins cannot be read or written.
     """
     file = pins_file()
-    pins = _read(file)
-    before = pins.pop(_key(profile), None)
-    if context is not None:
-        pins[_key(profile)] = Pin(context, utc_now())
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with newer_file(file) as part:
-            text = json.dumps({key: asdict(each) for key, each in pins.items()}, indent=2)
-            part.write_text(text + "\n", encoding="utf-8")
+        # Two at once pin two profiles: neither may write what it read before the other wrote.
+        with locked(file.with_name("pins.lock"), mode=_OURS):
+            pins = _read(file)
+            before = pins.pop(_key(profile), None)
+            if context is not None:
+                pins[_key(profile)] = Pin(context, utc_now())
+            _write(file, pins)
     except OSError as error:
         raise ConfigError(f"the pin cannot be written: {error.strerror}", path=file) from error
     return before
+
+
+def _write(file: Path, pins: Mapping[str, Pin]) -> None:
+    with newer_file(file) as part:
+        text = json.dumps({key: asdict(each) for key, each in pins.items()}, indent=2)
+        part.write_text(text + "\n", encoding="utf-8")
 
 
 def _key(profile: CrdsProfile) -> str:

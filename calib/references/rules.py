@@ -29,6 +29,9 @@ _LETTERS = {
     "m": "synphot",
 }
 
+# A file name and nothing else: rules come from servers, and name the files that are written.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+
 _SHA1 = re.compile(r"^\s*'sha1sum'\s*:\s*'([0-9a-f]{40})'", re.MULTILINE)
 
 
@@ -59,12 +62,16 @@ class Rules:
 def rules_of(profile: CrdsProfile, context: str) -> Rules:
     """Return the rules of a context by reading those of it that are in the cache."""
     found: dict[str, list[str]] = {"present": [], "missing": [], "unreadable": []}
-    for name, state in _walk(context, lambda name: profile.mappings / name):
+    for name, state in _walk(context, lambda name: profile.mappings / name, set()):
         found[state].append(name)
     return Rules(**{state: tuple(names) for state, names in found.items()})
 
 
-def _walk(name: str, place: Callable[[str], Path]) -> Iterator[tuple[str, str]]:
+def _walk(name: str, place: Callable[[str], Path], seen: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield a file and those below it; each once, also where damaged rules name themselves."""
+    if name in seen:
+        return
+    seen.add(name)
     path = place(name)
     if not path.is_file():
         yield name, "missing"
@@ -76,7 +83,7 @@ def _walk(name: str, place: Callable[[str], Path]) -> Iterator[tuple[str, str]]:
         return
     yield name, "present"
     for each in below:
-        yield from _walk(each, place)
+        yield from _walk(each, place, seen)
 
 
 def named_in(path: Path) -> tuple[str, ...]:
@@ -99,8 +106,12 @@ def named_in(path: Path) -> tuple[str, ...]:
 def _named_in(path: Path, size: int, modified: int) -> tuple[str, ...]:  # noqa: ARG001 - the key
     for part in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(part, ast.Assign) and ast.unparse(part.targets[0]) == "selector":
-            values = ast.literal_eval(part.value).values()
-            names = [value for value in values if isinstance(value, str) and is_rules(value)]
+            selector = ast.literal_eval(part.value)
+            if not isinstance(selector, dict):
+                raise ValueError("the selector is no dictionary")
+            names = [each for each in selector.values() if isinstance(each, str) and is_rules(each)]
+            if wrong := [name for name in names if not _NAME.fullmatch(name)]:
+                raise ValueError(f"not names of rules: {wrong}")
             return tuple(dict.fromkeys(names))
     message = "there is no selector"
     raise ValueError(message)

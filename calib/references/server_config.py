@@ -7,26 +7,21 @@ from __future__ import annotations
 
 import ast
 import base64
-import errno
-import fcntl
 import gzip
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from calib.errors import ConfigError
+from calib.references.locks import locked
 from calib.references.profile import CrdsProfile
 from calib.references.rules import is_rules
 from calib.stores.new_file import newer_file
 
 # The file that says how references are laid out, flat or by instrument (crds 14.0.3, config.py).
 LAYOUT_TAG = "ref_cache_subdir_mode"
-
-# What file systems without locks answer.
-NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 def catalogue(info: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -50,7 +45,8 @@ def cached_info(profile: CrdsProfile) -> dict[str, Any]:
         Its server_config is damaged.
     """
     file = profile.server_config
-    return _parse_info(file, identify(file)) if file.is_file() else {}
+    # A copy: who changes it must not change what others are told.
+    return dict(_parse_info(file, identify(file))) if file.is_file() else {}
 
 
 def cached_catalogue(profile: CrdsProfile) -> dict[str, dict[str, str]]:
@@ -166,7 +162,8 @@ def _change(profile: CrdsProfile, change: Callable[[str], Mapping[str, Any]]) ->
     before = _text_of(file)
     if _as_text(change(before)) == before:  # nor is a lock needed in a cache of somebody else's
         return
-    with _locked(file.with_name("server_config.lock")):
+    # Where the file system has no locks the last one to write wins.
+    with locked(file.with_name("server_config.lock")):
         before = _text_of(file)
         text = _as_text(change(before))
         if text != before:
@@ -180,21 +177,6 @@ def _text_of(file: Path) -> str:
 def _as_text(info: Mapping[str, Any]) -> str:
     lines = [f"{key!r}: {value!r},\n" for key, value in sorted(info.items())]
     return "{" + " ".join(lines) + "}\n"
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep other processes and threads from the file for as long as the block lasts.
-
-    Where the file system has no locks the last one to write wins.
-    """
-    with path.open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
-        yield
 
 
 def _write(file: Path, text: str) -> None:

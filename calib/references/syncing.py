@@ -49,7 +49,7 @@ _ENOUGH = 8
 _MARGIN = 50_000_000
 
 # Names that may become paths.
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,43 @@ def sync_rules(
         while level:  # contexts, then rules of instruments, then of types
             synced += _rules(sync, level)
             seen.update(level)
-            below = (name for each in level for name in named_in(profile.mappings / each))
+            below = (name for each in level for name in _below(profile.mappings / each))
             level = [name for name in dict.fromkeys(below) if name not in seen]
+        _write(profile, info)
+    library.forget()
+    return synced
+
+
+def _below(path: Path) -> tuple[str, ...]:
+    """Return the rules that rules name.
+
+    Raises
+    ------
+    ContextError
+        They are damaged, although they are what their source has.
+    """
+    try:
+        return named_in(path)
+    except (ValueError, SyntaxError) as error:
+        raise ContextError(f"the rules cannot be read: {error}", path=path) from error
+
+
+def sync_named_rules(profile: CrdsProfile, names: Iterable[str]) -> Synced:
+    """Bring rules by their names, not those that they name; what cannot be had is in the answer.
+
+    The cache's server_config is renewed.
+
+    Raises
+    ------
+    ConfigError, Unavailable
+        As :func:`sync_references`.
+    """
+    wanted = sorted(set(names))
+    bad = [name for name in wanted if not SAFE_NAME.fullmatch(name) or not is_rules(name)]
+    if bad:
+        raise ConfigError("not names of rules", found=shorten(bad))
+    with _begun(profile, None, None) as (sync, info):
+        synced, _ = _bring_all(sync, wanted)
         _write(profile, info)
     library.forget()
     return synced
@@ -200,7 +235,7 @@ def sync_references(
         The server does not answer at all, or the disk is full.
     """
     wanted = sorted(set(names))
-    bad = [name for name in wanted if not _SAFE.fullmatch(name) or is_rules(name)]
+    bad = [name for name in wanted if not SAFE_NAME.fullmatch(name) or is_rules(name)]
     if bad:
         raise ConfigError("not names of reference files", found=shorten(bad))
     with _begun(profile, patience, progress, names=wanted) as (sync, info):
@@ -209,50 +244,6 @@ def sync_references(
             _write(profile, info)
     log.info("references of %s: %s", context, f"{len(synced.brought)} came, {len(errors)} did not")
     return synced
-
-
-def push_context(profile: CrdsProfile, key: str, context: str) -> str:
-    """Tell the server which context is in use here, and ask whether it knows it now.
-
-    Parameters
-    ----------
-    key
-        Under which the server knows this installation.
-
-    Returns
-    -------
-    str
-        The context that the server has under this key.
-
-    Raises
-    ------
-    ConfigError
-        The profile has no server.
-    Unavailable
-        The server does not answer or refuses, or has another context afterwards.
-    """
-    if profile.offline:
-        message = "a context can only be reported to a CRDS server, and the profile has none"
-        raise ConfigError(message, found=f"profile {profile.name}", code=BESTREFS)
-    with library.session(profile):
-        from crds.client import api
-        from crds.core import exceptions
-
-        try:
-            api.push_remote_context(library.OBSERVATORY, "operational", key, context)
-            found = str(api.get_remote_context(library.OBSERVATORY, key))
-        except (exceptions.CrdsError, OSError) as error:
-            message = f"the CRDS server does not take the context: {error}"
-            raise Unavailable(message, path=profile.server_url, code=BESTREFS) from error
-    if found != context:
-        raise Unavailable(
-            f"the CRDS server did not keep the context under {key}",
-            path=profile.server_url,
-            expected=context,
-            found=found,
-            code=BESTREFS,
-        )
-    return found
 
 
 @contextmanager
@@ -343,9 +334,15 @@ def _collect(
             synced += _outcome(future, left.pop(future), errors)
             sync.progress(total - len(left), total)
         if sum(isinstance(error, Unavailable) for error in errors) >= _ENOUGH:
-            why = "not asked for: too many others did not come"
-            return synced + Synced(failed=tuple((each.name, why) for each in left.values())), errors
+            synced += _give_up(left)  # what is on its way may still come
     return synced, errors
+
+
+def _give_up(left: dict[Future[bool], Wanted]) -> Synced:
+    """Take back what was not begun."""
+    never = [future for future in left if future.cancel()]
+    why = "not asked for: too many others did not come"
+    return Synced(failed=tuple((left.pop(future).name, why) for future in never))
 
 
 def _outcome(future: Future[bool], each: Wanted, errors: list[HstflowError]) -> Synced:

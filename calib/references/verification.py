@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from calib.references.arrival import PART
+from calib.errors import BESTREFS, ConfigError
+from calib.references.arrival import PART, remove_leftover
 from calib.references.profile import CrdsProfile
 from calib.references.readiness import agrees
 from calib.references.rules import has_own_checksum, is_rules, named_in, rules_of
 from calib.references.server_config import cached_catalogue
-from calib.references.syncing import sync_references, sync_rules
+from calib.references.syncing import SAFE_NAME, sync_named_rules, sync_references
 
 # Seconds after which a file that is on its way belongs to nobody any more.
 _OLD_PART = 86_400.0
@@ -112,41 +113,77 @@ def verify_cache(
 def repair(profile: CrdsProfile, found: Verified, contexts: Iterable[str] = ()) -> Verified:
     """Bring again what is missing or damaged, and remove what is left over.
 
-    Damaged rules that belong to no context named are brought with the first context in the
-    cache that names them.
+    Each file by itself: one that cannot be had keeps none of the others from being mended.
+
+    Parameters
+    ----------
+    found
+        What :func:`verify_cache` found.
+    contexts
+        Contexts whose rules must all be there, also those that missing rules name.
 
     Returns
     -------
     Verified
-        The same problems, each with what became of it.
+        The same problems, each with what became of it, and rules that are missing still.
 
     Raises
     ------
-    ConfigError, ContextError, Unavailable
-        As :func:`~calib.references.syncing.sync_rules`.
+    ConfigError
+        The cache is read-only or cannot be written, or has no source for files that are missing
+        or damaged.
+    Unavailable
+        The source does not answer at all, or the disk is full.
     """
-    bad = [each for each in found.problems if each.kind != "leftover"]
-    rules = {each.name for each in bad if is_rules(each.name)}
-    if rules:
-        sync_rules(profile, [*contexts, *_contexts_of(profile, rules)])
-    names = {each.name for each in bad} - rules
-    if names:
-        sync_references(profile, "the cache", names, checked=True)
+    _refuse_readonly(profile)
+    bad = {each.name for each in found.problems if each.kind != "leftover"}
     for each in found.problems:
         if each.kind == "leftover":
-            Path(each.path).unlink(missing_ok=True)
+            remove_leftover(Path(each.path), time.time() - _OLD_PART)
+    wanted = list(contexts)
+    failed = _bring_again(profile, bad, wanted) if bad else {}
     known = cached_catalogue(profile)
-    problems = tuple(_after(each, known) for each in found.problems)
+    new = [each for each in _missing(profile, wanted) if each.name not in bad]
+    problems = tuple(_after(each, known, failed) for each in (*found.problems, *new))
     return Verified(found.rules, found.references, found.unknown, problems)
 
 
-def _after(problem: CacheProblem, known: Mapping[str, Mapping[str, str]]) -> CacheProblem:
+def _refuse_readonly(profile: CrdsProfile) -> None:
+    if profile.readonly:
+        raise ConfigError(
+            "the CRDS cache is read-only: nothing can be mended in it",
+            path=profile.cache,
+            expected="a profile whose cache may be written",
+            found=f"profile {profile.name}",
+            code=BESTREFS,
+        )
+
+
+def _bring_again(profile: CrdsProfile, names: set[str], contexts: list[str]) -> dict[str, str]:
+    """Bring files by name; return why some did not come, by name."""
+    strange = {name for name in names if not SAFE_NAME.fullmatch(name)}
+    failed = dict.fromkeys(strange, "no file of CRDS has such a name")
+    rules, tried = {name for name in names - strange if is_rules(name)}, set[str]()
+    references = names - strange - rules
+    while rules:  # those that came may name others that are missing
+        failed |= dict(sync_named_rules(profile, rules).failed)
+        tried |= rules
+        rules = {each.name for each in _missing(profile, contexts)} - tried - strange
+    if references:
+        failed |= dict(sync_references(profile, "the cache", references, checked=True).failed)
+    return failed
+
+
+def _after(
+    problem: CacheProblem, known: Mapping[str, Mapping[str, str]], failed: Mapping[str, str]
+) -> CacheProblem:
     path = Path(problem.path)
     if problem.kind == "leftover":
-        is_fine = not path.exists()
-    else:
-        is_fine = path.is_file() and _trouble(path, known) is None
-    return CacheProblem(problem.name, problem.path, problem.kind, problem.text, is_fine)
+        return replace(problem, is_repaired=not path.exists())
+    if path.is_file() and _trouble(path, known) is None:
+        return replace(problem, is_repaired=True)
+    why = failed.get(problem.name)
+    return replace(problem, text=f"{problem.text}; {why}" if why else problem.text)
 
 
 def _rules_to_read(profile: CrdsProfile, contexts: list[str]) -> list[Path]:
@@ -213,15 +250,3 @@ def _difference(size: int, entry: Mapping[str, str]) -> str:
     if str(size) == str(entry.get("size")):
         return f"its sha1 is not that of the catalogue ({entry.get('sha1sum')})"
     return f"has {size} bytes, the catalogue {entry.get('size')}"
-
-
-def _contexts_of(profile: CrdsProfile, rules: set[str]) -> list[str]:
-    """Return contexts in the cache, the newest first, that need these rules."""
-    found, left = [], set(rules)
-    for path in sorted(profile.mappings.glob("hst_*.pmap"), reverse=True):
-        named = rules_of(profile, path.name)
-        mine = left & {*named.present, *named.missing, *named.unreadable}
-        if mine:
-            found.append(path.name)
-            left -= mine
-    return found

@@ -93,6 +93,35 @@ def test_references_that_cannot_be_had(server: CrdsServer, call: Call) -> None:
     assert call("sync", OLD, "--datasets", "j8bt05njq")[0] == COMMAND
 
 
+def test_server_is_told_only_what_is_whole(
+    server: CrdsServer, call: Call, observatory: Observatory, tmp_path: Path
+) -> None:
+    """Files may be in a list; not told where references are missing."""
+    files = tmp_path / "files.txt"
+    files.write_text("\n".join(str(path) for path in sorted(observatory.raws.glob("*_raw.fits"))))
+    words = ("sync", OLD, "--files", f"@{files}", "--push", "here")
+    code, text, said = call(*words, "--references", "nosuchj_drk.fits")
+    assert (code, server._remote_contexts) == (BESTREFS, {})
+    assert "nosuchj_drk.fits" in text
+    assert "not told" in said
+    assert call(*words)[0] == 0
+    assert server._remote_contexts == {"here": OLD}
+
+
+def test_nobody_to_tell_is_said_before_anything_comes(
+    observatory: Observatory, call: Call, tmp_path: Path
+) -> None:
+    """A bucket can fill the cache, and is told nothing."""
+    profile = tmp_path / "bucket.toml"
+    profile.write_text(
+        f'server_url = "https://x-serverless"\ncache = "{tmp_path}/cache"\n'
+        f'rules_uri = "file:{observatory.crds_path}/mappings/hst"\n'
+    )
+    code, _, said = call("sync", OLD, "--profile", str(profile), "--push", "here")
+    assert (code, "only be reported to a CRDS server" in said) == (BESTREFS, True)
+    assert not (tmp_path / "cache").exists()
+
+
 def test_references_of_datasets_that_were_processed(
     server: CrdsServer, call: Call, observatory: Observatory, tmp_path: Path
 ) -> None:

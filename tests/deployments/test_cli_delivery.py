@@ -157,7 +157,12 @@ def test_deliver(call: Call, crds: Observatory) -> None:
     assert call("context", "deliver", "--archive", "d 1")[0] == COMMAND
     assert "is confirmed" in call("context", "deliver", "--confirm", "d 1")[1]
     done = answer(call("context", "deliver", "--archive", "d 1", "--operational", "--json"))
-    assert [step["state"] for step in done["steps"]] == ["ready", "confirmed", "archived"]
+    assert [step["state"] for step in done["steps"]] == [
+        "ready",
+        "confirmed",
+        "archiving",
+        "archived",
+    ]
     (name,) = (each["name"] for each in done["files"] if each["kind"] == "reference")
     chosen = answer(call("bestrefs", raw, "--json"))
     assert chosen["context"] == "hst_9003.pmap"

@@ -10,13 +10,16 @@ from calib.references import library
 from calib.references.delivery.catalogue import check_file, merge, verify
 from calib.references.delivery.placing import new_file
 from calib.references.delivery.staging import context_files
-from calib.references.delivery.steps import Delivery, Entry, advance, check_step, read_delivery
+from calib.references.delivery.steps import (
+    ORDER,
+    Delivery,
+    Entry,
+    advance,
+    check_step,
+    held,
+)
 from calib.references.files import sha1_of
 from calib.references.profile import CrdsProfile
-
-# References before the rules that name them, a context after all of its rules: who finds a
-# context in the cache finds everything that it names.
-_ORDER = (".fits", ".rmap", ".imap", ".pmap")
 
 
 def confirm(folder: Path, who: str) -> Delivery:
@@ -29,10 +32,10 @@ def confirm(folder: Path, who: str) -> Delivery:
     ArchiveError
         A file is missing or was changed.
     """
-    delivery = read_delivery(folder)
-    check_step(delivery, "confirmed")
-    verify(delivery)
-    return advance(delivery, "confirmed", who)
+    with held(folder) as delivery:
+        check_step(delivery, "confirmed")
+        verify(delivery)
+        return advance(delivery, "confirmed", who)
 
 
 def cancel(folder: Path, who: str) -> Delivery:
@@ -41,9 +44,10 @@ def cancel(folder: Path, who: str) -> Delivery:
     Raises
     ------
     ConfigError
-        There is no delivery, or it is archived or cancelled already.
+        There is no delivery, or it is archived (some of it, perhaps) or cancelled already.
     """
-    return advance(read_delivery(folder), "cancelled", who)
+    with held(folder) as delivery:
+        return advance(delivery, "cancelled", who)
 
 
 def archive(profile: CrdsProfile, folder: Path, who: str, *, operational: bool = False) -> Delivery:
@@ -68,19 +72,22 @@ def archive(profile: CrdsProfile, folder: Path, who: str, *, operational: bool =
     ArchiveError
         A file of the delivery was changed, or the cache cannot be written.
     """
-    delivery = read_delivery(folder)
-    check_step(delivery, "archived")
-    _check_cache(profile, operational=operational)
-    verify(delivery)
-    context_files(profile, delivery.old)
-    entries = sorted(delivery.files, key=lambda each: _ORDER.index(Path(each.name).suffix))
-    missing = [each for each in entries if not _is_there(profile, each)]
-    for entry in missing:
-        _copy(delivery.path(entry), target_of(profile, entry), entry)
-    if profile.offline and profile.server_config.is_file():
-        merge(profile, delivery, operational=operational)
-    library.forget()
-    return advance(delivery, "archived", who)
+    with held(folder) as delivery:
+        if delivery.state != "archiving":
+            check_step(delivery, "archiving")
+        _check_cache(profile, operational=operational)
+        verify(delivery)
+        context_files(profile, delivery.old)
+        entries = sorted(delivery.files, key=lambda each: ORDER.index(Path(each.name).suffix))
+        missing = [each for each in entries if not _is_there(profile, each)]
+        begun = delivery.state == "archiving"
+        under_way = delivery if begun else advance(delivery, "archiving", who)
+        for entry in missing:
+            _copy(delivery.path(entry), target_of(profile, entry), entry)
+        if profile.offline and profile.server_config.is_file():
+            merge(profile, delivery, operational=operational)
+        library.forget()
+        return advance(under_way, "archived", who)
 
 
 def target_of(profile: CrdsProfile, entry: Entry) -> Path:

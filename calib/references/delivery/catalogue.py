@@ -42,9 +42,11 @@ def verify(delivery: Delivery) -> None:
     Raises
     ------
     ArchiveError
-        A file is missing or was changed since the delivery was made.
+        A file is missing, a link, or was changed since the delivery was made.
     """
     for entry in delivery.files:
+        if delivery.path(entry).is_symlink():
+            raise ArchiveError("a file of the delivery is a link", path=delivery.path(entry))
         check_file(delivery.path(entry), entry, "a file of the delivery")
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +16,15 @@ from typing import Any, Literal, get_args
 from calib.errors import ConfigError
 from calib.fitsfile.writing import replacing
 
-State = Literal["ready", "confirmed", "archived", "cancelled"]
+State = Literal["ready", "confirmed", "archiving", "archived", "cancelled"]
 
 # From which state a delivery may go where. Its files are in the CRDS cache, and so offered to
-# campaigns, once it is archived.
+# campaigns, once it is archived; one that is being archived, or was when its process died, may
+# have some of them there: it can only be archived to its end.
 FOLLOWS: Mapping[State, tuple[State, ...]] = {
     "ready": ("confirmed", "cancelled"),
-    "confirmed": ("archived", "cancelled"),
+    "confirmed": ("archiving", "cancelled"),
+    "archiving": ("archived",),
     "archived": (),
     "cancelled": (),
 }
@@ -26,6 +32,13 @@ FOLLOWS: Mapping[State, tuple[State, ...]] = {
 RECORD = "delivery.json"
 CATALOGUE = "catalogue.json"
 DIFFERENCE = "difference.txt"
+
+# References before the rules that name them, a context after all of its rules: who finds a
+# context in the cache finds everything that it names.
+ORDER = (".fits", ".rmap", ".imap", ".pmap")
+
+_CONTEXT = re.compile(r"hst_[0-9]{4,5}\.pmap", re.ASCII)
+_INSTRUMENT = re.compile(r"[a-z0-9]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -165,6 +178,24 @@ def read_delivery(folder: Path) -> Delivery:
         raise ConfigError(f"the record of the delivery is damaged: {error}", path=folder) from error
 
 
+@contextmanager
+def held(folder: Path) -> Iterator[Delivery]:
+    """Read a delivery, and keep everybody else from changing it meanwhile.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`read_delivery`.
+    """
+    read_delivery(folder)
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
+        yield read_delivery(folder)
+    finally:
+        os.close(number)
+
+
 def advance(delivery: Delivery, state: State, who: str) -> Delivery:
     """Take a delivery to its next state and write that down.
 
@@ -211,6 +242,19 @@ def _delivery(folder: Path, record: dict[str, Any], catalogue: dict[str, Any]) -
     )
     affected = record.get("affected")
     found = None if affected is None else Touched(**affected)
-    if wrong_names := [each.name for each in files if Path(each.name).name != each.name]:
-        raise ValueError(f"not names of files: {wrong_names}")
-    return Delivery(folder, record["context"], record["old"], files, steps, found)
+    if wrong_names := [each.name for each in files if not _is_sound(each)]:
+        raise ValueError(f"not files of a delivery: {wrong_names}")
+    context, old = str(record["context"]), str(record["old"])
+    if not (_CONTEXT.fullmatch(context) and _CONTEXT.fullmatch(old)):
+        raise ValueError(f"not contexts: {context}, {old}")
+    if context not in {each.name for each in files}:
+        raise ValueError(f"{context} is none of its files")
+    return Delivery(folder, context, old, files, steps, found)
+
+
+def _is_sound(entry: Entry) -> bool:
+    """Tell whether a row can only name a file of the delivery, and a place in the cache."""
+    suffix = Path(entry.name).suffix
+    kind = "reference" if suffix == ".fits" else "mapping"
+    is_name = Path(entry.name).name == entry.name and suffix in ORDER
+    return is_name and entry.kind == kind and bool(_INSTRUMENT.fullmatch(entry.instrument))

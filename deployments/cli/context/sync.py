@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from calib.errors import BESTREFS, DONE, ConfigError, CorruptFile, TransientError
 from calib.references.profile import CrdsProfile
+from calib.references.pushing import require_server
 from deployments.cli.console import (
     Flag,
     Several,
@@ -44,7 +45,7 @@ class _Work:
 
 def sync(
     *contexts: str,
-    files: Annotated[list[Path] | None, Parameter(negative=(), consume_multiple=True)] = None,
+    files: Annotated[list[str] | None, Parameter(negative=(), consume_multiple=True)] = None,
     datasets: Several = None,
     references: Several = None,
     profile: str | None = None,
@@ -53,9 +54,10 @@ def sync(
 ) -> int:
     """Bring rules, and the references that exposures need, into the cache.
 
-    Every file is compared with the size and sha1 that the server names; a damaged one is fetched
-    again. Files that are there stay, so that a stopped synchronisation goes on where it was.
-    Exit code 27 if anything cannot be had.
+    Every file that comes is compared with the size and sha1 that the server names. Of those that
+    are there, rules are compared so, too, and references with the size only: `hstflow context
+    verify --references` reads them. A damaged one is fetched again; the others stay, so that a
+    stopped synchronisation goes on where it was. Exit code 27 if anything cannot be had.
 
     Parameters
     ----------
@@ -63,7 +65,7 @@ def sync(
         Contexts, or @FILE with one a line; by default the one that is used, and the operational
         one.
     files
-        Exposures (FITS files): the references that the contexts choose for them.
+        Exposures (FITS files), or @FILE: the references that the contexts choose for them.
     datasets
         Names of datasets that the ledger knows, or @FILE: the references for their exposures.
     references
@@ -71,15 +73,18 @@ def sync(
     profile
         onsite, offsite, cloud, or a TOML file; by default as for `hstflow context show`.
     push
-        Tell the server afterwards which context is in use here, under this key.
+        Tell the server afterwards which context is in use here, under this key; not where
+        references could not be had.
     json
         Write JSON to stdout.
     """
     place = profile_of(profile)
+    if push:
+        require_server(place)  # before hours of downloads
     wanted = _contexts(expand_names(contexts), place)
-    headers = [*_of_files(files or ()), *_of_datasets(expand_names(datasets or ()))]
+    headers = [*_of_files(_paths(files)), *_of_datasets(expand_names(datasets or ()))]
     work = _bring(place, wanted, headers, expand_names(references or ()))
-    pushed = _push(place, push, wanted[0]) if push else None
+    pushed = _push(work, push) if push else None
     if json:
         _print_json(work, pushed)
     else:
@@ -95,6 +100,10 @@ def _contexts(names: Sequence[str], profile: CrdsProfile) -> list[str]:
     if names:
         return list(dict.fromkeys(resolve_context(name, profile) for name in names))
     return list(dict.fromkeys((resolve_context(None, profile), operational_context(profile))))
+
+
+def _paths(files: Sequence[str] | None) -> list[Path]:
+    return [Path(name) for name in expand_names(files or ())]
 
 
 def _of_files(paths: Sequence[Path]) -> Iterator[ExposureHeader]:
@@ -149,12 +158,15 @@ def _bring(
     return work
 
 
-def _push(profile: CrdsProfile, key: str, context: str) -> str:
+def _push(work: _Work, key: str) -> str | None:
     """Report the context; what was brought stays, and is shown, if the server refuses."""
-    from calib.references.syncing import push_context
+    from calib.references.pushing import push_context
 
+    if work.references and work.references.failed:
+        err.print("the server was not told, because references are missing")
+        return None
     try:
-        return push_context(profile, key, context)
+        return push_context(work.profile, key, work.contexts[0])
     except TransientError:
         err.print("the cache is synchronised, but the server was not told")
         raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,26 @@ def test_without_a_server_the_cache_is_the_source(observatory: Observatory, tmp_
     assert source_of(observatory.profile) == str(observatory.crds_path)
     with pytest.raises(ContextError, match="no server_config"):
         ask_operational(CrdsProfile("empty", "https://hst-serverless.example", tmp_path))
+
+
+def test_bucket_is_asked_each_time(observatory: Observatory, tmp_path: Path) -> None:
+    """What the cache got from it last is no answer; a read-only cache asks it, too."""
+    tree = tmp_path / "bucket"
+    (tree / "config/hst").mkdir(parents=True)
+    config = tree / "config/hst/server_config"
+    shutil.copy(observatory.profile.server_config, config)
+    place = f"file:{tree}/mappings/hst"
+    url = "https://hst-serverless.example"
+    profile = CrdsProfile("cloud", url, observatory.crds_path, rules_uri=place)
+    found = [ask_operational(profile)]
+    config.write_text(repr({"operational_context": CONTEXTS[1]}))
+    found += [ask_operational(each) for each in (profile, replace(profile, readonly=True))]
+    assert found == [*CONTEXTS, CONTEXTS[1]]
+    assert source_of(profile) == place
+    assert later_operational(profile, CONTEXTS[0]) == CONTEXTS[1]
+    config.unlink()
+    with pytest.raises(ContextError, match="no server_config"):
+        ask_operational(profile)
 
 
 def test_later_context_is_told_and_nothing_else(observatory: Observatory, tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from calib.references.arrival import Patience
 from calib.references.context import resolve_context
 from calib.references.files import sha1_of
 from calib.references.profile import CrdsProfile
+from calib.references.pushing import push_context
 from calib.references.readiness import find_reference, readiness
 from calib.references.server_config import cached_info
-from calib.references.syncing import push_context, sync_references, sync_rules
+from calib.references.syncing import sync_references, sync_rules
 from calib.simulate.crds_server import CrdsServer
 from calib.simulate.observatory import Observatory
 from calib.stores import S3Store

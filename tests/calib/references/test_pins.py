@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from calib.errors import ConfigError, ContextError
+from calib.references import pins
 from calib.references.context import resolve_context, standing_context
-from calib.references.pins import pin, pinned, pins_file
+from calib.references.pins import Pin, pin, pinned, pins_file
 from calib.references.profile import CrdsProfile, load_profile
 
 OLD, NEW = "hst_9001.pmap", "hst_9002.pmap"
@@ -47,6 +51,23 @@ def test_a_pin_that_is_not_in_the_cache_is_refused(own_cache: CrdsProfile) -> No
     pin(own_cache, "hst_0001.pmap")
     with pytest.raises(ContextError, match="no such context"):
         resolve_context(None, own_cache)
+
+
+def test_two_at_once_lose_no_pin(own_cache: CrdsProfile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have read the file before either writes it, if nothing keeps them apart."""
+    both, really = threading.Barrier(2), pins._read
+
+    def read(file: Path) -> dict[str, Pin]:
+        found = really(file)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.1)
+        return found
+
+    profiles = [dataclasses.replace(own_cache, name=name) for name in ("one", "two")]
+    with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(pins, "_read", read)
+        assert list(pool.map(lambda each: pin(each, OLD), profiles)) == [None, None]
+    assert all(pinned(each) for each in profiles)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"x": 3}', '{"x": {"name": "y"}}'])

@@ -125,3 +125,21 @@ def test_rules_must_be_there_before_a_campaign(
     with pytest.raises(Unavailable):
         require_rules(online, CONTEXT)
     library.forget()
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ("selector = {'ACS': 'hst_9001.pmap'}", "present"),
+        ("selector = ['hst_acs_9001.imap']", "unreadable"),
+        ("selector = {'ACS': '../../evil.imap'}", "unreadable"),
+    ],
+)
+def test_damaged_rules_are_told(tmp_path: Path, text: str, state: str) -> None:
+    """Rules that name themselves, something else, or a place outside are no traceback."""
+    profile = CrdsProfile("p", "serverless", tmp_path)
+    profile.mappings.mkdir(parents=True)
+    (profile.mappings / "hst_9001.pmap").write_text(text)
+    found = rules_of(profile, "hst_9001.pmap")
+    assert getattr(found, state) == ("hst_9001.pmap",)
+    assert found.missing == ()

@@ -113,3 +113,10 @@ def test_nothing_new_needs_no_lock(profile: CrdsProfile, monkeypatch: pytest.Mon
     with pytest.raises(PermissionError):
         write_info(profile, {})
     assert (profile.server_config.parent / LAYOUT_TAG).read_text() == "instrument"
+
+
+def test_what_is_told_can_be_changed_without_harm(profile: CrdsProfile) -> None:
+    """The next to ask is told what the file says, not what somebody made of the answer."""
+    said = cached_info(profile)
+    said["operational_context"] = "hst_9999.pmap"
+    assert cached_info(profile) == SERVED

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import textwrap
+import threading
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from calib.errors import BESTREFS, ConfigError, ContextError, Unavailable
 from calib.references import arrival, library, syncing
-from calib.references.arrival import Patience
+from calib.references.arrival import Patience, Wanted
 from calib.references.context import resolve_context
 from calib.references.files import sha1_of
+from calib.references.origins import Origin
 from calib.references.profile import CrdsProfile
 from calib.references.readiness import find_reference, readiness
 from calib.references.syncing import Synced, sync_references, sync_rules
@@ -268,7 +269,33 @@ def test_many_failures_end_the_asking(
     server.faults = {name: ["503"] * 9 for name in names}
     synced = sync_references(profile, CONTEXT, names, patience=QUICK)
     assert {name for name, _ in synced.failed} == set(names)
-    assert "not asked for" in synced.failed[-1][1]
+    assert "not asked for" in dict(synced.failed)[names[-1]]
+
+
+def test_files_on_their_way_are_awaited_when_it_gives_up(
+    profile: CrdsProfile, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes in spite of the others that did not is said to have come."""
+    monkeypatch.setattr(syncing, "_ENOUGH", 1)
+    monkeypatch.setattr(syncing, "_THREADS", 2)
+    failed, really = threading.Event(), syncing.bring
+
+    def bring(origin: Origin, wanted: Wanted, patience: Patience) -> bool:
+        if wanted.name == names[0]:
+            assert failed.wait(10)
+            return really(origin, wanted, patience)
+        raise Unavailable("away")
+
+    def give_up(left: dict[Future[bool], Wanted]) -> Synced:
+        failed.set()
+        return said(left)
+
+    said = syncing._give_up
+    monkeypatch.setattr(syncing, "bring", bring)
+    monkeypatch.setattr(syncing, "_give_up", give_up)
+    synced = sync_references(profile, CONTEXT, names)
+    assert synced.brought == (names[0],)
+    assert {name for name, _ in synced.failed} == set(names[1:])
 
 
 def test_no_room_is_found_out_before_anything_comes(
@@ -356,26 +383,4 @@ def test_eight_processes_and_one_that_is_killed(
     assert readiness(profile, CONTEXT, names, checked=True).ready
     assert_equal(profile, observatory, names)
     assert sum(loaded(server).values()) <= len(loaded(server)) + 8
-    assert leftovers(profile) == []
-
-
-def test_lock_of_a_dead_process_does_not_block(profile: CrdsProfile, names: list[str]) -> None:
-    """The files of locks lie there for ever; what counts is who holds them."""
-    folder = profile.cache / arrival.LOCKS
-    folder.mkdir(parents=True)
-    for number in range(64):
-        (folder / f"{number:02d}").touch()
-    assert sync_references(profile, CONTEXT, names[:1]).brought == (names[0],)
-
-
-def test_file_systems_without_locks(
-    profile: CrdsProfile, names: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each process has a part of its own then, and none is left."""
-
-    def refuse(*_: object) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    assert sync_references(profile, CONTEXT, names[:2]).failed == ()
     assert leftovers(profile) == []

@@ -81,7 +81,7 @@ def test_everything_wrong_is_mended(own_cache: CrdsProfile, observatory: Observa
 def test_a_damaged_file_of_no_named_context_is_mended(
     own_cache: CrdsProfile, observatory: Observatory
 ) -> None:
-    """The newest context that names it says what to bring."""
+    """It is asked for by its own name."""
     path = own_cache.mappings / "hst_acs_biasfile_9001.rmap"
     path.write_text("junk")
     found = verify_cache(own_cache)
@@ -90,3 +90,53 @@ def test_a_damaged_file_of_no_named_context_is_mended(
         mended = repair(server.profile(own_cache.cache), found)
     library.forget()
     assert [each.is_repaired for each in mended.problems] == [True]
+
+
+def test_one_that_nobody_has_keeps_no_other_from_being_mended(
+    own_cache: CrdsProfile, observatory: Observatory
+) -> None:
+    """Rules made here, which no server has: they stay wrong, with the reason."""
+    expected = spoil(own_cache)
+    # Both are rules of one level, and so are asked for together.
+    mine = [own_cache.mappings / name for name in ("hst_acs_9777.imap", "hst_acs 1.imap")]
+    for path in mine:
+        path.write_text("junk")
+    found = verify_cache(own_cache, references=True)
+    library.forget()
+    with CrdsServer(observatory.crds_path) as server:
+        mended = repair(server.profile(own_cache.cache), found, [CONTEXT])
+    library.forget()
+    wrong = {each.name: each.text for each in mended.problems if not each.is_repaired}
+    assert set(wrong) == {path.name for path in mine}
+    assert "has no such file" in wrong[mine[0].name]
+    assert "no file of CRDS" in wrong[mine[1].name]
+    assert len(mended.problems) == len(expected) + 1  # the missing one was not looked for
+    assert verify_cache(own_cache, [CONTEXT], references=True).problems == ()
+
+
+def test_nothing_is_mended_in_a_readonly_cache(own_cache: CrdsProfile) -> None:
+    """Nor is what is left over removed from it."""
+    spoil(own_cache)
+    place = dataclasses.replace(own_cache, readonly=True)
+    part = own_cache.references / ".part-gone.fits"
+    found = verify_cache(place)
+    only = dataclasses.replace(found, problems=found.problems[-1:])
+    for each in (found, only):
+        with pytest.raises(ConfigError, match="read-only"):
+            repair(place, each)
+    assert part.exists()
+
+
+def test_leftover_that_somebody_went_on_with_stays(own_cache: CrdsProfile) -> None:
+    """Its age is looked at again, under the lock of its file, when it is to be removed."""
+    spoil(own_cache)
+    part = own_cache.references / ".part-gone.fits"
+    found = verify_cache(own_cache)
+    leftover = [each for each in found.problems if each.kind == "leftover"]
+    only = dataclasses.replace(found, problems=tuple(leftover))
+    part.touch()
+    assert [each.is_repaired for each in repair(own_cache, only).problems] == [False]
+    assert part.exists()
+    os.utime(part, (time.time() - 1e6,) * 2)
+    assert [each.is_repaired for each in repair(own_cache, only).problems] == [True]
+    assert not part.exists()

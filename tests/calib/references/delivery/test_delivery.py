@@ -72,6 +72,7 @@ def test_the_whole_life(
     assert [(step.state, step.who) for step in archived.steps] == [
         ("ready", "me@here"),
         ("confirmed", "you@there"),
+        ("archiving", "you@there"),
         ("archived", "you@there"),
     ]
     assert resolve_context(None, cache) == resolve_context(NEW, cache) == NEW
@@ -280,7 +281,9 @@ def test_interrupted_archiving(
     with pytest.raises(ArchiveError, match="the disk is full"):
         archive(profile, folder, "me")
     assert copied == [".fits", ".rmap"]
-    assert read_delivery(folder).state == "confirmed"
+    assert read_delivery(folder).state == "archiving"
+    with pytest.raises(ConfigError, match="is archiving since"):
+        cancel(folder, "me")
     with pytest.raises(ContextError):
         resolve_context(NEW, profile)
     monkeypatch.setattr(archiving, "_copy", real)
@@ -307,14 +310,47 @@ def test_damaged_records(one_delivery: tuple[CrdsProfile, Path], text: str) -> N
     assert caught.value.path == str(folder)
 
 
-def test_names_with_folders_in_a_catalogue(one_delivery: tuple[CrdsProfile, Path]) -> None:
-    """A catalogue cannot lead out of the delivery."""
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"name": "../../evil.fits"},
+        {"name": "evil.txt"},
+        {"kind": "mapping/../reference"},
+        {"instrument": "../../../../outside"},
+        {"instrument": "/outside"},
+    ],
+)
+def test_catalogue_leads_nowhere_else(
+    one_delivery: tuple[CrdsProfile, Path], damage: dict[str, str]
+) -> None:
+    """No row of a catalogue names a place outside the delivery and its place in the cache."""
     _, folder = one_delivery
     rows = json.loads((folder / "catalogue.json").read_text())
-    next(iter(rows.values()))["name"] = "../../evil.fits"
+    first = next(each for each in rows.values() if each["kind"] == "reference")
+    first.update(damage)
     (folder / "catalogue.json").write_text(json.dumps(rows))
-    with pytest.raises(ConfigError, match="not names of files"):
+    with pytest.raises(ConfigError, match="not files of a delivery"):
         read_delivery(folder)
+
+
+@pytest.mark.parametrize("context", ["hst_9009.pmap", "nonsense"])
+def test_context_is_one_of_the_files(one_delivery: tuple[CrdsProfile, Path], context: str) -> None:
+    """A record cannot make another context operational than the one that it delivers."""
+    _, folder = one_delivery
+    record = json.loads((folder / "delivery.json").read_text())
+    (folder / "delivery.json").write_text(json.dumps(record | {"context": context}))
+    with pytest.raises(ConfigError, match=r"none of its files|not contexts"):
+        read_delivery(folder)
+
+
+def test_links_are_no_files_of_a_delivery(one_delivery: tuple[CrdsProfile, Path]) -> None:
+    """A link is refused, whatever it leads to."""
+    _, folder = one_delivery
+    first = next((folder / "references").iterdir())
+    first.rename(folder / "moved")
+    first.symlink_to(folder / "moved")
+    with pytest.raises(ArchiveError, match="is a link"):
+        confirm(folder, "me")
 
 
 def test_with_a_server(observatory: Observatory, new_dark: NewDark, tmp_path: Path) -> None:
