@@ -293,7 +293,6 @@ class Life:
         return Result("review", message, self._counts(found), found.report)
 
     def _wait(self) -> None:
-        """Look every now and then whether somebody has decided."""
         while self.ledger.ask(lambda rows: state_of(rows, self.name)) == "review":
             self.heart.check()
             time.sleep(LOOK)
@@ -322,8 +321,8 @@ class Life:
 
     def _finish(self, found: Reprocessing) -> Result | None:
         """End it, and say so where the archive has moved on meanwhile."""
-        profile = plan_for(found, found.name, self.url).request.profile
-        now = self.parts.operational(profile)
+        plan = plan_for(found, found.name, self.url)
+        now = self.parts.operational(plan.request.profile)
         text = ended_text(found, self._counts(found), now)
         stays = self.ledger.ask(lambda rows: what_stays(rows, found))
         return self._advance("finished", "; ".join((text, *stays)))

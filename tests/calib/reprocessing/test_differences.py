@@ -144,7 +144,7 @@ def test_pages_stand_alone(reported: tuple[Twice, Path]) -> None:
     for promised in (
         "hstflow campaign approve again",
         "--reject",
-        "differs 1, first time 1, not run yet 1",
+        "differs: 1, first time: 1, not run yet: 1",
         "1 of 1 changed types",
     ):
         assert promised in index
@@ -267,7 +267,7 @@ def test_what_is_gone_or_damaged_is_said(done: Twice, tmp_path: Path) -> None:
     assert (found["dataset"], states[f"{first}_flt.fits"]) == (first, "unreadable")
     page = (tmp_path / "report" / f"{first}.html").read_text()
     assert "not the file that was registered" in page
-    assert "cannot be compared 1" in (tmp_path / "report" / "index.html").read_text()
+    assert "cannot be compared: 1" in (tmp_path / "report" / "index.html").read_text()
 
 
 def test_the_current_version_counts_not_the_last(done: Twice, tmp_path: Path) -> None:
