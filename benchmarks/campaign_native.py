@@ -45,6 +45,7 @@ NAME = "acs_wfc_full"
 MOST_ORCHESTRATION = 0.05
 LEAST_THROUGHPUT = 0.9
 LOOK = 0.2  # seconds between two looks for products to remove
+STYLES = (("plain", "local"), ("plain", "threads"), ("tasks", "local"))
 FEW = 5  # files of each process in the run that tells what a command's start-up takes
 
 
@@ -104,25 +105,29 @@ def measure(scratch: Path, number: int, workers: int, style: str | None) -> list
     os.environ[CASE] = json.dumps([NAME, str(raws), str(references)])
     os.environ[STAGES] = "campaign_native_stages"
     found = [command]
-    for each in [style] if style else ["plain", "tasks"]:
-        row = measure_style(scratch / each, each, number, workers)
+    for each, runner in STYLES:
+        if style not in {None, each}:
+            continue
+        row = measure_style(scratch / f"{each}-{runner}", each, runner, number, workers)
         found.append({**row, "throughput": command["wall"] / row["wall"]})
     return found
 
 
-def measure_style(folder: Path, style: str, number: int, workers: int) -> dict[str, Any]:
+def measure_style(
+    folder: Path, style: str, runner: str, number: int, workers: int
+) -> dict[str, Any]:
     """Run a campaign; return seconds for each frame, and what of the CPU is orchestration."""
     trash = folder / "trash"
     trash.mkdir(parents=True)
     os.environ[TRASH] = str(trash)
     asked = "SELECT 1000000 * avg(cpu) FROM stage_run WHERE stage = 'calibrate' AND id > %d"  # µs
     with ledger_at(None, folder) as ledger, emptied(trash):
-        row = measure_campaign(folder, ledger, style, "local", number, workers)
+        row = measure_campaign(folder, ledger, style, runner, number, workers)
         spent = ledger.ask(asked % (TASKS * FIRST)) / 1e6
     shutil.rmtree(folder)
     total = row.total / 1e3
     return {
-        "what": f"campaign, {style}",
+        "what": f"{style}, {'Dask' if runner == 'local' else runner}",
         "frames": row.processed,
         "cpu": total,
         **{name: each / 1e3 for name, each in row.cpu.items()},
