@@ -42,6 +42,20 @@ def sky(tmp_path_factory: pytest.TempPathFactory) -> Observatory:
     return build_observatory(tmp_path_factory.mktemp("sky"), exposures=3, small=True)
 
 
+def plain_plan(sky: Observatory, folder: Path, name: str, context: str) -> CampaignPlan:
+    """Return how campaigns run: threads, plain functions, no Prefect server."""
+    request = Request(
+        source=f"file:{sky.raws}",
+        output=f"file:{folder / 'out'}",
+        profile=sky.profile,
+        work=str(folder / "work"),
+        ledger=f"sqlite:///{folder / 'ledger.db'}",
+        context=context,
+        campaign=name,
+    )
+    return CampaignPlan(request, runner="threads", workers=2, stages="plain", delay_scale=0)
+
+
 class World:
     """An archive of three exposures on the older context, and a reprocessing of two of them."""
 
@@ -56,17 +70,8 @@ class World:
         self.affected = sky.datasets[:2]
 
     def plan(self, name: str, context: str) -> CampaignPlan:
-        """Return how campaigns run: threads, plain functions, no Prefect server."""
-        request = Request(
-            source=f"file:{self.sky.raws}",
-            output=f"file:{self.folder / 'out'}",
-            profile=self.sky.profile,
-            work=str(self.folder / "work"),
-            ledger=self.url,
-            context=context,
-            campaign=name,
-        )
-        return CampaignPlan(request, runner="threads", workers=2, stages="plain", delay_scale=0)
+        """Return how campaigns run."""
+        return plain_plan(self.sky, self.folder, name, context)
 
     def calibrate(self) -> None:
         """Fill the archive on the older context."""

@@ -115,11 +115,13 @@ def test_tour_of_the_archive(told: Path) -> None:
     play_tour(told)
 
 
+@pytest.mark.slow
 def test_tour_of_campaigns(told: Path) -> None:
     """Every block of the tour: a campaign with a broken dataset, and one that is rescued."""
     play_campaign(told)
 
 
+@pytest.mark.slow
 def test_tour_of_deliveries(story: Path) -> None:
     """Every block of the tour: a dark becomes a context, and seven datasets would change."""
     build_programme(story / "demo" / "observatory")  # of the demo this is all that is needed

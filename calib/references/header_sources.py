@@ -248,15 +248,16 @@ def _dictionary(answer: Any, profile: CrdsProfile) -> dict[str, Any]:
 
     Raises
     ------
-    ContextError
-        It is none that this version of the service gives.
+    Unavailable
+        A proxy or another version of the service has answered.
     """
     if not isinstance(answer, dict):
-        raise ContextError(
-            "the CRDS server answers something else than was asked",
+        raise Unavailable(
+            "what the CRDS server answers cannot be read",
             path=profile.server_url,
             expected="names and values",
             found=repr(answer)[:80],
+            code=BESTREFS,
         )
     return answer
 

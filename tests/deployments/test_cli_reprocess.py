@@ -181,6 +181,7 @@ def test_unknown_names_and_contradictions_are_refused(
     assert "--wait" in call(capsys, "reprocess", "july", "--yes", "--wait", code=COMMAND)[1]
     words = ["canary", "july", "--only", "j8bt05njq", "--per-type", "3"]
     assert "--only" in call(capsys, *words, code=COMMAND)[1]
+    ledger.write(lambda c: advance(c, "july", "rejected", who="test"))
     again = call(capsys, "reprocess", "july", "--again", code=COMMAND)[1]
     assert "cannot be taken up again" in again
 

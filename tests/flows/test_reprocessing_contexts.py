@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from reprocessing_world import plain_plan
 
 from calib.archive.outputs import open_output
 from calib.campaigns.manifest import entries_of
@@ -18,7 +19,6 @@ from calib.ledger.reprocessings import NewMark, NewReprocessing, enter_reprocess
 from calib.simulate.observatory import Observatory, build_observatory
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import stored_text
-from calib.stages.planning import Request
 from flows.campaign import Result, submit_campaign
 from flows.reprocessing_session import Parts, run_reprocessing
 
@@ -42,17 +42,8 @@ class World:
         self.ledger: Ledger = open_ledger(self.url)
 
     def plan(self, name: str, context: str) -> CampaignPlan:
-        """Return how campaigns run: threads, plain functions, no Prefect server."""
-        request = Request(
-            source=f"file:{self.sky.raws}",
-            output=f"file:{self.folder / 'out'}",
-            profile=self.sky.profile,
-            work=str(self.folder / "work"),
-            ledger=self.url,
-            context=context,
-            campaign=name,
-        )
-        return CampaignPlan(request, runner="threads", workers=1, stages="plain", delay_scale=0)
+        """Return how campaigns run."""
+        return plain_plan(self.sky, self.folder, name, context)
 
     def campaign(self, name: str, context: str) -> Result:
         """Run a campaign."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cyclopts import App
 from cyclopts.group import Group
 
-from deployments.cli.commands import Command, register
+from deployments.cli.commands import Command, build_group
 
 RUN = Group("Run", sort_key=1)
 AGAIN = Group("Reprocess on a new context", sort_key=2)
@@ -99,17 +99,9 @@ COMMANDS = {
 }
 
 
-def build_app(focus: str | None = None) -> App:
-    """Return the group with all commands registered, none of them imported.
+TEXT = "Calibrate many datasets, or reprocess on a new context: plan, submit, watch, report."
 
-    Parameters
-    ----------
-    focus
-        The command about to run.
-    """
-    app = App(
-        name="campaign",
-        help="Calibrate many datasets, or reprocess on a new context: plan, submit, watch, report.",
-    )
-    register(app, COMMANDS, program="hstflow campaign", focus=focus)
-    return app
+
+def build_app(focus: str | None = None) -> App:
+    """Return the group, for the command about to run."""
+    return build_group("campaign", TEXT, COMMANDS, focus)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cyclopts import App
 from cyclopts.group import Group
 
-from deployments.cli.commands import Command, register
+from deployments.cli.commands import Command, build_group
 
 LOOK = Group("Look", sort_key=1)
 KEEP = Group("Keep", sort_key=2)
@@ -65,17 +65,9 @@ COMMANDS = {
 }
 
 
-def build_app(focus: str | None = None) -> App:
-    """Return the group with all commands registered, none of them imported.
+TEXT = "CRDS contexts: show, compare, pin, synchronise, verify, deliver."
 
-    Parameters
-    ----------
-    focus
-        The command about to run.
-    """
-    app = App(
-        name="context",
-        help="CRDS contexts: show, compare, pin, synchronise, verify, deliver.",
-    )
-    register(app, COMMANDS, program="hstflow context", focus=focus)
-    return app
+
+def build_app(focus: str | None = None) -> App:
+    """Return the group, for the command about to run."""
+    return build_group("context", TEXT, COMMANDS, focus)

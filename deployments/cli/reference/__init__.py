@@ -5,7 +5,7 @@ from __future__ import annotations
 from cyclopts import App
 from cyclopts.group import Group
 
-from deployments.cli.commands import Command, register
+from deployments.cli.commands import Command, build_group
 
 LOOK = Group("Look", sort_key=1)
 MAKE = Group("Make", sort_key=2)
@@ -74,17 +74,9 @@ COMMANDS = {
 }
 
 
-def build_app(focus: str | None = None) -> App:
-    """Return the group with all commands registered, none of them imported.
+TEXT = "Reference files: certify, name, insert into rules; who names and who used them."
 
-    Parameters
-    ----------
-    focus
-        The command about to run.
-    """
-    app = App(
-        name="reference",
-        help="Reference files: certify, name, insert into rules; who names and who used them.",
-    )
-    register(app, COMMANDS, program="hstflow reference", focus=focus)
-    return app
+
+def build_app(focus: str | None = None) -> App:
+    """Return the group, for the command about to run."""
+    return build_group("reference", TEXT, COMMANDS, focus)

@@ -74,6 +74,7 @@ def test_datasets_are_associations(known: list[ExposureHeader]) -> None:
     assert names["JA9553M3Q"] == "JA9553M3Q"
 
 
+@pytest.mark.slow
 def test_command_line_agrees(
     real: CrdsProfile, known: list[ExposureHeader], tmp_path: Path
 ) -> None:
@@ -169,6 +170,7 @@ def test_command_line_agrees_on_files(real: CrdsProfile, crds_pack: Path) -> Non
     }
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_in_the_same_order(real: CrdsProfile) -> None:
     """Two processes answer as one does; more batches than may wait are taken in turn."""
     headers = list(draw_headers(real, NEW, 700, instruments=("stis",)))

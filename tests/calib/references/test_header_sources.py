@@ -246,13 +246,3 @@ def test_exposure_without_a_header_is_told(
     found = list(headers_of_instruments(profile, NEW, {"cos": None}))
     assert sorted(each.exposure for each in found) == names
     assert [each.exposure for each in found if each.problem] == ["LZZ99999Q"]
-
-
-def test_answer_of_another_form(
-    server: CrdsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is no dictionary is refused in words."""
-    profile = server.profile(tmp_path / "cache")
-    monkeypatch.setitem(server._methods, "get_dataset_headers_by_id", lambda *_given: ["no"])
-    with pytest.raises(ContextError, match="something else"):
-        list(headers_of_instruments(profile, NEW, {"cos": None}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,27 +24,6 @@ from calib.stores import S3Store
 
 CONTEXT = "hst_9001.pmap"
 QUICK = Patience(tries=3, pause=0.0)
-
-
-@pytest.fixture
-def server(observatory: Observatory) -> Iterator[CrdsServer]:
-    """Return a running server of the simulated cache."""
-    with CrdsServer(observatory.crds_path) as running:
-        yield running
-
-
-@pytest.fixture
-def profile(server: CrdsServer, tmp_path: Path) -> Iterator[CrdsProfile]:
-    """Return the profile of an empty cache that the server fills."""
-    library.forget()
-    yield server.profile(tmp_path / "cache")
-    library.forget()
-
-
-@pytest.fixture
-def names(observatory: Observatory) -> list[str]:
-    """Return the names of all references of the observatory."""
-    return sorted(path.name for path in observatory.profile.references.glob("*.fits"))
 
 
 def assert_equal(profile: CrdsProfile, observatory: Observatory, names: list[str]) -> None:

@@ -11,7 +11,6 @@ import sys
 import textwrap
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,27 +30,6 @@ from calib.simulate.observatory import Observatory
 
 CONTEXT = "hst_9001.pmap"
 QUICK = Patience(tries=3, pause=0.0)
-
-
-@pytest.fixture
-def server(observatory: Observatory) -> Iterator[CrdsServer]:
-    """Return a running server of the simulated cache."""
-    with CrdsServer(observatory.crds_path) as running:
-        yield running
-
-
-@pytest.fixture
-def profile(server: CrdsServer, tmp_path: Path) -> Iterator[CrdsProfile]:
-    """Return the profile of an empty cache that the server fills."""
-    library.forget()
-    yield server.profile(tmp_path / "cache")
-    library.forget()
-
-
-@pytest.fixture
-def names(observatory: Observatory) -> list[str]:
-    """Return the names of all references of the observatory."""
-    return sorted(path.name for path in observatory.profile.references.glob("*.fits"))
 
 
 def loaded(server: CrdsServer) -> Counter[str]:
