@@ -24,6 +24,7 @@ from calib.ledger.campaigns import set_control
 from calib.ledger.dispatch import runs_of
 from calib.ledger.ledger import Ledger, current_owner
 from calib.ledger.published_contexts import kept_back, kept_back_text
+from calib.ledger.pulse import close_left_stages
 from calib.ledger.sessions import Session, beat_session, close_session, note_flow_run, open_session
 from calib.ledger.states import FINISHED
 from calib.references.operational import later_operational
@@ -357,7 +358,8 @@ def _try_last(step: Callable[[], object]) -> None:
 
 
 def _tidy(plan: CampaignPlan, ledger: Ledger) -> None:
-    """Remove what dead workers left in the work folder."""
+    """Close and remove what dead workers left in the ledger and in the work folder."""
+    ledger.write(lambda c: close_left_stages(c, plan.name))
     request = plan.request
     for run in ledger.ask(lambda rows: runs_of(rows, plan.name)):
         remove_leftovers(

@@ -263,7 +263,7 @@ def play_reprocessing(folder: Path) -> None:
         "july review, hst_9001.pmap to hst_9002.pmap",
         "jsky03aaq processed {'DARKFILE': ['z0000002j_drk.fits', 'z0000012j_drk.fits']}",
         "3 of 3 datasets are on hst_9002.pmap",
-        "july is the reprocessing from hst_9001.pmap to hst_9002.pmap",
+        "nothing to do: no dataset is affected; nothing was written",
         "5 exposures compared, 0 affected",
         "3 datasets, 4 uses",
     ):
