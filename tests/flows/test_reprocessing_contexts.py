@@ -22,6 +22,8 @@ from calib.stages.enrolment import stored_text
 from flows.campaign import Result, submit_campaign
 from flows.reprocessing_session import Parts, run_reprocessing
 
+pytestmark = pytest.mark.slow  # whole campaigns, four of them, one after the other
+
 NAME = "darks"
 CHANGES = {"DARKFILE": ("z0000002j_drk.fits", "z0000012j_drk.fits")}
 OLD, NEW, NEXT = "hst_9001.pmap", "hst_9002.pmap", "hst_9003.pmap"

@@ -72,6 +72,7 @@ def run(monkeypatch: pytest.MonkeyPatch, books: Books, work: Callable[[], Result
     monkeypatch.setattr(campaign, "open_session", lambda *_: held)
     monkeypatch.setattr(campaign, "set_control", lambda *_: None)
     monkeypatch.setattr(campaign, "close_session", lambda _c, _h, *end: books.close(*end))
+    monkeypatch.setattr(campaign, "close_left_stages", lambda *_: 0)
     monkeypatch.setattr(campaign._Session, "_work", lambda _: work())
     return campaign._run(plan, Work())
 
