@@ -67,7 +67,7 @@ parity: $(VENV)/.test ## our pixels beside those of the reference programs
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m "parity and not prefect and not full" $(SPREAD) $(PARITY_TESTS)
 
 full: $(VENV)/.test ## what is too large or slow for `make test`: full-size frames, PostgreSQL, dying clusters
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m "full or slow" $(SPREAD) tests/parity tests/calib tests/flows
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "full or slow" $(SPREAD) tests/parity tests/calib $(PREFECT_TESTS)
 
 flows: $(VENV)/.test ## tests that start a Prefect server, but the slow ones
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m "prefect and not slow" $(SPREAD) $(PREFECT_TESTS)
@@ -88,13 +88,29 @@ docs: $(VENV)/.test ## check the pages: links, commands, exit codes
 # The README's pictures: an HRC pair (raw, one exposure, both combined), a WFC split of three
 # (raw, all combined), an SBC exposure.
 ACS = $(DEMO)/archive/data/acs
-pictures: demo ## draw the pictures of the README anew
+# The page of a canary in docs/reprocessing.md. As root: BROWSER='chromium --no-sandbox'.
+BROWSER ?= chromium
+SKY = HSTFLOW_LEDGER=sqlite:///$(abspath $(DEMO))/sky.db HSTFLOW_WORK=$(abspath $(DEMO))/sky-work \
+  PREFECT_HOME=$(abspath $(DEMO))/prefect CRDS_PATH=$(abspath $(DEMO))/observatory/crds \
+  CRDS_SERVER_URL=https://hst-serverless.stsci.edu $(BIN)/hstflow
+SKY_PLACES = file:$(DEMO)/observatory/raw file:$(DEMO)/sky
+pictures: demo ## draw the pictures of README and pages anew; needs chromium (BROWSER)
 	rm -f docs/pictures/*
 	$(BIN)/hstflow preview $(ACS)/jsky05010/jsky05aaq_raw.fits \
 	  $(ACS)/jsky05010/jsky05aaq_flt.fits $(ACS)/jsky05010/jsky05011_crj.fits \
 	  $(ACS)/jsky11010/jsky11aaq_raw.fits $(ACS)/jsky11010/jsky11011_crj.fits \
 	  $(ACS)/jsky12aaq/jsky12aaq_flt.fits --thumb 400 --output docs/pictures
 	cd docs/pictures && rm -f *_raw.jpg *_flt.jpg *_crj.jpg *.json
+	rm -rf $(DEMO)/sky*
+	$(SKY) process jsky02aaq $(SKY_PLACES) --context hst_9001.pmap
+	$(SKY) campaign plan july --old hst_9001.pmap --new hst_9002.pmap $(SKY_PLACES) \
+	  --runner threads --workers 1
+	$(SKY) campaign canary july
+	$(BROWSER) --headless --hide-scrollbars --window-size=1000,1240 \
+	  --screenshot=docs/pictures/canary.png \
+	  file://$(abspath $(DEMO))/sky-work/reprocessings/july/differences/jsky02aaq.html
+	$(BIN)/python -c 'import sys; from PIL import Image; name = sys.argv[1]; \
+	  Image.open(name).convert("RGB").quantize(128).save(name, optimize=True)' docs/pictures/canary.png
 
 changes: $(VENV)/.test ## show what the next release will say
 	$(BIN)/towncrier build --draft --version next

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import resource
 import sys
 import time
@@ -18,6 +19,10 @@ from typing import Any
 # the workers are at work. ``FOLDER:FIRST:LAST``, FIRST and LAST being names of datasets.
 MARKS = "HSTFLOW_BENCHMARK_MARKS"
 
+# The module that has the stages, TASKS and PLAIN; that of stages that do nothing by default.
+STAGES = "HSTFLOW_BENCHMARK_STAGES"
+
+CONTEXT = "hst_0001.pmap"
 PIECES = 6  # calls, or Luigi's tasks, of one dataset: as many as there are stages
 
 
@@ -39,7 +44,7 @@ def run_campaign(asked: dict[str, Any]) -> dict[str, float]:
         profile=CrdsProfile("benchmark", "http://127.0.0.1:9", folder),
         work=str(folder / "work"),
         ledger=asked["ledger"],
-        context="hst_0001.pmap",
+        context=CONTEXT,
         campaign="benchmark",
         options=Options(engine="native"),
     )
@@ -47,7 +52,8 @@ def run_campaign(asked: dict[str, Any]) -> dict[str, float]:
     start = time.process_time()
     enrol(plan, entries_of(name_of(number) for number in range(asked["number"])))
     entered = time.process_time() - start
-    work = Work("campaign_stages:TASKS", "campaign_stages:PLAIN")
+    module = os.environ.get(STAGES, "campaign_stages")
+    work = Work(f"{module}:TASKS", f"{module}:PLAIN")
     resume_campaign("benchmark", asked["ledger"], work=work)
     return {"enrolment": entered}
 

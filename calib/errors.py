@@ -7,6 +7,7 @@
     │   └── ContextError             27  the CRDS context does not exist or cannot be read
     ├── TransientError               retried with backoff
     │   ├── Unavailable              21, 22, 26 by source
+    │   │   └── InOtherHands         1   a live process is at work on it
     │   ├── ReferenceUnavailable     27  named by the rules, not in the cache
     │   └── Interrupted              130, 143
     │       └── Cancelled            143  an operator took the job back
@@ -136,6 +137,12 @@ class Unavailable(TransientError):
     """A service or store does not answer now."""
 
     code = INPUT
+
+
+class InOtherHands(Unavailable):
+    """Another live process is at work on it."""
+
+    code = GENERIC
 
 
 class ReferenceUnavailable(TransientError):

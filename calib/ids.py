@@ -45,6 +45,10 @@ _CAMPAIGN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 CAMPAIGN_NAMES = f"letters, digits, and . _ - within, up to 100, not {' or '.join(IMPLICIT)}"
 
 
+# A version of the rules of CRDS; later ones have larger numbers.
+_CONTEXT = re.compile(r"hst_([0-9]{4,5})\.pmap", re.ASCII)
+
+
 @dataclass(frozen=True, order=True)
 class DatasetId:
     """The name of something that can be calibrated, lower case.
@@ -151,3 +155,13 @@ def _why_not(name: str) -> str:
     if re.fullmatch(r"[a-z][a-z0-9]{8}", name) and name[0] in RETIRED_BY_LETTER:
         return f"{RETIRED_BY_LETTER[name[0]]} data cannot be calibrated here"
     return "not the name of a dataset"
+
+
+def is_later_context(context: object, other: object) -> bool:
+    """Tell whether a CRDS context came after another one, by the numbers in their names.
+
+    Names without a number (``mixed``, none at all) are neither before nor after anything.
+    """
+    numbers = [_CONTEXT.fullmatch(each) for each in (context, other) if isinstance(each, str)]
+    found = [int(match[1]) for match in numbers if match is not None]
+    return len(found) == len((context, other)) and found[0] > found[1]

@@ -232,6 +232,9 @@ class Archived:
         Whether the same result was published before.
     notes
         What a person should know: products that are not made any more.
+    stays
+        The run that readers go on to see, as a later CRDS context made it; None: nothing of a
+        later context was in the way.
     """
 
     run: str
@@ -239,6 +242,7 @@ class Archived:
     manifest_sha256: str
     already_there: bool = False
     notes: tuple[str, ...] = ()
+    stays: str | None = None
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,17 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
 from calib.campaigns.manifest import read_entries
-from calib.compiled import warm_up
 from calib.errors import HstflowError
 from calib.ledger.campaign_reports import Campaign, campaigns, errors_by_class
 from calib.ledger.campaigns import set_control
 from calib.ledger.dispatch import runs_of
 from calib.ledger.ledger import Ledger, current_owner
+from calib.ledger.published_contexts import kept_back, kept_back_text
+from calib.ledger.pulse import close_left_stages
 from calib.ledger.sessions import Session, beat_session, close_session, note_flow_run, open_session
 from calib.ledger.states import FINISHED
+from calib.references.operational import later_operational
+from calib.references.readiness import require_rules
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import enrol, refuse_other_version
 from calib.stages.recording import ledger_of
@@ -36,10 +39,10 @@ from flows.frames import ChunkFlows, without_heartbeat
 from flows.interrupts import interruptible
 from flows.parameters import CampaignOptions, ProcessOptions, build_request
 from flows.plans import campaign_of, plan_of
-from flows.runners import open_pool
+from flows.prefect_errors import PREFECT_ERRORS
 from flows.server import Progress, has_server, limit_downloads, show_report, wait_for_server
 from flows.session import Loop
-from flows.work import PREFECT_ERRORS, Work
+from flows.work import Work
 from tasks.settings import limit_reference_memory, load_settings
 
 if TYPE_CHECKING:
@@ -69,7 +72,13 @@ class Result:
     counts: dict[str, int]
 
 
-def submit_campaign(plan: CampaignPlan, entries: Iterable[Entry], *, work: Work = STAGES) -> Result:
+def submit_campaign(
+    plan: CampaignPlan,
+    entries: Iterable[Entry],
+    *,
+    work: Work = STAGES,
+    reprocessing: str | None = None,
+) -> Result:
     """Enter a campaign in the ledger and run it until nothing is left, or it is stopped.
 
     Parameters
@@ -81,6 +90,8 @@ def submit_campaign(plan: CampaignPlan, entries: Iterable[Entry], *, work: Work 
         The datasets, with what is said of each alone.
     work
         The stages.
+    reprocessing
+        The one whose campaign it is; None: it is of none.
 
     Returns
     -------
@@ -96,7 +107,7 @@ def submit_campaign(plan: CampaignPlan, entries: Iterable[Entry], *, work: Work 
     KeyboardInterrupt, SystemExit
         A person or the system stopped us; the campaign can be resumed.
     """
-    enrolled = enrol(plan, list(entries))
+    enrolled = enrol(plan, list(entries), reprocessing=reprocessing)
     return _run(enrolled.plan, work)
 
 
@@ -241,7 +252,15 @@ class _Session:
         if FlowRunContext.get() is not None:
             failures = self.ledger.ask(lambda rows: errors_by_class(rows, found.id))
             show_report(found.name, found.counts, failures)
-        return _result(found, wanted)
+        return _result(found, wanted, self._remarks(found))
+
+    def _remarks(self, found: Campaign) -> list[str]:
+        """Return what else has to be known of its products: what is shown, what has come since."""
+        back = self.ledger.ask(lambda rows: kept_back(rows, found.id))
+        context, profile = str(self.plan.request.context), self.plan.request.profile
+        later = later_operational(profile, context)
+        news = f"{later} is operational now, these are on {context}" if later else None
+        return [text for text in (kept_back_text(back), news) if text]
 
     def _has_work(self) -> bool:
         found = campaign_of(self.ledger, self.plan.name)
@@ -262,9 +281,13 @@ class _Session:
         return found.finished / max(1, found.total)
 
     def _loop(self) -> str:
+        from flows.runners import open_pool  # Dask: half a second of those that run nothing
+
         plan = self.plan
         limit_reference_memory(load_settings())  # of this process; local workers set their own
         if plan.runner == "local":
+            from calib.compiled import warm_up  # NumPy
+
             warm_up()  # once, instead of in each worker
         total = campaign_of(self.ledger, plan.name).total
         backlog = Backlog(self.ledger, self.held.campaign_id)
@@ -304,6 +327,7 @@ class _Session:
 def _run(plan: CampaignPlan, work: Work) -> Result:
     """Run a session of a campaign that the ledger knows, and close it however it ends."""
     ledger, owner = ledger_of(plan.request.ledger), current_owner()
+    require_rules(plan.request.profile, str(plan.request.context))  # once, not in each worker
     ledger.ask(lambda rows: refuse_other_version(rows, plan.name))
     held = ledger.write(lambda c: open_session(c, plan.name, owner))
     session = _Session(plan, work, held)
@@ -334,7 +358,8 @@ def _try_last(step: Callable[[], object]) -> None:
 
 
 def _tidy(plan: CampaignPlan, ledger: Ledger) -> None:
-    """Remove what dead workers left in the work folder."""
+    """Close and remove what dead workers left in the ledger and in the work folder."""
+    ledger.write(lambda c: close_left_stages(c, plan.name))
     request = plan.request
     for run in ledger.ask(lambda rows: runs_of(rows, plan.name)):
         remove_leftovers(
@@ -346,9 +371,10 @@ def _tidy(plan: CampaignPlan, ledger: Ledger) -> None:
         )
 
 
-def _result(found: Campaign, wanted: str) -> Result:
+def _result(found: Campaign, wanted: str, remarks: Iterable[str]) -> Result:
     counts = dict(found.counts)
     total, text = found.total, ", ".join(f"{n} {state}" for state, n in counts.items())
+    text = "; ".join((text, *remarks))
     left = total - sum(counts.get(state, 0) for state in FINISHED)
     if left == 0:
         return Result("completed", f"all {total} datasets are finished: {text}", counts)

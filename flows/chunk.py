@@ -20,9 +20,9 @@ from flows.backlog import Backlog, LedgerAway, asking_ledger
 from flows.frames import OneFlow, frame_here
 from flows.interrupts import Endings, interruptible
 from flows.plans import campaign_of, plan_of
-from flows.runners import open_pool
+from flows.prefect_errors import PREFECT_ERRORS
 from flows.session import BEAT, Heart, Loop
-from flows.work import PREFECT_ERRORS, Work
+from flows.work import Work
 from tasks.settings import limit_reference_memory, load_settings
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,8 @@ def run_chunk(campaign: str, chunk: int) -> State[Any]:
     ConfigError
         There is no such campaign, or nobody planned it.
     """
+    from flows.runners import open_pool
+
     settings = load_settings()
     limit_reference_memory(settings)
     ledger = ledger_of(settings.ledger)

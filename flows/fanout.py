@@ -12,11 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-from distributed import Client
-from distributed.comm.core import CommClosedError
-from distributed.scheduler import KilledWorker
+from typing import TYPE_CHECKING, Any, Protocol
 
 from calib.errors import GENERIC, Unavailable, WorkerLost
 from calib.records import Outcome
@@ -25,6 +21,9 @@ from calib.stages.watch import stuck_threads
 from flows.daemon_threads import DaemonThreads
 from flows.placement import ClusterPlacement, HostPlacement, Need, Placement, offers_of
 from flows.work import FlowFrame, Work, run_job
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 log = logging.getLogger(__name__)
 
@@ -225,4 +224,7 @@ class Cancelled(Exception):
 
 def is_lost(error: BaseException) -> bool:
     """Tell whether the worker is gone, rather than that something is wrong with the job."""
+    from distributed.comm.core import CommClosedError
+    from distributed.scheduler import KilledWorker
+
     return isinstance(error, KilledWorker | Cancelled | CommClosedError | TimeoutError)

@@ -25,7 +25,8 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from prefect.states import Completed, Failed
 
 from calib.records import Outcome
-from flows.work import PREFECT_ERRORS, FlowFrame
+from flows.prefect_errors import PREFECT_ERRORS
+from flows.work import FlowFrame
 
 log = logging.getLogger(__name__)
 

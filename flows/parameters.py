@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from calib.errors import ConfigError
-from calib.references.profile import load_profile
+from calib.references.context import pinned_context
+from calib.references.profile import CrdsProfile, load_profile
 from calib.stages.campaign_plan import CHUNK_SIZE, RUNGS
 from calib.stages.faults import parse_faults
 from calib.stages.job import Options
@@ -48,6 +50,9 @@ class ProcessOptions(BaseModel):
     own_run: bool = Field(
         default=False, description="publish in this run although another one has the same result"
     )
+    current: bool = Field(
+        default=False, description="lead readers back from products of a later context, too"
+    )
     tar: bool | None = Field(None, description="lay products out as CALDP's tar too")
     simulate: list[str] = Field(
         default_factory=list, description="failures on purpose: STAGE=KIND[:TIMES][@DATASET]"
@@ -72,6 +77,72 @@ class CampaignOptions(BaseModel):
     delay_scale: float = Field(
         default=1.0, ge=0, description="factor on the waits before a dataset is tried again"
     )
+
+
+class ReprocessOptions(BaseModel):
+    """Which datasets a reprocessing takes, and how it comes to a decision.
+
+    The flow `reprocess` takes the contexts, the name, the places and how its campaigns are run
+    beside these.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Literal["ledger", "server", "list", "query", "reference"] = Field(
+        "ledger",
+        description="where datasets come from: the ledger's headers or the CRDS server (what "
+        "differs between the two contexts), a list, a MAST query, or products of a reference",
+    )
+    datasets: list[str] = Field(
+        default_factory=list, description="for source list: names such as j8bt05njq"
+    )
+    manifest: str | None = Field(
+        None, description="for source list: path of a file with one name a line"
+    )
+    query: str | None = Field(
+        None,
+        description="for source query: proposal=NUMBER,instrument=ACS,dates=2002-04-01..2002-05-01",
+    )
+    reference: str | None = Field(
+        None, description="for source reference: a file such as n3o1059hj_drk.fits"
+    )
+    approval: Literal["ask", "yes", "wait"] = Field(
+        "ask",
+        description="ask: the run waits for an answer; yes: goes on by itself; wait: ends at "
+        "`review`, and goes on after `hstflow campaign approve`",
+    )
+    per_type: int = Field(
+        default=2, ge=0, description="datasets of each changed type that run first; 0: none"
+    )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        description="processes that compare contexts; worth it above some ten thousand exposures",
+    )
+    options: ProcessOptions = Field(
+        default_factory=ProcessOptions, description="how each dataset is processed"
+    )
+
+    @model_validator(mode="after")
+    def _has_what_its_source_needs(self) -> Self:
+        """Refuse a source without its words, and words of another source."""
+        given = {
+            "list": bool(self.datasets or self.manifest),
+            "query": bool(self.query),
+            "reference": bool(self.reference),
+        }
+        if not given.get(self.source, True):
+            message = f"source {self.source} needs {_WORDS[self.source]}"
+            raise ValueError(message)
+        others = [each for each, is_there in given.items() if is_there and each != self.source]
+        if others:
+            message = f"{_WORDS[others[0]]} belongs to source {others[0]}, not to {self.source}"
+            raise ValueError(message)
+        return self
+
+
+# What each source of datasets needs to be told.
+_WORDS = {"list": "datasets or manifest", "query": "query", "reference": "reference"}
 
 
 class IngestOptions(BaseModel):
@@ -129,16 +200,27 @@ def build_request(
         A setting, profile, switch or reference cannot be used.
     """
     settings = load_settings()
+    place = load_profile(profile or settings.profile, os.environ)
     return Request(
         source=input_uri,
         output=output_uri,
-        profile=load_profile(profile or settings.profile, os.environ),
+        profile=place,
         work=str(settings.work),
         ledger=settings.ledger,
-        context=context,
+        context=context or _agreed(place),
         run=run,
         options=_options(options, settings),
     )
+
+
+def _agreed(profile: CrdsProfile) -> str | None:
+    """Return the context of the Prefect Variable where nothing nearer is pinned; or None."""
+    has_prefect = "prefect" in sys.modules or os.environ.get("PREFECT_API_URL")
+    if not has_prefect or pinned_context(profile) is not None:
+        return None  # importing Prefect takes a second, and here nobody is to be asked
+    from flows.pins import context_variable
+
+    return context_variable()
 
 
 def _options(options: ProcessOptions, settings: Settings) -> Options:
@@ -153,6 +235,7 @@ def _options(options: ProcessOptions, settings: Settings) -> Options:
         keep_scratch=options.keep_scratch,
         threads=options.threads,
         own_run=options.own_run,
+        goes_back=options.current,
         tar=settings.tar if options.tar is None else options.tar,
         faults=parse_faults(options.simulate or [settings.simulate]),
     )

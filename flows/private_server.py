@@ -53,6 +53,16 @@ DEFAULTS = {
     "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "200",
 }
 
+# What a server with deployments needs, and one that shows a campaign does not: it wakes up every
+# few seconds to look for late runs, workers that are gone, schedules.
+NEEDLESS = (
+    "CANCELLATION_CLEANUP",
+    "CLEANUP_RECONCILER",
+    "FOREMAN",
+    "LATE_RUNS",
+    "SCHEDULER",
+)
+
 
 class PrivateServer:
     """A Prefect server on a free loopback port, which ends with this process.
@@ -123,7 +133,8 @@ class PrivateServer:
         self.home.mkdir(parents=True, exist_ok=True)
         port = self.url.rsplit(":", 1)[1].removesuffix("/api")
         command = [sys.executable, "-m", "prefect", "server", "start", "--no-ui"]
-        environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
+        environment = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in NEEDLESS}
+        environment |= {key: each for key, each in os.environ.items() if key != "PREFECT_API_URL"}
         with self.log.open("ab") as out:
             return subprocess.Popen(  # noqa: S603 - our own interpreter, an argument list
                 [*command, "--host", "127.0.0.1", "--port", port],

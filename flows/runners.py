@@ -57,6 +57,12 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 DASK = {
     "distributed.scheduler.allowed-failures": 0,
     "distributed.worker.profile.enabled": False,
+    # Each process of a cluster wakes up 50 times a second to see whether it is late, and ten times
+    # to look at its memory, which the watchdog of hstflow does too: a third of what a campaign
+    # costs besides its datasets where each of them takes half a second.
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.worker.memory.monitor-interval": "500ms",
     # A worker that died is started again by its nanny. Where that takes longer (15 s: a busy host
     # needs more for the imports) Dask closes the nanny for good, with the job that it has by then.
     "distributed.deploy.lost-worker-timeout": "10 minutes",

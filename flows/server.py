@@ -21,8 +21,8 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.settings import PREFECT_API_URL
 
 from calib.errors import HstflowError
+from flows.prefect_errors import PREFECT_ERRORS
 from flows.private_server import answers
-from flows.work import PREFECT_ERRORS
 from tasks.downloads import LIMIT_NAME
 
 log = logging.getLogger(__name__)
@@ -77,11 +77,15 @@ def show_report(campaign: str, states: Mapping[str, int], failures: Mapping[str,
     rows = [f"| {state} | {number} |" for state, number in states.items()]
     rows += [f"| error: {name} | {number} |" for name, number in failures.items()]
     table = "\n".join([f"# {campaign}", "", "| state | datasets |", "|---|---|", *rows])
-    key = _key("campaign-report", campaign)
+    show_page("campaign-report", campaign, table, f"Campaign {campaign}")
+
+
+def show_page(kind: str, name: str, markdown: str, title: str) -> None:
+    """Put a text into the page of the flow run, as the artifact `KIND-NAME`."""
     try:
-        create_markdown_artifact(table, key=key, description=f"Campaign {campaign}")
+        create_markdown_artifact(markdown, key=_key(kind, name), description=title)
     except PREFECT_ERRORS as error:
-        log.warning("the campaign's report is not shown: %s", error)
+        log.warning("%s is not shown: %s", title, error)
 
 
 class Progress:

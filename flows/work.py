@@ -17,30 +17,24 @@ from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import httpx
 from prefect import Task
 from prefect.context import FlowRunContext, SettingsContext, SyncClientContext, hydrated_context
-from prefect.exceptions import MissingContextError, PrefectException
+from prefect.exceptions import MissingContextError
 from prefect.utilities.annotations import opaque
 
 from calib.errors import ConfigError, HstflowError
 from calib.records import Outcome
 from calib.stages.job import Job
-from calib.stages.sequence import Stages, process_dataset
 from flows.event_queue import let_events_go
+from flows.prefect_errors import PREFECT_ERRORS, is_prefects
+
+if TYPE_CHECKING:
+    from calib.stages.sequence import Stages
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
-
-# What Prefect raises of its own: its exceptions, and those of the connection to its server.
-_OWN = (PrefectException, httpx.HTTPError, httpx.StreamError)
-
-# And what its client raises where no server answers, which is no exception of its own. To be
-# caught where nothing but Prefect runs; elsewhere `is_prefects` tells.
-PREFECT_ERRORS = (*_OWN, RuntimeError)
-_NO_SERVER = "Failed to reach API"
 
 
 @dataclass(frozen=True)
@@ -98,6 +92,8 @@ def run_job(job: Job, work: Work, frame: FlowFrame | None) -> Outcome:
         Dask brings a job a second time, after the loss of the worker that had begun it, this
         is WorkerLost: the campaign decides what follows.
     """
+    from calib.stages.sequence import process_dataset
+
     plain = load_stages(work.plain)
     place = None if frame is None else place_of(frame)
     if place is None:
@@ -115,6 +111,8 @@ def load_stages(path: str) -> Stages:
     ConfigError
         There is nothing of that name, or it is something else.
     """
+    from calib.stages.sequence import Stages
+
     module, _, name = path.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
@@ -210,15 +208,12 @@ atexit.register(leave_flow_runs)
 @cache
 def _sturdy(tasks: Stages, plain: Stages) -> Stages:
     """Return stages that are tasks as long as Prefect works, and plain functions otherwise."""
+    from calib.stages.sequence import Stages
+
     names = [field.name for field in fields(Stages)]
     return Stages(
         **{name: _either(name, getattr(tasks, name), getattr(plain, name)) for name in names}
     )
-
-
-def is_prefects(error: Exception) -> bool:
-    """Tell whether an error is Prefect's, rather than of what runs inside it."""
-    return isinstance(error, _OWN) or (isinstance(error, RuntimeError) and _NO_SERVER in str(error))
 
 
 def _either(stage: str, task: Callable[..., R], plain: Callable[..., R]) -> Callable[..., R]:

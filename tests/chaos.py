@@ -38,8 +38,10 @@ START_LIMIT = 120.0
 _LOOK = 0.05
 
 
-def wait_for(condition: Callable[[], bool], what: str, *, limit: float = START_LIMIT) -> None:
-    """Wait until something is so.
+def wait_for(
+    condition: Callable[[], bool], what: str, *, limit: float = START_LIMIT, look: float = _LOOK
+) -> None:
+    """Wait until something is so, which is looked at every `look` seconds.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def wait_for(condition: Callable[[], bool], what: str, *, limit: float = START_L
         if time.monotonic() > deadline:
             message = f"waited {limit:.0f} s for {what}"
             raise TimeoutError(message)
-        time.sleep(_LOOK)
+        time.sleep(look)
 
 
 class Machine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import signal
@@ -52,6 +53,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "tests/flows" if shares else file
 
     return KeepServer(config, log)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def frozen_garbage() -> None:
+    """Let the garbage collector look at what this module makes, not at all that went before.
+
+    The crds library collects several times in each call: a second each in a process that has
+    imported everything.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ MAY_CATCH_ALL = {
     "calib/stages/recording.py",  # closes the stage run in the ledger and raises again
     "flows/daemon_threads.py",  # a future raises what its call raised
     "flows/campaign.py",  # keeps what stopped a session, whatever Prefect makes of it; raised again
+    "flows/reprocessing_hold.py",  # without its heart a live process is taken for dead
     "flows/fanout.py",  # one dataset that is lost stops no other
 }
 MAY_PRINT = ("deployments/cli/",)

@@ -1,4 +1,4 @@
-"""A newcomer's first hour: the demo, the tutorial, the tours of the archive and of campaigns.
+"""A newcomer's first hours: the demo, the tutorial, and the tours of the pages.
 
 One story in one folder, since the demo takes most of the time: the pages go on where an
 interrupted demo stopped.
@@ -20,6 +20,8 @@ from pathlib import Path
 import psutil
 import pytest
 from PIL import Image
+
+from calib.simulate.programme import build_programme
 
 pytestmark = pytest.mark.prefect
 
@@ -113,9 +115,24 @@ def test_tour_of_the_archive(told: Path) -> None:
     play_tour(told)
 
 
+@pytest.mark.slow
 def test_tour_of_campaigns(told: Path) -> None:
     """Every block of the tour: a campaign with a broken dataset, and one that is rescued."""
     play_campaign(told)
+
+
+@pytest.mark.slow
+def test_tour_of_deliveries(story: Path) -> None:
+    """Every block of the tour: a dark becomes a context, and seven datasets would change."""
+    build_programme(story / "demo" / "observatory")  # of the demo this is all that is needed
+    play_delivery(story)
+
+
+@pytest.mark.slow
+def test_tour_of_reprocessing(story: Path) -> None:
+    """Every block of the tour, from a new context on a server to the final report."""
+    build_programme(story / "demo" / "observatory")  # of the demo this is all that is needed
+    play_reprocessing(story)
 
 
 def interrupt_demo(folder: Path) -> None:
@@ -210,6 +227,59 @@ def play_campaign(folder: Path) -> None:
     assert (folder / "night.html").read_text().count("jsky02aaq") > 0
     assert len((folder / "costs.csv").read_text().splitlines()) == 1 + 3 * 6 + 6 + 2
     assert [path for path in (folder / "campaign-work").rglob("*") if path.is_file()] == []
+
+
+def play_delivery(folder: Path) -> None:
+    """Archive the delivery in a copy of the cache; the cache of the demo stays as it is."""
+    toured = play(PAGES / "delivery.md", folder).stdout
+
+    for promised in (
+        "1 file against hst_9002.pmap: no error",
+        "100 different pixels found",
+        "exit code 1",
+        "7 datasets would change, of 21 exposures looked at",
+        "hst_9003.pmap from hst_9002.pmap is ready",
+        "hst_9003.pmap from hst_9002.pmap is archived",
+        "7 datasets to process again",
+        "canaries      2: jsky02aaq, jsky02abq",
+    ):
+        assert promised in toured, promised
+    rules = Path("crds", "mappings", "hst", "hst_9003.pmap")
+    assert (folder / "my-crds" / Path(*rules.parts[1:])).exists()
+    assert not (folder / "demo" / "observatory" / rules).exists()
+
+
+def play_reprocessing(folder: Path) -> None:
+    """Reprocess what the new dark is for: tried, approved, made once; the rest stays."""
+    toured = play(PAGES / "reprocessing.md", folder).stdout
+
+    for promised in (
+        "first sight of hst_9001.pmap",
+        "hst_9001.pmap->hst_9002.pmap has no reprocessing yet",
+        "rules       17 files came",
+        "ACS DARKFILE new z0000012j_drk.fits",
+        "5 exposures compared, 4 affected; 3 datasets to process again",
+        "2: jsky02aaq, jsky03aaq",
+        "july review, hst_9001.pmap to hst_9002.pmap",
+        "jsky03aaq processed {'DARKFILE': ['z0000002j_drk.fits', 'z0000012j_drk.fits']}",
+        "3 of 3 datasets are on hst_9002.pmap",
+        "nothing to do: no dataset is affected; nothing was written",
+        "5 exposures compared, 0 affected",
+        "3 datasets, 4 uses",
+    ):
+        assert promised in toured, promised
+    canary = toured.index("july review")
+    before, after = toured.index("-> ../../runs/hst_9001"), toured.index("july finished")
+    assert canary < before < after, "readers were shown a canary"
+    current = {path.name: path.resolve().parts[-3] for path in (folder / "sky/data/acs").iterdir()}
+    assert current.pop("jsky01aaq").startswith("hst_9001")
+    assert sorted(current) == ["jsky02aaq", "jsky03aaq", "jsky05010"]
+    assert all(run.startswith("hst_9002") for run in current.values())
+    listed = (folder / "ids.txt").read_text().split()
+    numbers = ["02aaq", "02abq", "03aaq", "04aaq", "05010", "06010", "07010"]
+    assert listed == [f"jsky{number}" for number in numbers]
+    assert "<svg" in (folder / "july.svg").read_text()
+    assert "hot pixels as expected" in (folder / "july.html").read_text()
 
 
 def stages_of(folder: Path, dataset: str, attempt: int) -> dict[str, str]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import logging
 from abc import ABC, abstractmethod
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING
 from calib.archive.layout import MANIFEST
 from calib.archive.manifest import Manifest, digest, parse_manifest
 from calib.archive.survey import Place
+from calib.archive.tombstones import epitaphs, tombstones_untold
 from calib.archive.verification import Problem
 from calib.errors import ArchiveError
-from calib.ids import DatasetId
+from calib.ids import DatasetId, is_later_context
 from calib.records import Archived
 
 if TYPE_CHECKING:
@@ -275,6 +277,22 @@ class Holdings(ABC):
             return True
         return current is None or current.published < manifest.published
 
+    def later_than(self, dataset: DatasetId, context: str | None) -> Manifest | None:
+        """Return the current version where a later CRDS context than this one made it.
+
+        Readers are not led back from that one unasked. A current version that cannot be read
+        is in nobody's way; the log says so.
+        """
+        if context is None:
+            return None
+        try:
+            current = self.current_manifest(dataset)
+        except ArchiveError as error:
+            log.warning("the current version of %s cannot be read: %s", dataset, error)
+            return None
+        is_later = current is not None and is_later_context(current.own_context, context)
+        return current if is_later else None
+
     def _damage(self, manifest: Manifest) -> str:
         """Say what is missing or of another size; files that nobody named do no harm."""
         problems = self.find_problems(manifest, deep=False)
@@ -311,6 +329,41 @@ class Output(Holdings):
     def make_current(self, dataset: DatasetId, run: str) -> None:
         """Make a version the current one: :func:`calib.archive.publish.make_current`."""
 
+    def lead_forward(self, dataset: DatasetId, archived: Archived, context: str | None) -> Archived:
+        """Make a version current, unless what is current comes from a later context.
+
+        Parameters
+        ----------
+        dataset, archived
+            What was found published.
+        context
+            What it was made with; None: it becomes current whatever is.
+
+        Returns
+        -------
+        Archived
+            With what stays current instead, and with products that the version before had and
+            that its manifest does not tell of.
+        """
+        later = self.later_than(dataset, context)
+        if later is not None:
+            return kept_back(archived, later)
+        gone = tombstones_untold(
+            lambda: self.current_manifest(dataset), self.manifest(archived.run, dataset)
+        )
+        self.make_current(dataset, archived.run)
+        notes = (*archived.notes, *epitaphs(gone))
+        return dataclasses.replace(archived, notes=notes, stays=None)
+
     @abstractmethod
     def remove(self, run: str, dataset: DatasetId) -> bool:
         """Remove a version that is not current: :func:`calib.archive.removal.remove`."""
+
+
+def kept_back(archived: Archived, later: Manifest) -> Archived:
+    """Say of a version that it is not current, what is instead, and how to change that."""
+    note = (
+        f"not current: readers go on to see run {later.run}, made on the later "
+        f"{later.own_context}; the same with --current leads them here"
+    )
+    return dataclasses.replace(archived, stays=later.run, notes=(*archived.notes, note))

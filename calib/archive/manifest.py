@@ -111,6 +111,16 @@ class Manifest:
         return parse_dataset(self.dataset)
 
     @property
+    def own_context(self) -> str | None:
+        """The CRDS context that chose the references, of what was calibrated here; else None.
+
+        What was ingested or put says what its headers say, and its origin.
+        """
+        context = self.provenance.get("context")
+        is_ours = "origin" not in self.provenance and isinstance(context, str)
+        return context if is_ours else None
+
+    @property
     def published(self) -> datetime:
         """When it was published, to compare with others."""
         return datetime.fromisoformat(self.created)

@@ -20,7 +20,7 @@ from typing import Any
 
 from calib.archive import disk, pointer
 from calib.archive.file_holdings import FileHoldings
-from calib.archive.holdings import Holdings
+from calib.archive.holdings import Holdings, kept_back
 from calib.archive.layout import (
     MANIFEST,
     Role,
@@ -95,6 +95,12 @@ class Publication:
         Time of publication, ISO 8601 in UTC: the newest publication becomes current.
     becomes_current
         Whether the pointer follows.
+    follows
+        Whether it is made to follow the current version, now or later: then its manifest says
+        which products it has no more.
+    context
+        The CRDS context that it was made with, where readers are not to be led back to it from
+        a version of a later one; None: they are led to it whatever they see now.
     """
 
     dataset: DatasetId
@@ -104,10 +110,12 @@ class Publication:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     created: str = field(default_factory=utc_now)
     becomes_current: bool = True
+    follows: bool = True
+    context: str | None = None
 
 
 def publish(publication: Publication, output: Path) -> Archived:
-    """Publish a dataset to ``OUTPUT/runs/RUN/INSTRUMENT/ID`` and make it current.
+    """Publish a dataset to ``OUTPUT/runs/RUN/INSTRUMENT/ID`` and make it current, if wanted.
 
     Parameters
     ----------
@@ -120,7 +128,8 @@ def publish(publication: Publication, output: Path) -> Archived:
     -------
     Archived
         With ``already_there`` where the run holds the same result: nothing is written then,
-        but the pointer is mended where it is missing or shows an older publication.
+        but the pointer is mended where it is missing or shows an older publication. With
+        ``stays`` where a version of a later context stays current.
 
     Raises
     ------
@@ -216,16 +225,38 @@ def _publish_new(
             lambda: FileHoldings(output).current_manifest(dataset),
             dataset.name,
             files,
-            becomes_current=publication.becomes_current,
+            follows=publication.follows,
         )
         content = write_manifest(publication, files, final, graves)
         _finish(entry / dataset.name, files, content)
         if not _move(entry / dataset.name, final):
             return None
-        if publication.becomes_current:
-            pointer.swap(link, output, dataset)
+        archived = Archived(run, final.as_uri(), digest(content), notes=epitaphs(graves))
+        archived = lead_on(
+            publication,
+            FileHoldings(output),
+            archived,
+            lambda: pointer.swap(link, output, dataset),
+        )
     log.info("%s published in %s: %d files", dataset, run, len(sources))
-    return Archived(run, final.as_uri(), digest(content), notes=epitaphs(graves))
+    return archived
+
+
+def lead_on(
+    publication: Publication, holdings: Holdings, archived: Archived, point: Callable[[], None]
+) -> Archived:
+    """Make a version current that was published just now, where it is to be.
+
+    What is current is looked at now and not before the copying: another process may have
+    published on a later context meanwhile.
+    """
+    if not publication.becomes_current:
+        return archived
+    later = holdings.later_than(publication.dataset, publication.context)
+    if later is not None:
+        return kept_back(archived, later)
+    point()
+    return archived
 
 
 def _fill(
@@ -329,9 +360,13 @@ def join_twin(publication: Publication, holdings: Holdings, point: Point) -> Arc
     manifest = holdings.parse(content, run, dataset)
     _refuse_rival(manifest, publication, holdings.where(run, dataset))
     holdings.refuse_damage(manifest)
-    if publication.becomes_current and holdings.is_newest(manifest):
-        point(dataset, run)
-    return Archived(run, holdings.uri_of(run, dataset), digest(content), already_there=True)
+    archived = Archived(run, holdings.uri_of(run, dataset), digest(content), already_there=True)
+    return lead_on(
+        publication,
+        holdings,
+        archived,
+        lambda: point(dataset, run) if holdings.is_newest(manifest) else None,
+    )
 
 
 def lead_to(holdings: Holdings, dataset: DatasetId, run: str, point: Point) -> None:

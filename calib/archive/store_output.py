@@ -28,6 +28,7 @@ from calib.archive.publish import (
     File,
     Publication,
     join_twin,
+    lead_on,
     lead_to,
     named_files,
     write_manifest,
@@ -54,7 +55,7 @@ class StoreOutput(StoreHoldings, Output):
     """Publications in a store, to read and to add to."""
 
     def publish(self, publication: Publication) -> Archived:
-        """Publish a dataset and make it current.
+        """Publish a dataset and make it current: :func:`calib.archive.publish.publish`.
 
         Raises
         ------
@@ -79,10 +80,10 @@ class StoreOutput(StoreHoldings, Output):
         ) as claim:
             if claim is not None and not self.holds(run, dataset):
                 content, graves = self._upload(publication, sources, claim)
-                if publication.becomes_current:
-                    self._point(dataset, run)
+                archived = Archived(run, uri, digest(content), notes=epitaphs(graves))
+                archived = lead_on(publication, self, archived, lambda: self._point(dataset, run))
                 log.info("%s published in %s: %d files", dataset, run, len(sources))
-                return Archived(run, uri, digest(content), notes=epitaphs(graves))
+                return archived
         clear_abandoned(self.store, claim_key(run, dataset))
         return join_twin(publication, self, self._point)
 
@@ -120,7 +121,7 @@ class StoreOutput(StoreHoldings, Output):
                 lambda: self.current_manifest(dataset),
                 dataset.name,
                 entries,
-                becomes_current=publication.becomes_current,
+                follows=publication.follows,
             )
             content = write_manifest(publication, entries, PurePosixPath(place), graves)
             claim.check()

@@ -22,11 +22,11 @@ def tombstones_of(
     dataset: str,
     files: Iterable[FileEntry],
     *,
-    becomes_current: bool,
+    follows: bool,
 ) -> tuple[Tombstone, ...]:
     """Return the tombstones of a version that is about to be published.
 
-    A version that does not follow the current one leaves nothing out.
+    A version that is never to follow the current one leaves nothing out.
 
     Parameters
     ----------
@@ -37,17 +37,33 @@ def tombstones_of(
         Name for the log.
     files
         What the new version holds.
-    becomes_current
-        Whether it follows the current version.
+    follows
+        Whether it follows the current version, now or later: a manifest is never changed.
     """
-    if not becomes_current:
-        return ()
+    return _against(read_current, dataset, {file.name for file in files}) if follows else ()
+
+
+def tombstones_untold(
+    read_current: Callable[[], Manifest | None], manifest: Manifest
+) -> tuple[Tombstone, ...]:
+    """Return the tombstones that a version lacks that is about to become current again.
+
+    Something else was current when it was published. Its manifest stays as it is, so a person
+    is told instead.
+    """
+    told = {file.name for file in manifest.files} | {each.name for each in manifest.tombstones}
+    return _against(read_current, manifest.dataset, told)
+
+
+def _against(
+    read_current: Callable[[], Manifest | None], dataset: str, told: set[str]
+) -> tuple[Tombstone, ...]:
     try:
         current = read_current()
     except ArchiveError as error:
         log.warning("no tombstones: the current version of %s cannot be read: %s", dataset, error)
         return ()
-    return () if current is None else _left_out(current, {file.name for file in files})
+    return () if current is None else _left_out(current, told)
 
 
 def _left_out(current: Manifest, made: set[str]) -> tuple[Tombstone, ...]:

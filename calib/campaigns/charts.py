@@ -95,6 +95,42 @@ def stage_chart(stages: Sequence[StageSummary]) -> str:
     return _svg(said, height, parts)
 
 
+def histogram_chart(
+    counts: Sequence[int], limit: float, said: str, *, ends: tuple[int, int] = (0, 0)
+) -> str:
+    """Draw how often numbers occur from `-limit` to `limit`, by logarithm.
+
+    Parameters
+    ----------
+    counts
+        Of bins of one width.
+    limit
+        Where the last bin ends.
+    said
+        What the chart shows, in words.
+    ends
+        How many numbers lie below and above.
+    """
+    top = 10.0 ** math.ceil(math.log10(max(2, *counts)))
+    # Half a pixel is the foot of the bars: a bin of one pixel shows.
+    up = _Scale(0.5, top, HEIGHT - BOTTOM, TOP, by_log=True)
+    across = _Scale(0, len(counts), LEFT, WIDTH - RIGHT)
+    decades = [10.0**power for power in range(round(math.log10(top)) + 1)]
+    parts = [*_rules(up, [(value, f"{value:,.0f}") for value in decades])]
+    for place, count in enumerate(counts):
+        x, width = across.at(place), across.at(1) - across.at(0) - 1
+        kind = "low" if place < len(counts) // 2 else "high"
+        parts.append(_bar(kind, x, up.at(count), width, up.at(0.5) - up.at(count)) if count else "")
+    for part, value, anchor in ((0.0, -limit, "start"), (0.5, 0.0, "middle"), (1.0, limit, "end")):
+        words = f"{value:+.3g}" if value else "0"
+        parts.append(_text(across.at(part * len(counts)), HEIGHT - 16, words, anchor))
+    beside = ((LEFT, ends[0], "below", "start"), (WIDTH - RIGHT, ends[1], "above", "end"))
+    for edge, number, where, anchor in beside:
+        words = f"{number:,} {where}" if number else ""
+        parts.append(_text(edge, HEIGHT - 3, words, anchor))
+    return _svg(said, HEIGHT, parts)
+
+
 def memory_text(size: float) -> str:
     """Return a number of bytes for an axis: ``2 GB``, ``100 MB``."""
     for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +23,7 @@ from calib.ledger.cost_summaries import (
     span_of,
     stage_summaries,
 )
+from calib.ledger.published_contexts import kept_back
 from calib.ledger.reports import Rows
 from calib.ledger.states import FINISHED
 
@@ -134,6 +135,8 @@ class CampaignReport:
         See their records.
     prediction
         None where no job was granted memory.
+    kept_back
+        How many finished datasets stay current as a later context made them, by that context.
     bin_seconds, throughput
         Length of a bin, and the bins.
     """
@@ -158,6 +161,7 @@ class CampaignReport:
     bin_seconds: float
     throughput: tuple[Bin, ...]
     sessions: tuple[CampaignSession, ...]
+    kept_back: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float | None:
@@ -194,6 +198,7 @@ def report_of(rows: Rows, campaign: Campaign) -> CampaignReport:
         bin_seconds=tally.clock.step,
         throughput=tally.clock.bins(),
         sessions=tuple(sessions_of(rows, campaign.id)),
+        kept_back=kept_back(rows, campaign.id),
     )
 
 

@@ -12,6 +12,7 @@ from calib.campaigns.charts import (
     stage_chart,
     throughput_chart,
 )
+from calib.campaigns.page import page, table
 from calib.campaigns.report import CampaignReport
 from calib.campaigns.report_words import (
     ladder_words,
@@ -20,31 +21,6 @@ from calib.campaigns.report_words import (
     summary_words,
 )
 from calib.ledger.cost_summaries import Spread
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c2024; --paper: #fff; --faint: #d6dade;
-  --soft: #60666c; --good: #2f7d4f; --bad: #b3372f; --mark: #1f5fa8; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e7ea; --paper: #14171a;
-  --faint: #3a4046; --soft: #a0a7ae; --good: #58b380; --bad: #e5776f; --mark: #7ab1ee; } }
-@media print { :root { --ink: #000; --paper: #fff; --faint: #bbb; --soft: #444;
-  --good: #2f7d4f; --bad: #b3372f; --mark: #1f5fa8; } figure, tr { break-inside: avoid; } }
-* { box-sizing: border-box; }
-body { margin: 2rem auto; padding: 0 1rem; max-width: 760px; color: var(--ink);
-  background: var(--paper); font: 15px/1.45 system-ui, sans-serif; }
-h1 { margin: 0; font-size: 1.6rem; } h2 { margin: 2rem 0 .4rem; font-size: 1.15rem; }
-p { margin: .3rem 0; } .soft, figcaption { color: var(--soft); }
-.wide { overflow-x: auto; } table { border-collapse: collapse; min-width: 50%; }
-th, td { padding: .2rem .6rem .2rem 0; text-align: left; vertical-align: top;
-  border-bottom: 1px solid var(--faint); overflow-wrap: break-word; }
-th { color: var(--soft); font-weight: normal; white-space: nowrap; }
-.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-figure { margin: .6rem 0; } svg { width: 100%; height: auto; display: block; }
-svg text { font: 11px system-ui, sans-serif; fill: var(--soft); }
-.good { fill: var(--good); } .bad { fill: var(--bad); }
-.rule { stroke: var(--faint); } .line { stroke: var(--ink); fill: none; }
-.rung { stroke: var(--mark); stroke-width: 2; } .dot { fill: var(--ink); fill-opacity: .45; }
-code { font: 13px ui-monospace, monospace; }
-"""
 
 # A cell that is set to the right.
 _NUMBERS = frozenset(
@@ -55,7 +31,7 @@ _NUMBERS = frozenset(
 )
 
 
-def report_page(report: CampaignReport, steps: Sequence[str]) -> str:
+def report_page(report: CampaignReport, steps: Sequence[str], more: Sequence[str] = ()) -> str:
     """Return a campaign's report as HTML.
 
     Parameters
@@ -64,16 +40,11 @@ def report_page(report: CampaignReport, steps: Sequence[str]) -> str:
         What it tells.
     steps
         Commands that go on from here, for the end of the page.
+    more
+        What the page also shows, before that: HTML.
     """
     title = f"Campaign {report.name}"
-    return (
-        "<!doctype html>\n"
-        f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head>\n<body>\n"
-        + "\n".join([*_head(report, title), *_body(report), *_next(steps)])
-        + "\n</body></html>\n"
-    )
+    return page(title, [*_head(report, title), *_body(report), *more, *_next(steps)])
 
 
 def _head(report: CampaignReport, title: str) -> Iterator[str]:
@@ -185,15 +156,7 @@ def _next(steps: Sequence[str]) -> Iterator[str]:
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    marks = [' class="n"' if name in _NUMBERS else "" for name in columns]
-    head = "".join(f"<th{m}>{escape(n)}</th>" for n, m in zip(columns, marks, strict=True))
-    lines = "".join(
-        "<tr>"
-        + "".join(f"<td{m}>{escape(cell)}</td>" for cell, m in zip(row, marks, strict=True))
-        + "</tr>"
-        for row in rows
-    )
-    return f'<div class="wide"><table><tr>{head}</tr>{lines}</table></div>'
+    return table(columns, rows, _NUMBERS)
 
 
 def _spread(spread: Spread | None, show: Callable[[float], str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from calib.campaigns.charts import memory_text, span_text
 from calib.campaigns.report import CampaignReport
 from calib.ledger.campaign_reports import CampaignSession
+from calib.ledger.published_contexts import kept_back_text
 
 
 def summary_words(report: CampaignReport) -> Iterator[str]:
@@ -15,6 +16,8 @@ def summary_words(report: CampaignReport) -> Iterator[str]:
     yield f"{report.state}: {report.finished:,} of {report.total:,} datasets finished ({states})"
     context = f"context {report.context}, " if report.context else ""
     yield f"{context}submitted {_time(report.created_at)} UTC"
+    if text := kept_back_text(report.kept_back):
+        yield text
     if report.seconds is None:
         return
     span = f"{_time(report.begun_at)} to {_time(report.ended_at)} UTC"

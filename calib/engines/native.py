@@ -75,6 +75,11 @@ class NativeEngine:
     def __init__(self, recipes: Sequence[Recipe] | None = None) -> None:
         self.recipes = installed_recipes() if recipes is None else tuple(recipes)
 
+    @property
+    def instruments(self) -> frozenset[str]:
+        """The instruments that there are recipes for, lower case."""
+        return frozenset(recipe.instrument.lower() for recipe in self.recipes)
+
     def covers(self, header: Mapping[str, Any]) -> str | None:
         """Say why an exposure is not covered; None where it is."""
         for recipe in self.recipes:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import requests
@@ -43,6 +43,7 @@ _LONGEST_QUERY = 300.0  # seconds of polling for one answer of the portal
 
 _THREAD = threading.local()
 
+Answer = TypeVar("Answer")
 Service = Callable[[Sequence[str], FetchOptions], dict[str, Remote]]
 
 
@@ -140,15 +141,39 @@ def find_files(roots: Sequence[str], instrument: str, options: FetchOptions) -> 
         MAST does not answer this user (401, 403).
     """
     suffixes = INPUT_SUFFIXES[instrument] - (frozenset() if options.spt else {"spt"})
-    found = _ask_patiently(roots, options)
+    found = _patiently(lambda: _ask_both(roots, options), options)
     return {name: file for name, file in sorted(found.items()) if suffix_of(name) in suffixes}
 
 
-def _ask_patiently(roots: Sequence[str], options: FetchOptions) -> dict[str, Remote]:
+def find_observations(criteria: Mapping[str, Any], options: FetchOptions) -> list[dict[str, Any]]:
+    """Return the rows of MAST's Observations that meet criteria.
+
+    Parameters
+    ----------
+    criteria
+        Columns of the service with one or more values, or least and most of a number.
+
+    Raises
+    ------
+    Unavailable
+        The service does not answer after every try. Code 22.
+    Proprietary
+        MAST does not answer this user (401, 403).
+    """
+
+    def ask() -> list[dict[str, Any]]:
+        client = _client("observations", options)
+        return _rows(partial(client.query_criteria_async, **criteria), "data", options)
+
+    return _patiently(ask, options)
+
+
+def _patiently(ask: Callable[[], Answer], options: FetchOptions) -> Answer:
+    """Ask until there is an answer, with growing waits between."""
     patience = options.patience
     for attempt in range(1, patience.tries + 1):
         try:
-            return _ask_both(roots, options)
+            return ask()
         except Unavailable as error:
             if attempt == patience.tries:
                 error.message += f"; gave up after {attempt} tries"

@@ -252,7 +252,7 @@ def used_by(rows: Rows, *words: str) -> list[Use]:
     """
     found: dict[tuple[str, str, How], list[dict[str, Any]]] = {}
     for word in dict.fromkeys(words):
-        value = _FOLDER.sub("", word, count=1).lower()
+        value = plain_name(word)
         for question in _USES:
             for row in rows(question, {"value": value}):
                 found.setdefault((row["dataset"], row["run"], row["how"]), []).append(row)
@@ -261,6 +261,11 @@ def used_by(rows: Rows, *words: str) -> list[Use]:
         for key in sorted(found)
         if key[2] != "member" or (key[0], key[1], "input") not in found
     ]
+
+
+def plain_name(word: str) -> str:
+    """Return a name as the ledger has it: ``n3o_drk.fits`` of ``jref$N3O_DRK.fits``."""
+    return _FOLDER.sub("", word, count=1).lower()
 
 
 def used_by_publication(rows: Rows, run: str, dataset: str) -> list[Use]:

@@ -6,11 +6,12 @@ content compares equal.
 
 Two halves meet at ``attempt``: *jobs* say what happened (campaign, campaign_session, job, attempt,
 stage_run, transition) and what it cost (stage_run, feature, prediction): they are in
-:mod:`calib.ledger.job_tables`. The *registry* says what exists (run, publication, product,
-tombstone, data_id, member, input_used, reference_used, exposure_header, current_run) and how it is
-gathered (collection, with chain_member, tagged_product or validity). What an attempt read hangs on
-the attempt, not on the run: a second attempt never rewrites what the first one used, and a
-publication names the attempt that made it.
+:mod:`calib.ledger.job_tables`; what is to be done again on a new context, and what was decided
+about it, is in :mod:`calib.ledger.reprocessing_tables`. The *registry* says what exists (run,
+publication, product, tombstone, data_id, member, input_used, reference_used, exposure_header,
+current_run) and how it is gathered (collection, with chain_member, tagged_product or validity).
+What an attempt read hangs on the attempt, not on the run: a second attempt never rewrites what
+the first one used, and a publication names the attempt that made it.
 
 People and other programs read the views of :mod:`calib.ledger.views`, which stay as they are
 when tables change.
@@ -43,6 +44,12 @@ from calib.ledger.job_tables import (
     stage_run,
     transition,
 )
+from calib.ledger.reprocessing_tables import (
+    context_seen,
+    marked_dataset,
+    reprocessing,
+    reprocessing_step,
+)
 
 __all__ = [
     "attempt",
@@ -50,18 +57,22 @@ __all__ = [
     "campaign_session",
     "chain_member",
     "collection",
+    "context_seen",
     "current_run",
     "data_id",
     "exposure_header",
     "feature",
     "input_used",
     "job",
+    "marked_dataset",
     "member",
     "metadata",
     "prediction",
     "product",
     "publication",
     "reference_used",
+    "reprocessing",
+    "reprocessing_step",
     "run",
     "stage_run",
     "tagged_product",

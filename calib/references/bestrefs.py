@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from calib.errors import ConfigError
+from calib.errors import ConfigError, TransientError
 from calib.records import ExposureReferences, References, ReferenceUse
 from calib.references import library
 from calib.references.exposure import ExposureHeaders, read_headers
@@ -21,12 +21,13 @@ from calib.references.files import (
     NOT_APPLICABLE,
     NOT_FOUND,
     locate_reference,
-    sha1_of,
     use_of,
 )
 from calib.references.own import Certified, OwnReference
-from calib.references.problems import Problem, describe_differences, raise_problems
+from calib.references.problems import ABSENT, Problem, describe_differences, raise_problems
 from calib.references.profile import CrdsProfile
+from calib.references.server_config import catalogue
+from calib.references.syncing import sync_references
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +188,7 @@ def choose_references(
             answers = [replace(each, own=_known_types(each, certified)) for each in answers]
         _check_keywords(custom, answers)
         answers = [_with_opened(each, required, custom) for each in answers]
-        if download and not (profile.offline or profile.readonly):
+        if download and profile.can_fill:
             _download(answers, context, profile)
         source = _source(context, profile, custom)
     found = [_look_up(answer, source) for answer in answers]
@@ -264,39 +265,24 @@ def _known_types(answer: _Answer, certified: Certified) -> Mapping[str, OwnRefer
 
 
 def _download(answers: Sequence[_Answer], context: str, profile: CrdsProfile) -> None:
-    for answer in answers:
-        instrument = answer.exposure.instrument
-        absent = {
-            keyword.lower(): name
-            for keyword, name in answer.names.items()
-            if not name.startswith(NOT_FOUND)
-            and keyword not in answer.own
-            and locate_reference(profile, instrument, name) is None
-        }
-        if absent:
-            library.download_references(profile, context, answer.exposure.text, list(absent))
-            _remove_damaged(list(absent.values()), instrument, profile)
-
-
-def _remove_damaged(names: Sequence[str], instrument: str, profile: CrdsProfile) -> None:
-    """Remove what was downloaded and is not what the server has.
-
-    crds 14.0.3 compares size and sha1, logs a difference, and leaves the file in the cache
-    (crds/client/api.py, FileCacher.download), where the next run would take it for good.
-    """
-    catalogue = library.catalogue(library.server_info(profile))
-    for name in names:
-        path, entry = locate_reference(profile, instrument, name), catalogue.get(name)
-        if path and entry and not _agrees(path, entry):
-            logger.warning("%s arrived damaged and is removed", path)
-            path.unlink(missing_ok=True)
-
-
-def _agrees(path: Path, entry: Mapping[str, str]) -> bool:
-    """Compare a file with its row of the catalogue; servers may leave the sha1 out."""
-    known = entry.get("sha1sum", "")
-    same_size = str(path.stat().st_size) == str(entry.get("size"))
-    return same_size and (known in {"", "none"} or known == sha1_of(path))
+    """Bring what is absent; what cannot be had is looked for, and named, later."""
+    absent = {
+        name
+        for answer in answers
+        for keyword, name in answer.names.items()
+        if not name.startswith(NOT_FOUND)
+        and keyword not in answer.own
+        and locate_reference(profile, answer.exposure.instrument, name) is None
+    }
+    if not absent:
+        return
+    try:
+        synced = sync_references(profile, context, absent)
+    except TransientError as error:
+        logger.warning("references of %s cannot be had: %s", context, error)
+        return
+    for name, why in synced.failed:
+        logger.warning("%s: %s", name, why)
 
 
 def _source(context: str, profile: CrdsProfile, custom: Mapping[str, Path]) -> _Source:
@@ -306,7 +292,7 @@ def _source(context: str, profile: CrdsProfile, custom: Mapping[str, Path]) -> _
         return _Source(context, profile, custom)
     info = library.server_info(profile)
     bad = frozenset(info.get("bad_files_list", ()))
-    return _Source(context, profile, custom, bad, library.catalogue(info))
+    return _Source(context, profile, custom, bad, catalogue(info))
 
 
 def _look_up(answer: _Answer, source: _Source) -> tuple[ExposureReferences, list[Problem]]:
@@ -384,5 +370,5 @@ def _unusable(answer: _Answer, use: ReferenceUse, source: _Source) -> Problem:
     if use.name in source.bad:
         text = f"{use.name} is listed as bad by CRDS"
         return Problem(answer.exposure.path.name, use.keyword, text, name=use.name)
-    text = f"{use.name} is not in the cache"
+    text = f"{use.name} {ABSENT}"
     return Problem(answer.exposure.path.name, use.keyword, text, awaited=True, name=use.name)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from calib.errors import CorruptFile, MissingReference
-from calib.fitsfile import opened
 from calib.references.files import PREFIXES
 
 
@@ -73,6 +72,8 @@ def read_headers(path: str | Path) -> ExposureHeaders:
     NotFound, CorruptFile
         There is no such file, or it is not FITS.
     """
+    from calib.fitsfile import opened  # astropy: many choose references from stored headers
+
     header: dict[str, Any] = {}
     with opened(path) as hdus:
         for hdu in hdus:

@@ -9,26 +9,34 @@ terminal but at hand for our messages.
 
 from __future__ import annotations
 
-import ast
 import gc
 import importlib
 import importlib.metadata
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from calib.errors import BESTREFS, ConfigError, ContextError, MissingReference, Unavailable
 from calib.references.profile import CrdsProfile
+from calib.references.server_config import cached_info, identify
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 OBSERVATORY = "hst"
+
+# The library contacts no server whose address has "serverless" in it.
+SERVERLESS = "https://hst-serverless.stsci.edu"
+
+# Seconds that a server may be silent; the library itself waits for an hour (crds 14.0.3,
+# crds/core/config.py). Answers of the real server take seconds.
+TIMEOUT = "60"
+_TIMEOUT = "CRDS_CLIENT_TIMEOUT_SECONDS"
 
 # Variables that would lead the library past the folder of the profile (crds.core.config).
 _PATH_VARIABLES = (
@@ -38,6 +46,9 @@ _PATH_VARIABLES = (
         for part in ("MAP", "REF", "CFG", "PICKLE")
         for single in ("", "_SINGLE")
     ),
+    # Buckets are read by calib.references.origins, into the same folder.
+    *(f"CRDS_{part}_URI" for part in ("CONFIG", "MAPPING", "REFERENCE", "PICKLE")),
+    *("CRDS_S3_ENABLED", "CRDS_S3_RETURN_URI"),
 )
 
 
@@ -122,14 +133,34 @@ def load_rules(profile: CrdsProfile, context: str, instrument: str) -> tuple[Any
     Unavailable
         The server that has the missing rules does not answer.
     """
+    return _read(profile, context, lambda: _read_rules(context, instrument))
+
+
+def load_context(profile: CrdsProfile, context: str) -> Any:
+    """Return the rules of a context (crds' PipelineContext) without those of its instruments.
+
+    Call this inside :func:`session`.
+
+    Raises
+    ------
+    ContextError, Unavailable
+        As :func:`load_rules`.
+    """
+    return _read(profile, context, lambda: _read_context(context))
+
+
+def _read(profile: CrdsProfile, context: str, read: Callable[[], T]) -> T:
+    """Read rules, and once more with what the server has where some are missing."""
     try:
-        return _read_rules(context, instrument)
+        return read()
     except OSError as error:
-        if profile.offline or profile.readonly:
+        if not profile.can_fill:
             raise _incomplete(profile, context, error) from error
-    _download_rules(profile, context)
+    from calib.references.syncing import sync_rules
+
+    sync_rules(profile, [context])
     try:
-        return _read_rules(context, instrument)
+        return read()
     except OSError as error:
         raise _incomplete(profile, context, error) from error
 
@@ -140,7 +171,9 @@ def unknown_context(profile: CrdsProfile, context: str) -> ContextError:
     return ContextError(
         "no such context in the cache",
         path=profile.mappings,
-        expected=f"one of {', '.join(there[-8:])}" if there else "a cache with rules in it",
+        expected=f"one of {', '.join(there[-8:])}"
+        if there
+        else "a cache with rules in it (hstflow context sync)",
         found=context,
     )
 
@@ -149,7 +182,9 @@ def _incomplete(profile: CrdsProfile, context: str, error: OSError) -> ContextEr
     if context not in cached_contexts(profile):
         return unknown_context(profile, context)
     return ContextError(
-        f"the rules of {context} are not all in the cache: {error}", path=profile.mappings
+        f"the rules of {context} are not all in the cache: {error}",
+        path=profile.mappings,
+        expected=f"all of them (hstflow context sync {context})",
     )
 
 
@@ -184,45 +219,51 @@ def server_info(profile: CrdsProfile) -> dict[str, Any]:
     return _cached_info(profile)
 
 
-def catalogue(info: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """Return size and sha1sum (as text) of every file the server knows, by name."""
-    from crds.client import proxy
+def ask_server(profile: CrdsProfile, *, again: bool = False) -> dict[str, Any]:
+    """Return what the server says about itself now, or said earlier in this process.
 
-    decoded: dict[str, dict[str, str]] = proxy.crds_decode(info.get("download_metadata", {}))
-    return decoded
+    Parameters
+    ----------
+    again
+        Ask although it was asked before.
 
-
-def download_references(
-    profile: CrdsProfile, context: str, header: dict[str, str], types: Sequence[str]
-) -> None:
-    """Let the library download references of these types (lower case) into the cache.
-
-    It returns normally, and with paths, for files it could not get: look for them
-    afterwards. What went wrong is logged.
+    Raises
+    ------
+    Unavailable
+        It does not answer.
     """
-    import crds
-    from crds.core import exceptions
+    if again:
+        forget()
+    with session(profile):
+        from crds.client import api
+        from crds.core import exceptions
 
-    try:
-        crds.getreferences(
-            header, reftypes=list(types), context=context, observatory=OBSERVATORY, fast=True
-        )
-    except (exceptions.CrdsError, OSError) as error:
-        logger.warning("download from %s failed: %s", profile.server_url, error)
+        try:
+            return dict(api.get_server_info())
+        except (exceptions.CrdsError, OSError, ValueError, SystemExit) as error:
+            reason = "" if isinstance(error, SystemExit) else f": {error}"
+            raise Unavailable(
+                f"the CRDS server does not answer{reason}", path=profile.server_url, code=BESTREFS
+            ) from error
+
+
+def _server(profile: CrdsProfile) -> str:
+    """Return the server for the library: none where files come from a bucket or a folder."""
+    return SERVERLESS if profile.has_store else profile.server_url
 
 
 @contextmanager
 def _environment(profile: CrdsProfile) -> Iterator[None]:
     wanted = {
         "CRDS_PATH": str(profile.cache),
-        "CRDS_SERVER_URL": profile.server_url,
+        "CRDS_SERVER_URL": _server(profile),
         "CRDS_OBSERVATORY": OBSERVATORY,
         "CRDS_READONLY_CACHE": "1" if profile.readonly or profile.offline else "0",
     }
     before = {name: value for name, value in os.environ.items() if name.startswith("CRDS_")}
     for name in (*_PATH_VARIABLES, "CRDS_CONTEXT"):
         os.environ.pop(name, None)
-    os.environ.update({**_PROCESS.defaults, **os.environ, **wanted})
+    os.environ.update({**_PROCESS.defaults, _TIMEOUT: TIMEOUT, **os.environ, **wanted})
     try:
         yield
     finally:
@@ -255,7 +296,7 @@ def _forget_other_cache(profile: CrdsProfile) -> None:
     if source == _PROCESS.source:
         return
     utils.clear_function_caches()
-    api.set_crds_server(profile.server_url)
+    api.set_crds_server(_server(profile))
     config.CRDS_REF_SUBDIR_MODE = reference_layout(profile)
     _PROCESS.source = source
 
@@ -276,30 +317,17 @@ def _stamp(profile: CrdsProfile) -> tuple[int, int] | None:
     """Identify the content of server_config; with a server, the library writes it itself."""
     if not profile.offline or not profile.server_config.is_file():
         return None
-    status = profile.server_config.stat()
-    return status.st_mtime_ns, status.st_size
+    return identify(profile.server_config)
 
 
 def _cached_info(profile: CrdsProfile) -> dict[str, Any]:
-    stamp = _stamp(profile)
-    if stamp is None:
+    info = cached_info(profile)
+    if not info:
         raise ConfigError(
             "the CRDS cache has no server_config, so its default context is not known",
             path=profile.cache,
-            expected="a cache that was synchronised, or --context",
+            expected="a cache that was synchronised (hstflow context sync), or --context",
         )
-    return _parse_info(profile.server_config, stamp)
-
-
-@lru_cache(maxsize=4)
-def _parse_info(path: Path, stamp: tuple[int, int]) -> dict[str, Any]:
-    """Read server_config (a Python dictionary as text); `stamp` tells an edited one apart."""
-    logger.debug("reading %s of %s", path, stamp)
-    try:
-        info: dict[str, Any] = ast.literal_eval(path.read_text(encoding="utf-8"))
-    except (ValueError, SyntaxError) as error:
-        message = f"the server_config of the CRDS cache is damaged: {error}"
-        raise ConfigError(message, path=path) from error
     return info
 
 
@@ -334,11 +362,20 @@ def _captured_log() -> Iterator[list[str]]:
             target.addHandler(console)
 
 
-def _read_rules(context: str, instrument: str) -> tuple[Any, Any]:
+def _read_context(context: str) -> Any:
     from crds.core import exceptions, rmap
 
     try:
-        pipeline = rmap.get_cached_mapping(context)
+        return rmap.get_cached_mapping(context)
+    except exceptions.CrdsError as error:
+        raise ContextError(f"the rules of {context} cannot be used: {error}") from error
+
+
+def _read_rules(context: str, instrument: str) -> tuple[Any, Any]:
+    from crds.core import exceptions
+
+    pipeline = _read_context(context)
+    try:
         rules = pipeline.get_imap(instrument)
         for kind in rules.selections.normal_keys():
             rules.get_rmap(kind)
@@ -349,20 +386,3 @@ def _read_rules(context: str, instrument: str) -> tuple[Any, Any]:
     except exceptions.CrdsError as error:
         raise ContextError(f"the rules of {context} cannot be used: {error}") from error
     return pipeline, rules
-
-
-def _download_rules(profile: CrdsProfile, context: str) -> None:
-    from crds.client import api
-    from crds.core import exceptions
-
-    try:
-        api.dump_mappings(context)
-    except exceptions.CrdsError as error:
-        if isinstance(error.__cause__, OSError):
-            raise Unavailable(
-                f"the rules of {context} are not in the cache, and the CRDS server does not "
-                f"answer: {error}",
-                path=profile.server_url,
-                code=BESTREFS,
-            ) from error
-        raise ContextError(f"the CRDS server has no rules of {context}: {error}") from error

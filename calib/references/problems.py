@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from calib.errors import MissingReference, ReferenceUnavailable
 from calib.records import ExposureReferences
+
+ABSENT = "is not in the cache"
+
+# What jobs write into the ledger of references that are not there: the choice of references here,
+# and calibration that opens one (calib.instruments.reference_set).
+_AWAITED = (
+    re.compile(rf"(?P<keyword>\w+): (?P<name>[\w.-]+) {ABSENT}"),
+    re.compile(
+        r"(?P<keyword>\w+) names a file that is not there[^;]*?"
+        r"\(file (?:[^;)]*/)?(?P<name>[\w.-]+)\)"
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -43,13 +56,21 @@ def raise_problems(problems: Sequence[Problem], context: str, said: Iterable[str
         return
     lines = describe_problems(problems)
     heard = sorted({text for text in said if any(p.text.split()[0] in text for p in problems)})
-    kind = ReferenceUnavailable if all(p.awaited for p in problems) else MissingReference
+    is_awaited = all(problem.awaited for problem in problems)
+    kind = ReferenceUnavailable if is_awaited else MissingReference
     files = sorted({problem.file for problem in problems})
     raise kind(
         f"references that calibration opens cannot be used on {context}: {'; '.join(lines)}"
         + (f" [crds: {'; '.join(heard)}]" if heard else ""),
         dataset=files[0].partition("_")[0] if len(files) == 1 else None,
+        expected="them in the cache (hstflow context sync --references)" if is_awaited else None,
     )
+
+
+def awaited_in(reason: str) -> dict[str, str]:
+    """Return the references, with their keywords, that a job says it waits for."""
+    found = (each for pattern in _AWAITED for each in pattern.finditer(reason))
+    return {each["name"].lower(): each["keyword"] for each in found}
 
 
 def describe_differences(exposures: Sequence[ExposureReferences]) -> tuple[str, ...]:

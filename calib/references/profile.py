@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from calib.errors import ConfigError
+from calib.stores.uri import parse_uri
 
 Layout = Literal["flat", "instrument"]
 
@@ -56,6 +57,13 @@ class CrdsProfile:
         itself does not say.
     context
         The context this profile is pinned to, if any.
+    rules_uri, references_uri
+        Where rules and references come from instead of the server: ``s3://BUCKET/PREFIX`` or
+        ``file:PATH`` of the folder that has them (CRDS_MAPPING_URI and CRDS_REFERENCE_URI of
+        the crds library). No server is asked then.
+    config_uri
+        The folder with server_config, which has size and sha1 of every file; None: ``config/hst``
+        of the tree whose ``mappings/hst`` is `rules_uri`.
     """
 
     name: str
@@ -64,11 +72,24 @@ class CrdsProfile:
     readonly: bool = False
     layout: Layout = "instrument"
     context: str | None = None
+    rules_uri: str | None = None
+    references_uri: str | None = None
+    config_uri: str | None = None
 
     @property
     def offline(self) -> bool:
         """Whether no server is ever contacted."""
-        return OFFLINE_WORD in self.server_url
+        return self.has_store or OFFLINE_WORD in self.server_url
+
+    @property
+    def has_store(self) -> bool:
+        """Whether files come from a bucket or a folder."""
+        return self.rules_uri is not None or self.references_uri is not None
+
+    @property
+    def can_fill(self) -> bool:
+        """Whether files that are not in the cache can be brought into it."""
+        return not self.readonly and (self.has_store or not self.offline)
 
     @property
     def mappings(self) -> Path:
@@ -99,7 +120,8 @@ def load_profile(name_or_path: str | None, environ: Mapping[str, str]) -> CrdsPr
     environ
         The environment. For a built-in profile CRDS_PATH moves the cache, CRDS_CONTEXT
         pins the context and CRDS_READONLY_CACHE=1 protects the cache; the server stays
-        that of the profile. A TOML file is taken as it is.
+        that of the profile. CRDS_MAPPING_URI, CRDS_REFERENCE_URI and CRDS_CONFIG_URI name the
+        places of ``cloud``. A TOML file is taken as it is, but CRDS_CONTEXT wins over it.
 
     Raises
     ------
@@ -110,9 +132,11 @@ def load_profile(name_or_path: str | None, environ: Mapping[str, str]) -> CrdsPr
         return _from_environment(environ)
     name = OLD_NAMES.get(name_or_path, name_or_path)
     if name in {"onsite", "offsite", "cloud"}:
-        return _overridden(_built_in(name), environ)
+        built_in = _overridden(_built_in(name), environ)
+        return _stored(built_in, environ) if name == "cloud" else built_in
     if name.endswith(".toml") or "/" in name:
-        return _from_file(Path(name).expanduser())
+        found = _from_file(Path(name).expanduser())
+        return replace(found, context=environ.get("CRDS_CONTEXT") or found.context)
     raise ConfigError(
         "no such CRDS profile",
         expected=f"onsite, offsite, cloud, {', '.join(OLD_NAMES)}, or the path of a TOML file",
@@ -152,6 +176,32 @@ def _overridden(profile: CrdsProfile, environ: Mapping[str, str]) -> CrdsProfile
     )
 
 
+def _stored(profile: CrdsProfile, environ: Mapping[str, str]) -> CrdsProfile:
+    """Return the profile with the places that the variables of the crds library name."""
+    return replace(
+        profile,
+        rules_uri=_place(environ, "CRDS_MAPPING_URI"),
+        references_uri=_place(environ, "CRDS_REFERENCE_URI"),
+        config_uri=_place(environ, "CRDS_CONFIG_URI"),
+    )
+
+
+def _place(environ: Mapping[str, str], name: str) -> str | None:
+    text = environ.get(name) or "none"  # "none" is what the crds library says for nothing
+    return None if text == "none" else _checked_place(text, name)
+
+
+def _checked_place(text: str, name: str) -> str:
+    if not text.startswith(("s3:", "file:")):
+        raise ConfigError(
+            f"{name} names no place of CRDS files",
+            expected="s3://BUCKET/PREFIX or file:PATH",
+            found=text,
+        )
+    parse_uri(text)
+    return text
+
+
 def _yes_or_no(text: str, name: str) -> bool:
     if text.lower() in _YES:
         return True
@@ -169,6 +219,9 @@ def _from_file(path: Path) -> CrdsProfile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"the CRDS profile is not TOML: {error}", path=path) from error
     _check_fields(content, path)
+    for key in _PLACES:
+        if key in content:
+            content[key] = _checked_place(content[key], key)
     cache = path.parent.resolve() / Path(content.pop("cache")).expanduser()
     return CrdsProfile(**{"name": path.stem, **content, "cache": cache})
 
@@ -181,7 +234,12 @@ _FIELDS: dict[str, type] = {
     "readonly": bool,
     "layout": str,
     "context": str,
+    "rules_uri": str,
+    "references_uri": str,
+    "config_uri": str,
 }
+
+_PLACES = ("rules_uri", "references_uri", "config_uri")
 
 
 def _check_fields(content: dict[str, Any], path: Path) -> None:
@@ -197,8 +255,8 @@ def _check_fields(content: dict[str, Any], path: Path) -> None:
             "not a CRDS profile",
             path=path,
             expected=(
-                "server_url and cache (text); name, context (text), readonly (true or false), "
-                "layout ('flat' or 'instrument') if wanted"
+                "server_url and cache (text); name, context, rules_uri, references_uri, config_uri "
+                "(text), readonly (true or false), layout ('flat' or 'instrument') if wanted"
             ),
             found="; ".join(
                 [f"{key} = {content[key]!r}" for key in wrong]

@@ -98,7 +98,7 @@ def put(
         ledger.write(lambda c: ensure_run(c, check_run_name(run), _content(place)))
         publication = _publication(identity, run, files, dict(parameters or {}))
         is_first = place.current_manifest(identity) is None
-        archived = place.publish(replace(publication, becomes_current=is_first))
+        archived = place.publish(replace(publication, becomes_current=is_first, follows=is_first))
     _register(ledger, place, identity, archived)
     return archived
 

@@ -349,13 +349,15 @@ def _publication(work: _Work, output: Output, group: Group, examined: Examined) 
         engine=KIND,
         parameters={},
     )
+    is_current = request.is_current or output.current_manifest(dataset) is None
     return Publication(
         dataset=dataset,
         run=group.run,
         fingerprint=mark,
         files=tuple(files),
         provenance=_provenance(work, examined),
-        becomes_current=request.is_current or output.current_manifest(dataset) is None,
+        becomes_current=is_current,
+        follows=is_current,
     )
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 from calib.errors import ConfigError
 from calib.references import library
+from calib.references.delivery.newcontext import make_context
+from calib.references.delivery.refactoring import insert_into
 from calib.references.files import sha1_of
 from calib.references.profile import CrdsProfile
 from calib.simulate.detector import FULL_FRAME, SMALL_FRAME, Detectors, make_detectors
@@ -240,9 +242,9 @@ def _make_rules(profile: CrdsProfile, first: Sequence[Reference], later: Referen
         delivered = [
             _insert(profile.mappings, kind, 9000, paths) for kind, paths in by_type.items()
         ]
-        _new_context(profile.mappings, "hst_9000.pmap", CONTEXTS[0], delivered)
+        make_context(profile.mappings, "hst_9000.pmap", CONTEXTS[0], delivered)
         delivered = [_insert(profile.mappings, later.type, 9001, [later.path])]
-        _new_context(profile.mappings, *CONTEXTS, delivered)
+        make_context(profile.mappings, *CONTEXTS, delivered)
     library.forget()
 
 
@@ -286,36 +288,7 @@ def _write_mapping(folder: Path, name: str, header: dict[str, Any], selector: st
 
 
 def _insert(folder: Path, kind: str, number: int, references: Sequence[Path]) -> str:
-    """Insert references into rules; return the name of the new rules.
-
-    The library keeps the old name in the header of the new file, so it is set right here.
-    """
-    from crds.core import rmap
-    from crds.refactoring import refactor
-
+    """Insert references into rules; return the name of the new rules."""
     old, new = (folder / f"hst_acs_{kind}_{n:04d}.rmap" for n in (number, number + 1))
-    paths = [str(path) for path in references]
-    refactor.rmap_insert_references(str(old), str(new), paths, observatory="hst")
-    mapping = rmap.load_mapping(str(new), ignore_checksum=True)
-    mapping.header["name"] = new.name
-    mapping.write(str(new))
+    insert_into(old, new, references)
     return new.name
-
-
-def _new_context(folder: Path, old: str, new: str, rules: Sequence[str]) -> None:
-    """Make a context from an older one and new rules.
-
-    Absolute paths throughout: with bare names the library writes into the current folder.
-    It remembers rules by name, hence the clearing before and after.
-    """
-    from crds.core import utils
-    from crds.refactoring import newcontext
-
-    utils.clear_function_caches()
-    updates = newcontext.get_update_map(old, list(rules))
-    number = new.removeprefix("hst_").removesuffix(".pmap")
-    names = {str(folder / old): str(folder / new)}
-    names |= {imap: str(folder / f"hst_acs_{number}.imap") for imap in updates}
-    newcontext.generate_new_contexts(str(folder / old), updates, names)
-    newcontext.update_header_names(names)
-    utils.clear_function_caches()

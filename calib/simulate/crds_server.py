@@ -19,6 +19,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from calib.simulate.loopback import Handler, LoopbackServer
 log = logging.getLogger(__name__)
 
 _UNKNOWN = "NOT FOUND unknown to server"
+_FIRST_DATE = "2002-04-14 00:00:00"  # when the first context became operational
 _LARGEST_REQUEST = 1000  # headers or datasets in one call, as the public server says
 
 
@@ -57,11 +59,26 @@ class _Handler(Handler):
         elif fault.isdigit():
             self.send_text(int(fault), "no")
         else:
-            length = {"Content-Length": str(path.stat().st_size)}
-            self.send_head(200, "application/octet-stream", length)
-            with path.open("rb") as stream:
-                if fault == "corrupt":
-                    self.wfile.write(bytes([stream.read(1)[0] ^ 0xFF]))
+            self._send_file(path, fault)
+
+    def _send_file(self, path: Path, fault: str) -> None:
+        """Send a file, from where the client asks for it to its end."""
+        size = path.stat().st_size
+        begin = int((self.headers.get("Range") or "bytes=0-")[6:].partition("-")[0])
+        if begin >= size:
+            self.send_text(416, "no such range")
+            return
+        length = {"Content-Length": str(size - begin)}
+        status = 206 if "Range" in self.headers else 200
+        self.send_head(status, "application/octet-stream", length)
+        with path.open("rb") as stream:
+            stream.seek(begin)
+            if fault == "corrupt":
+                self.wfile.write(bytes([stream.read(1)[0] ^ 0xFF]))
+            if fault == "cut":
+                self.wfile.write(stream.read((size - begin) // 2))
+                self.close_connection = True
+            else:
                 shutil.copyfileobj(stream, self.wfile)
 
 
@@ -77,13 +94,21 @@ class CrdsServer(LoopbackServer):
         The operational context; None is what the cache's server_config says.
     bad
         Files that are listed as bad.
+    headers
+        What the archive knows of exposures: keywords and values by ``DATASET:EXPOSURE``.
 
     Attributes
     ----------
+    context
+        The operational context; setting it adds to the history.
+    history
+        Date, context and description of every change of the operational context, oldest first.
+    affected
+        What the server computed of changes of context: names by old and new context.
     faults
         Plans by file name, one word for each download: a status such as ``503``, ``drop``
-        (the connection ends without an answer) or ``corrupt`` (the first byte is not what it
-        was).
+        (the connection ends without an answer), ``cut`` (it ends half way) or ``corrupt`` (the
+        first byte is not what it was).
     requests
         What was asked and answered; remote calls have the path ``/json/METHOD/``.
     """
@@ -91,11 +116,21 @@ class CrdsServer(LoopbackServer):
     handler = _Handler
     host = "localhost"
 
-    def __init__(self, cache: Path, *, context: str | None = None, bad: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        *,
+        context: str | None = None,
+        bad: Iterable[str] = (),
+        headers: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         super().__init__()
         self.source = CrdsProfile("served", "serverless", cache)
-        self.context = context or _operational_context(self.source)
+        first = context or _operational_context(self.source)
+        self.history: list[list[str]] = [[_FIRST_DATE, first, "simulated"]]
         self.bad = list(bad)
+        self.headers = dict(headers or {})
+        self.affected: dict[tuple[str, str], list[str]] = {}
         self.faults: dict[str, list[str]] = {}
         self._remote_contexts: dict[str, str] = {}
         self._methods: dict[str, Callable[..., Any]] = {
@@ -103,8 +138,11 @@ class CrdsServer(LoopbackServer):
             "get_mapping_names": self._mapping_names,
             "get_reference_names": self._reference_names,
             "get_default_context": lambda *_, **__: self.context,
-            "get_context_by_date": lambda *_, **__: self.context,
-            "get_context_history": lambda *_: self._history(),
+            "get_context_by_date": lambda date, *_: self._context_at(date),
+            "get_context_history": lambda *_: self.history,
+            "get_dataset_ids": self._dataset_ids,
+            "get_dataset_headers_by_id": self._dataset_headers,
+            "get_affected_datasets": self._affected_datasets,
             "get_file_info_map": self._file_info_map,
             "get_file_info": lambda _, name: self._file_info(name),
             "list_mappings": lambda _=None, pattern="*": self._listed("mappings", pattern),
@@ -112,6 +150,20 @@ class CrdsServer(LoopbackServer):
             "push_remote_context": self._push_remote_context,
             "get_remote_context": lambda _, key: self._remote_contexts[key],
         }
+
+    @property
+    def context(self) -> str:
+        """The operational context."""
+        return self.history[-1][1]
+
+    @context.setter
+    def context(self, name: str) -> None:
+        self.set_context(name)
+
+    def set_context(self, name: str, date: str | None = None) -> None:
+        """Make a context operational, now or at a date (``2019-08-01 12:00:00``)."""
+        moment = date or datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        self.history.append([moment, name, "simulated"])
 
     def profile(self, cache: Path) -> CrdsProfile:
         """Return the profile of a cache that this server fills."""
@@ -162,8 +214,8 @@ class CrdsServer(LoopbackServer):
             "max_bestrefs_per_rpc": _LARGEST_REQUEST,
             "crds_version": {"str": "14.0.3"},
             "mappings": self._listed("mappings", "*"),
-            "context_history": self._history(),
-            "last_synced": "2002-04-14 00:00:00",
+            "context_history": self.history,
+            "last_synced": self.history[-1][0],
             "download_metadata": _packed(catalogue),
             **{
                 f"{kind}_url": {"hst": f"{self.url}/files/{folder}/"}
@@ -173,8 +225,44 @@ class CrdsServer(LoopbackServer):
             "pickle_url": {"hst": f"{self.url}/files/pickles/"},
         }
 
-    def _history(self) -> list[list[str]]:
-        return [["2002-04-14 00:00:00", self.context, "simulated"]]
+    def _context_at(self, date: str) -> str:
+        """Return the context that was operational at a date, now where it is no date."""
+        moment = str(date).removeprefix("hst-").replace("T", " ")
+        before = [context for since, context, _ in self.history if since <= moment]
+        return before[-1] if before and moment[:1].isdigit() else self.context
+
+    def _dataset_ids(self, _: str, instrument: str, since: str | None = None) -> list[str]:
+        return sorted(
+            name
+            for name, header in self.headers.items()
+            if header.get("INSTRUME", "").lower() == instrument.lower()
+            and (since is None or _taken_at(header) >= since)
+        )
+
+    def _dataset_headers(
+        self, _: str, names: list[str], __: str | None = None
+    ) -> dict[str, Mapping[str, str]]:
+        if len(names) > _LARGEST_REQUEST:
+            message = f"more than {_LARGEST_REQUEST} headers in one call"
+            raise ValueError(message)
+        wanted = set(names)
+        return {
+            name: header
+            for name, header in self.headers.items()
+            if name in wanted or not wanted.isdisjoint(name.split(":"))
+        }
+
+    def _affected_datasets(self, _: str, old: str, new: str) -> dict[str, Any]:
+        found = self.affected.get((old, new))
+        if found is None:
+            message = f"No precomputed affected datasets results exist for {old} --> {new}"
+            raise ValueError(message)
+        return {
+            "affected_ids": found,
+            "bestrefs_status": 0,
+            "bestrefs_err_summary": "",
+            "computation_dir": f"{old}-{new}",
+        }
 
     def _listed(self, kind: str, pattern: str) -> list[str]:
         folder = self.source.mappings if kind == "mappings" else self.source.references
@@ -228,6 +316,10 @@ class CrdsServer(LoopbackServer):
     def _push_remote_context(self, _: str, __: str, key: str, context: str) -> str:
         self._remote_contexts[key] = context
         return "OK"
+
+
+def _taken_at(header: Mapping[str, str]) -> str:
+    return f"{header.get('DATE-OBS', '')} {header.get('TIME-OBS', '')}".strip()
 
 
 def _operational_context(profile: CrdsProfile) -> str:

@@ -6,13 +6,22 @@ that neither astroquery nor we read are left out.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from calib.errors import HstflowError
 from calib.fetch.local import read_association
+from calib.fitsfile import primary_header
+
+log = logging.getLogger(__name__)
+
+_MJD_ZERO = datetime(1858, 11, 17)  # noqa: DTZ001 - headers have no zone either
 
 _INSTRUMENTS = {"i": "WFC3", "j": "ACS", "l": "COS", "o": "STIS"}
 
@@ -26,6 +35,8 @@ OBSERVATION_TYPES = {
     "t_exptime": "float",
     "dataRights": "string",
     "obsid": "string",
+    "proposal_id": "string",
+    "t_min": "float",
 }
 PRODUCT_TYPES = {
     "obsID": "string",
@@ -128,7 +139,17 @@ class Holdings:
             "t_exptime": 100.0,
             "dataRights": "EXCLUSIVE_ACCESS" if name in self.exclusive else "PUBLIC",
             "obsid": number,
+            **self._when(name),
         }
+
+    def _when(self, name: str) -> dict[str, Any]:
+        """Return programme and beginning of an observation, as its raws say."""
+        for owner in (name, *self.associations.get(name, ())):
+            for path in sorted(self.root.glob(f"{owner}_raw*.fits")):
+                header = _header(path, path.stat().st_mtime_ns)
+                if "DATE-OBS" in header:
+                    return {"proposal_id": str(header.get("PROPOSID")), "t_min": _begin(header)}
+        return {"proposal_id": None, "t_min": None}
 
     def _portal_product(self, number: str, owner: str, path: Path) -> dict[str, Any]:
         return {
@@ -154,13 +175,36 @@ def read_associations(folder: Path) -> dict[str, tuple[str, ...]]:
     return {table.name: table.required for table in tables}
 
 
+@lru_cache(maxsize=4096)
+def _header(path: Path, modified: int) -> Mapping[str, Any]:
+    """Read a primary header; a file that is no FITS has none."""
+    log.debug("reading %s of %d", path, modified)
+    try:
+        header: Mapping[str, Any] = primary_header(path)
+    except HstflowError:
+        return {}
+    return header
+
+
+def _begin(header: Mapping[str, Any]) -> float:
+    """Return the beginning of an exposure as the portal does: modified Julian date."""
+    text = f"{header['DATE-OBS']}T{header.get('TIME-OBS', '00:00:00')}"
+    return (datetime.fromisoformat(text) - _MJD_ZERO) / timedelta(days=1)
+
+
 def _suffix(path: Path) -> str:
     return path.stem.partition("_")[2].upper()
 
 
 def _matches(row: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Apply one filter: one of its values, or free text with % for anything; any case."""
-    value = str(row.get(wanted["paramName"])).lower()
+    """Apply one filter: a range, one of its values, or free text with % for anything."""
+    known = row.get(wanted["paramName"])
+    ranges = [each for each in wanted.get("values", ()) if isinstance(each, Mapping)]
+    if ranges:
+        return known is not None and any(
+            float(each["min"]) <= known <= float(each["max"]) for each in ranges
+        )
+    value = str(known).lower()
     text = str(wanted.get("freeText") or "").lower()
     if text and re.fullmatch(".*".join(map(re.escape, text.split("%"))), value):
         return True

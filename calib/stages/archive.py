@@ -43,16 +43,23 @@ class Made:
 
 
 def published_before(job: Job, inputs: RawInputs, references: References) -> Archived | None:
-    """Return where the same result already lies, made current; None if it does not exist.
+    """Return where the same result already lies, made current if wanted; None if there is none.
+
+    Where a version of a later context is current it stays so, unless the job goes back.
 
     The same result means an equal fingerprint: inputs, context, references, engine with its
     numbers-version, and parameters.
     """
     found = find_published(job, job_fingerprint(job, inputs, references))
     output = output_of(job)
-    if found is not None and output is not None:
-        output.make_current(job.id, found.run)
+    if found is not None and output is not None and job.options.becomes_current:
+        return output.lead_forward(job.id, found, _guarded_context(job))
     return found
+
+
+def _guarded_context(job: Job) -> str | None:
+    """Return the context that readers must not be led back to; None: they may be, it was asked."""
+    return None if job.options.goes_back else job.context
 
 
 def find_published(job: Job, mark: str) -> Archived | None:
@@ -111,6 +118,8 @@ def archive(job: Job, made: Made, run: str, mark: str) -> Archived:
         fingerprint=mark,
         files=files_of(job, made),
         provenance=_provenance(job, made),
+        becomes_current=job.options.becomes_current,
+        context=_guarded_context(job),
     )
     return output.publish(publication)
 
@@ -152,29 +161,31 @@ def register_products(job: Job, attempt: Attempt, archived: Archived) -> None:
     found = registration_of(manifest, archived.uri, archived.manifest_sha256)
     ledger = ledger_of(job.ledger)
     ledger.record_publication(attempt, found.published, found.data_ids, found.members)
-    _follow_pointer(job, output, archived.run)
+    if job.options.becomes_current:
+        _follow_pointer(job, output, archived)
 
 
-def _follow_pointer(job: Job, output: Output, run: str) -> None:
+def _follow_pointer(job: Job, output: Output, archived: Archived) -> None:
     """Enter what is current in the archive, which need not be what was published just now.
 
     Others may publish the same dataset meanwhile. Each looks at the pointer again after its
     entry, so the last of them leaves the two in agreement.
     """
-    entered, shown = None, output.pointed_run(job.id) or run
+    entered, shown = None, output.pointed_run(job.id) or archived.run
     while shown != entered:
-        entered = _enter_current(job, shown, run)
+        entered = _enter_current(job, shown, archived)
         shown = output.pointed_run(job.id) or entered
 
 
-def _enter_current(job: Job, shown: str, published: str) -> str:
+def _enter_current(job: Job, shown: str, archived: Archived) -> str:
     """Enter a run as the current one; return what the pointer said."""
     ledger = ledger_of(job.ledger)
     try:
         ledger.set_current(job.id, shown)
     except ConfigError:
         log.warning("%s: this ledger does not know the current run, %s", job.id, shown)
-        ledger.set_current(job.id, published)
+        if archived.stays is None:
+            ledger.set_current(job.id, archived.run)
     return shown
 
 
@@ -195,7 +206,7 @@ def lay_out_tar(job: Job) -> None:
         same job tries again.
     """
     output = output_of(job)
-    if output is not None and job.options.tar:
+    if output is not None and job.options.tar and job.options.becomes_current:
         publish_tar(output, job.id, job.folder)
 
 

@@ -21,8 +21,11 @@ from calib.ledger.campaign_reports import LeftJob
 from calib.ledger.campaigns import NewJob, enter_jobs, set_plan
 from calib.ledger.duplicates import refuse_duplicates
 from calib.ledger.reports import Rows
+from calib.ledger.reprocessing_names import refuse_campaign_of_other
+from calib.ledger.reprocessings import lock_names
 from calib.ledger.rows import rows_of
 from calib.records import Grant, from_json, to_json
+from calib.references.readiness import require_rules
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.job import Job, Options, key_of
 from calib.stages.needs import need_of, read_needs
@@ -74,7 +77,9 @@ class Enrolled:
     rungs: dict[int | None, int] = field(default_factory=dict)
 
 
-def enrol(plan: CampaignPlan, entries: Sequence[Entry]) -> Enrolled:
+def enrol(
+    plan: CampaignPlan, entries: Sequence[Entry], *, reprocessing: str | None = None
+) -> Enrolled:
     """Enter a campaign and its datasets in the ledger, all or nothing.
 
     What the campaign has already stays as it is. A campaign that exists keeps its context; one
@@ -86,22 +91,29 @@ def enrol(plan: CampaignPlan, entries: Sequence[Entry]) -> Enrolled:
         How to run it. How a campaign that exists is run may change: runner, rungs, chunks.
     entries
         Its datasets, or more of them.
+    reprocessing
+        The one whose campaign it is; None: it is of none.
 
     Raises
     ------
     ConfigError
         Nothing is named, something cannot work, the campaign exists with another context or
-        other settings, or another campaign is at work on some of the datasets. Nothing was
-        written.
+        other settings or is one of a reprocessing, or another campaign is at work on some of
+        the datasets. Nothing was written.
     ContextError
-        The context does not exist here.
+        The context does not exist here, or its rules are not all there and cannot be had.
+    Unavailable
+        The server that has the rules does not answer.
     """
     frozen, first = _freeze(plan, entries)
+    require_rules(first.profile, first.context)
     wanted = _new_jobs(frozen, first, entries)
     keys = frozenset(str(each.work_key) for each in wanted)
     text = stored_text(frozen)
 
     def enter(c: Connection) -> int:
+        lock_names(c, shared=True)
+        refuse_campaign_of_other(rows_of(c), plan.name, reprocessing)
         refuse_duplicates(rows_of(c), plan.name, keys)
         set_plan(c, plan.name, context=first.context, plan=text, priority=plan.priority)
         size = plan.chunk_size
@@ -132,6 +144,7 @@ def preview_enrolment(plan: CampaignPlan, entries: Sequence[Entry]) -> Enrolled:
     wanted = _new_jobs(frozen, first, entries)
     keys = frozenset(str(each.work_key) for each in wanted)
     ledger = ledger_of(first.ledger)
+    ledger.ask(lambda rows: refuse_campaign_of_other(rows, plan.name, None))
     ledger.ask(lambda rows: refuse_duplicates(rows, plan.name, keys))
     known = ledger.ask(lambda rows: _datasets_of(rows, plan.name))
     old = sum(each.dataset.name in known for each in wanted)

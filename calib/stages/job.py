@@ -51,6 +51,11 @@ class Options:
         Threads per dataset. The products do not depend on it, so no key has it.
     own_run
         Publish in this run although another one has the same result.
+    becomes_current
+        Whether readers are led to the result. Without it the result waits in its run: the next
+        job that makes the same finds it there, and makes it current.
+    goes_back
+        Whether readers are led to the result also from one of a later CRDS context.
     tar
         Lay what is current out as CALDP's tar too: ``OUTPUT/outputs/ID/ID.tar.gz``.
     faults
@@ -70,6 +75,8 @@ class Options:
     keep_scratch: bool = False
     threads: int = 1
     own_run: bool = False
+    becomes_current: bool = True
+    goes_back: bool = False
     tar: bool = False
     faults: tuple[Fault, ...] = ()
     env: dict[str, str] = field(default_factory=dict)

@@ -68,7 +68,7 @@ def plan_jobs(request: Request, datasets: Sequence[str]) -> list[Job]:
     _check_tar(request)
     resolved = dataclasses.replace(
         request,
-        source=_absolute_source(request.source),
+        source=source_uri(request.source),
         context=context,
         options=with_certifications(request.options, request.ledger),
     )
@@ -154,8 +154,14 @@ def _default_run(context: str, fixed: str) -> str:
     return f"{re.sub(r'[^a-z0-9_]', '-', context.removesuffix('.pmap').lower())}-{fixed[:8]}"
 
 
-def _absolute_source(text: str) -> str:
-    """Return the source URI with an absolute path, so that it means the same everywhere."""
+def source_uri(text: str) -> str:
+    """Return an INPUT_URI with an absolute path, so that it means the same everywhere.
+
+    Raises
+    ------
+    ConfigError
+        The URI is none.
+    """
     source = parse_uri(text)
     return f"file:{Path(source.path).absolute()}" if source.scheme == "file" else text
 

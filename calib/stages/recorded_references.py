@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from calib.errors import MissingReference, ReferenceUnavailable
+from calib.errors import MissingReference, ReferenceUnavailable, TransientError
 from calib.records import ExposureReferences, References, ReferenceUse
-from calib.references import library
 from calib.references.files import locate_reference, sha1_of
+from calib.references.syncing import sync_references
 from calib.repository.provenance import Told
 from calib.stages.job import Job
+
+log = logging.getLogger(__name__)
 
 
 def find_references(told: Told, job: Job, folders: Sequence[Path] = ()) -> References:
@@ -115,13 +118,15 @@ class _Places:
 
 
 def _download(places: _Places, exposures: Sequence[ExposureReferences], job: Job) -> None:
-    """Ask CRDS for what is absent: by the headers that chose it, as bestrefs does."""
-    profile = job.profile
-    if profile.offline or profile.readonly:
+    """Bring what is absent, where the profile can; what cannot be had is named later."""
+    uses = [use for exposure in exposures for use in exposure.references]
+    absent = {use.name for use in uses if places.is_absent(use)}
+    if not absent or not job.profile.can_fill:
         return
-    for exposure in exposures:
-        absent = [use.keyword.lower() for use in exposure.references if places.is_absent(use)]
-        if absent:
-            with library.session(profile):
-                header = dict(exposure.matching_header)
-                library.download_references(profile, job.context, header, absent)
+    try:
+        synced = sync_references(job.profile, job.context, absent)
+    except TransientError as error:
+        log.warning("references of %s cannot be had: %s", job.context, error)
+        return
+    for name, why in synced.failed:
+        log.warning("%s: %s", name, why)

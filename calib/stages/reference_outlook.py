@@ -21,7 +21,7 @@ from calib.stages.outlook import ReferenceForecast, ReferenceState
 
 def can_download(name: str, choice: Choice, job: Job) -> bool:
     """Tell whether a file that is not in the cache can be had; a server may not say what it has."""
-    if not name or name in choice.bad or job.profile.offline or job.profile.readonly:
+    if not name or name in choice.bad or not job.profile.can_fill:
         return False
     return not choice.catalogue or name in choice.catalogue
 
@@ -156,7 +156,7 @@ def looking_profile(profile: CrdsProfile, scratch: Path) -> CrdsProfile:
     scratch
         A temporary folder.
     """
-    if profile.offline or profile.readonly:
+    if not profile.can_fill:
         return profile
     shown = dataclasses.replace(profile, cache=scratch / "crds")
     shown.mappings.mkdir(parents=True)

@@ -313,7 +313,9 @@ def _processed(job: Job, archived: Archived, made: Made) -> Outcome:
     return Outcome(
         dataset=job.dataset,
         state="processed",
-        reason=f"published in run {archived.run}" if job.output else "left in the work folder",
+        reason=f"published in run {archived.run}{_staying(archived)}"
+        if job.output
+        else "left in the work folder",
         run=archived.run,
         uri=archived.uri,
         context=job.context,
@@ -321,15 +323,21 @@ def _processed(job: Job, archived: Archived, made: Made) -> Outcome:
     )
 
 
+def _staying(archived: Archived) -> str:
+    """Say whether readers go on to see another version."""
+    return f"; run {archived.stays}, of a later context, stays current" if archived.stays else ""
+
+
 def _nothing_to_do(job: Job, archived: Archived) -> Outcome:
     return Outcome(
         dataset=job.dataset,
         state="skipped",
-        reason=f"nothing to do: the same result is in run {archived.run}",
+        reason=f"nothing to do: the same result is in run {archived.run}{_staying(archived)}",
         stage="bestrefs",
         run=archived.run,
         uri=archived.uri,
         context=job.context,
+        warnings=archived.notes,
     )
 
 

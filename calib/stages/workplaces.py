@@ -11,8 +11,9 @@ DASK = "dask"  # scratch of Dask
 MESSAGES = "messages"  # message files where there is no output
 SESSIONS = "campaigns"  # logs of sessions in the background
 INGEST = "ingest"  # scratch of `archive ingest`
+REPROCESSINGS = "reprocessings"  # reports of reprocessings, by name
 
-TAKEN = frozenset({BUNDLES, DASK, MESSAGES, SESSIONS, INGEST})
+TAKEN = frozenset({BUNDLES, DASK, MESSAGES, SESSIONS, INGEST, REPROCESSINGS})
 
 
 def check_work_name(run: str) -> str:

@@ -46,3 +46,20 @@ def register(app: App, commands: Mapping[str, Command], *, program: str, focus: 
         if command.usage:
             words["usage"] = f"Usage: {program} {name} {command.usage}"
         app.command(command.where, name=name, group=command.group, **words)
+
+
+def build_group(name: str, text: str, commands: Mapping[str, Command], focus: str | None) -> App:
+    """Return a group with all its commands registered, none of them imported.
+
+    Parameters
+    ----------
+    name, text
+        Of the group.
+    commands
+        Its commands.
+    focus
+        The command about to run.
+    """
+    app = App(name=name, help=text)
+    register(app, commands, program=f"hstflow {name}", focus=focus)
+    return app

@@ -9,13 +9,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.markup import escape
 
 from calib.errors import HstflowError
 from deployments.cli.console import Flag, out, print_json
 from deployments.cli.tables import plain_table
+
+if TYPE_CHECKING:
+    from calib.references.profile import CrdsProfile
+    from deployments.cli.context.places import Heard
 
 PACKAGES = ("hstflow", "prefect", "dask", "astropy", "astroquery", "crds", "numpy", "numba")
 # Program -> what it calibrates, how to get it.
@@ -106,8 +110,9 @@ def _process() -> Iterator[Finding]:
 
 
 def _crds() -> Iterator[Finding]:
-    from calib.references.context import list_contexts, resolve_context
+    from calib.references.context import list_contexts
     from calib.references.profile import load_profile
+    from deployments.cli.context.places import Heard, ask
     from tasks.settings import load_settings
 
     try:
@@ -116,21 +121,52 @@ def _crds() -> Iterator[Finding]:
         yield Finding("crds", "profile", "bad", str(error), "set HSTFLOW_PROFILE")
         return
     yield Finding("crds", "profile", "ok", profile.name)
-    yield Finding("crds", "server", "ok", profile.server_url)
-    yield from _cache(profile.cache, len(list_contexts(profile)))
     try:
-        yield Finding("crds", "context", "ok", resolve_context(None, profile))
+        heard = ask(profile, server=True)
     except HstflowError as error:
-        advice = "name one with --context, or sync the cache"
-        yield Finding("crds", "context", "note", error.message, advice)
+        heard = Heard(error=str(error))
+    yield _crds_server(profile, heard)
+    yield _cache(profile, len(list_contexts(profile)))
+    yield _context(profile, heard)
 
 
-def _cache(path: Path, contexts: int) -> Iterator[Finding]:
-    if path.is_dir():
-        yield Finding("crds", "cache", "ok", f"{path} ({contexts} contexts)")
-    else:
-        advice = "it is filled at first use; or set CRDS_PATH"
-        yield Finding("crds", "cache", "note", f"{path} does not exist", advice)
+def _crds_server(profile: CrdsProfile, heard: Heard) -> Finding:
+    from deployments.cli.context.show import server_of
+
+    server = server_of(profile, heard)
+    if server["error"]:
+        found = f"{server['address'] or server['url']}: {server['error']}"
+        advice = "what the cache knows is used; hstflow context show tries again"
+        return Finding("crds", "server", "note", found, advice)
+    if server["offline"]:
+        return Finding("crds", "server", "ok", f"none: {server['url']} is never asked")
+    now = f"{server['operational_context']} is operational"
+    return Finding("crds", "server", "ok", f"{server['address']}: {now}")
+
+
+def _cache(profile: CrdsProfile, contexts: int) -> Finding:
+    path = profile.cache
+    if not path.is_dir():
+        advice = "it is filled at first use, or by hstflow context sync; or set CRDS_PATH"
+        return Finding("crds", "cache", "note", f"{path} does not exist", advice)
+    fills = "is filled as needed" if profile.can_fill else "is never filled from here"
+    kind = "is read-only" if profile.readonly else fills
+    return Finding("crds", "cache", "ok", f"{path} ({contexts} contexts; {kind})")
+
+
+def _context(profile: CrdsProfile, heard: Heard) -> Finding:
+    """Say which context is used where none is named, and why that one."""
+    from deployments.cli.context.show import reason_of, used_context
+
+    used = used_context(profile, heard)
+    if used.get("error"):
+        advice = "name one with --context, or hstflow context sync"
+        return Finding("crds", "context", "note", used["error"], advice)
+    found = f"{used['context']}: {reason_of(used)}"
+    if used["complete"]:
+        return Finding("crds", "context", "ok", found)
+    advice = "its rules are not all in the cache: hstflow context sync"
+    return Finding("crds", "context", "note", found, advice)
 
 
 def _ledger() -> Iterator[Finding]:

@@ -65,6 +65,12 @@ COMMANDS = {
         "Show what happened to datasets.",
         "[DATASET...] [OPTIONS]",
     ),
+    "affected": Command(
+        "deployments.cli.affected:affected",
+        OPERATION,
+        "List the datasets whose references differ between two contexts.",
+        "[FILE...] --old CONTEXT --new CONTEXT [OPTIONS]",
+    ),
     "doctor": Command(
         "deployments.cli.doctor:doctor",
         OPERATION,
@@ -77,7 +83,17 @@ GROUPS = {
     "campaign": Command(
         "deployments.cli.campaign:build_app",
         OPERATION,
-        "Calibrate many datasets: submit, watch, pause, resume, cancel, rescue, report.",
+        "Calibrate many datasets, or reprocess on a new context: plan, submit, watch, report.",
+    ),
+    "context": Command(
+        "deployments.cli.context:build_app",
+        OPERATION,
+        "CRDS contexts: show, compare, pin, synchronise, verify, deliver.",
+    ),
+    "reference": Command(
+        "deployments.cli.reference:build_app",
+        OPERATION,
+        "Reference files: certify, name, insert into rules; who names and who used them.",
     ),
     "archive": Command(
         "deployments.cli.archive:build_app",

@@ -60,6 +60,9 @@ class WorkFlags:
         Message files beside the products: none, flat (CALDP's), or folders.
     keep_scratch
         Keep the work folder after publication.
+    current
+        Lead readers to the products although what they see now was made on a later context.
+        Without it that stays current, and a warning says so.
     tar
         Write CALDP's OUTPUT/outputs/ID/ID.tar.gz too, of what is current; or --no-tar.
     threads
@@ -86,6 +89,7 @@ class WorkFlags:
     previews: Literal["normal", "required", "none"] | None = None
     messages: Literal["none", "flat", "folders"] | None = None
     keep_scratch: Flag = False
+    current: Flag = False
     tar: bool | None = None
     threads: Threads = None
     simulate: Several = None
@@ -345,6 +349,7 @@ def _options(flags: WorkFlags) -> Any:
         threads=threads_or_all(flags.threads),
         own_run=flags.own_run,
         simulate=flags.simulate or [],
+        current=flags.current,
         tar=flags.tar,
     )
 

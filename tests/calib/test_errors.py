@@ -17,6 +17,7 @@ CODES = {
     "ContextError": 27,
     "TransientError": 1,
     "Unavailable": 21,
+    "InOtherHands": 1,
     "ReferenceUnavailable": 27,
     "Interrupted": 130,
     "Cancelled": 143,

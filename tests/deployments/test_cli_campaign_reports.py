@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,10 +13,13 @@ from typing import Any
 import campaign_story as story
 import pytest
 from databases import template
+from reprocessed import BEFORE, give_name
 
 from calib.errors import COMMAND
+from calib.ids import parse_dataset
 from calib.ledger.ledger import Ledger, open_ledger
 from calib.ledger.location import as_url, sqlite_file
+from calib.ledger.reprocessings import NewMark, NewReprocessing, enter_reprocessing
 from deployments.cli.main import run
 
 __all__ = ["template"]
@@ -89,6 +93,43 @@ def test_page_is_written_once(capsys: Capture, tmp_path: Path) -> None:
     told(capsys, "report", story.NAME, "--html", str(page), code=COMMAND)
     told(capsys, "report", story.NAME, "--html", str(page), "--replace")
     told(capsys, "report", story.NAME, "--html", str(tmp_path / "no" / "x.html"), code=COMMAND)
+
+
+def enter(ledger: Ledger, name: str) -> None:
+    """Enter a reprocessing of a name."""
+    marks = [NewMark(parse_dataset(each), 1) for each in story.EVERY]
+    marks[0] = dataclasses.replace(marks[0], left_out="no [raw] file")
+    new = NewReprocessing(BEFORE, "hst_0.pmap", story.CONTEXT, "context", '{"at": "secret place"}')
+    ledger.write(lambda c: enter_reprocessing(c, new, marks, who="me@here"))
+    ledger.write(lambda c: give_name(c, name))
+
+
+def test_report_of_a_reprocessing(ledger: Ledger, capsys: Capture, tmp_path: Path) -> None:
+    """What became of its waves comes first, then its campaign; the same as JSON and a page."""
+    enter(ledger, story.NAME)
+    text = told(capsys, "report", story.NAME)
+    assert text.index("reprocessing night") < text.index("campaign night")
+    for promised in ("2 of 5 finished", "no [raw] file", "me@here", "hst_0.pmap to hst_1.pmap"):
+        assert promised in text
+    found = told_json(capsys, "report", story.NAME)
+    assert (found["total"], found["reprocessing"]["waves"][0]["marked"]) == (5, 5)
+    assert "plan" not in found["reprocessing"]["reprocessing"]
+    told(capsys, "report", story.NAME, "--html", str(tmp_path / "night.html"))
+    page = (tmp_path / "night.html").read_text()
+    assert "Reprocessing night" in page
+    assert "Throughput" in page
+    assert "secret" not in page + text + json.dumps(found)
+
+
+def test_report_of_a_reprocessing_before_its_campaign(
+    ledger: Ledger, capsys: Capture, tmp_path: Path
+) -> None:
+    """It is planned: there is a report, and none of a campaign."""
+    enter(ledger, "spring")
+    assert "not begun" in told(capsys, "report", "spring")
+    assert [*told_json(capsys, "report", "spring")] == ["reprocessing", "next"]
+    assert "written" in told(capsys, "report", "spring", "--html", str(tmp_path / "a.html"))
+    assert "Reprocessing spring" in (tmp_path / "a.html").read_text()
 
 
 @pytest.mark.usefixtures("ledger")

@@ -22,7 +22,7 @@ from deployments.cli.main import run
 @pytest.fixture
 def without_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start no Prefect server: a session is the same without one."""
-    monkeypatch.setattr(session, "_start_server", lambda: None)
+    monkeypatch.setattr(session, "start_server", lambda: None)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
 
 
@@ -72,7 +72,7 @@ def test_nothing_left_starts_no_server(
 ) -> None:
     """A campaign that is finished is told at once: no server is started for it."""
     started: list[int] = []
-    monkeypatch.setattr(session, "_start_server", lambda: started.append(1))
+    monkeypatch.setattr(session, "start_server", lambda: started.append(1))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     places = [f"file:{raws}", f"file:{tmp_path / 'out'}"]
     how = ["--context", crds.contexts[0], "--runner", "threads", "--delay-scale", "0"]

@@ -29,7 +29,9 @@ def test_sound_installation(
     code, findings = examine(capsys)
 
     assert code == 0
-    assert findings["context"]["found"] == observatory.contexts[0]
+    assert findings["context"]["found"] == f"{observatory.contexts[0]}: it is the operational one"
+    assert findings["server"]["found"].startswith("none: ")
+    assert "never filled" in findings["cache"]["found"]
     assert findings["native"]["state"] == "ok"
     assert str(observatory.crds_path) in findings["cache"]["found"]
 
@@ -115,3 +117,25 @@ def test_what_a_process_may_use(
     code, findings = examine(capsys)
     assert (code, findings["settings"]["state"]) == (1, "bad")
     assert "HSTFLOW_REFERENCE_MEMORY" in findings["settings"]["found"]
+
+
+def test_context_says_which_word_counts_and_what_is_missing(
+    observatory: Observatory,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """CRDS_CONTEXT wins over the server; its rules are not here yet; a silent server is a note."""
+    for name, value in observatory.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CRDS_CONTEXT", "hst_9002.pmap")
+    assert examine(capsys)[1]["context"]["found"] == "hst_9002.pmap: CRDS_CONTEXT says so"
+
+    monkeypatch.setenv("CRDS_PATH", str(tmp_path / "empty"))
+    monkeypatch.setenv("CRDS_SERVER_URL", "http://localhost:9")
+    code, findings = examine(capsys)
+    assert code == 0
+    assert findings["context"]["state"] == "note"
+    assert "hstflow context sync" in findings["context"]["advice"]
+    assert (findings["server"]["state"], findings["cache"]["state"]) == ("note", "note")
+    assert "does not answer" in findings["server"]["found"]

@@ -86,7 +86,7 @@ def test_same_thing_twice_does_nothing_and_says_so(
 def test_other_context_makes_second_run_and_moves_the_pointer(
     process: Process, published: Published, crds: Observatory, raws: Path, tmp_path: Path
 ) -> None:
-    """Both runs stay; the current version is the newer one; going back moves it back."""
+    """Both runs stay; the current version is the newer one; going back has to be asked for."""
     name = crds.datasets[0]
     old, new = crds.contexts[:2]
 
@@ -98,6 +98,11 @@ def test_other_context_makes_second_run_and_moves_the_pointer(
     assert (tmp_path / "out" / "runs" / first["run"] / "acs" / name / "manifest.json").exists()
     again = process(name, "--context", old)[1][0]
     assert (again["state"], again["run"]) == ("skipped", first["run"])
+    assert "--current leads them here" in again["warnings"][-1]
+    assert published(name).resolve().parts[-3] == second["run"]
+
+    asked = process(name, "--context", old, "--current")[1][0]
+    assert (asked["state"], asked["run"], asked["warnings"]) == ("skipped", first["run"], [])
     assert published(name).resolve().parts[-3] == first["run"]
 
 

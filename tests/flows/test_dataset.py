@@ -111,7 +111,7 @@ def test_failure_shows_its_reason_as_the_run_state(
     failed = api(
         environment,
         "flow_runs/filter",
-        {"flow_runs": {"state": {"type": {"any_": ["FAILED"]}}}, "limit": 5},
+        {"flow_runs": {"state": {"type": {"any_": ["FAILED"]}}}, "limit": 200},
     )
     assert any("nowhere" in run["state"]["message"] for run in failed)
 

@@ -101,7 +101,8 @@ def test_deployment_is_run_by_a_worker(
         *places,
     )
 
-    prefect("worker", "start", "--pool", "hstflow", "--run-once", "--limit", "2")
+    # One more than these two: a look of `context-watch` may be due at this very moment.
+    prefect("worker", "start", "--pool", "hstflow", "--run-once", "--limit", "3")
 
     assert len(flow_runs(prefect_environment, "process-dataset", "COMPLETED")) == 1
     assert len(flow_runs(prefect_environment, "campaign", "COMPLETED")) == 1

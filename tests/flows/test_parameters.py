@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from flows.parameters import (
     CampaignOptions,
     IngestOptions,
     ProcessOptions,
+    ReprocessOptions,
     build_ingest,
     build_request,
     parse_references,
@@ -104,3 +106,36 @@ def test_every_option_of_an_ingest_is_passed_on(own_home: Path) -> None:
     assert {*asked, "current"} == {*IngestOptions.model_fields}
     assert (request.uri, request.output, request.run) == ("file:/in", None, "old")
     assert (request.is_current, request.scratch) == (True, own_home / "work" / "ingest")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"source": "list"}, "needs datasets or manifest"),
+        ({"source": "query"}, "needs query"),
+        ({"source": "reference"}, "needs reference"),
+        ({"datasets": ["j8bt05njq"]}, "belongs to source list, not to ledger"),
+        ({"source": "list", "manifest": "m.txt", "query": "proposal=1"}, "belongs to source query"),
+        ({"per_type": -1}, "greater than or equal to 0"),
+        ({"approval": "maybe"}, "'ask', 'yes' or 'wait'"),
+        ({"sources": "ledger"}, "Extra inputs"),
+    ],
+)
+def test_reprocessing_that_is_not_clear_is_refused(given: dict[str, Any], said: str) -> None:
+    """A source without its words, words of another one, and numbers that cannot be."""
+    with pytest.raises(ValidationError, match=said):
+        ReprocessOptions(**given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"source": "list", "datasets": ["j8bt05njq"]},
+        {"source": "query", "query": "proposal=9574"},
+        {"source": "reference", "reference": "n3o1059hj_drk.fits", "approval": "wait"},
+    ],
+)
+def test_sources_of_a_reprocessing(given: dict[str, Any]) -> None:
+    """Each source with its words is taken, and comes back as it was given."""
+    assert ReprocessOptions(**given).model_dump(exclude_defaults=True) == given

@@ -60,13 +60,19 @@ def run(monkeypatch: pytest.MonkeyPatch, books: Books, work: Callable[[], Result
     plan: Any = SimpleNamespace(
         name="night",
         request=SimpleNamespace(
-            ledger="books", work="work", options=SimpleNamespace(keep_scratch=False)
+            ledger="books",
+            work="work",
+            options=SimpleNamespace(keep_scratch=False),
+            profile=None,
+            context="hst_9001.pmap",
         ),
     )
+    monkeypatch.setattr(campaign, "require_rules", lambda *_: None)
     monkeypatch.setattr(campaign, "ledger_of", lambda _: books)
     monkeypatch.setattr(campaign, "open_session", lambda *_: held)
     monkeypatch.setattr(campaign, "set_control", lambda *_: None)
     monkeypatch.setattr(campaign, "close_session", lambda _c, _h, *end: books.close(*end))
+    monkeypatch.setattr(campaign, "close_left_stages", lambda *_: 0)
     monkeypatch.setattr(campaign._Session, "_work", lambda _: work())
     return campaign._run(plan, Work())
 

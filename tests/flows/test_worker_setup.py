@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from calib.instruments.reference_memory import MEMORY, default_limit
-from flows.worker_setup import dask_setup, room_for_references
+from flows.worker_setup import dask_setup, keep_freed_memory, room_for_references
 
 GIB = 1 << 30
 
@@ -55,3 +58,37 @@ def test_worker_takes_the_setting_as_far_as_there_is_room(
     logging.getLogger("distributed").setLevel(level)
     assert kept == MEMORY.limit
     assert manager.memory_pause_fraction is False
+
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from flows.worker_setup import keep_freed_memory
+
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+
+def work():
+    for _ in range(20):
+        np.ones(2_000_000)  # 16 MB: 3,900 pages
+
+work()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+work()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not keep_freed_memory(), reason="the C library is not glibc")
+def test_freed_memory_is_used_again() -> None:
+    """Under the nanny's setting each array is new pages of the system; after ours none is."""
+    # Pages of 4 kB can be counted: numpy asks for huge ones where the system gives them.
+    environment = {**os.environ, "MALLOC_TRIM_THRESHOLD_": "65536", "NUMPY_MADVISE_HUGEPAGE": "0"}
+
+    def faults(how: str) -> int:
+        command = [sys.executable, "-c", FAULTS, how]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    assert faults("as-it-is") > 20 * 3_000
+    assert faults("keep") < 1_000

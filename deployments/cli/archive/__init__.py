@@ -5,7 +5,7 @@ from __future__ import annotations
 from cyclopts import App
 from cyclopts.group import Group
 
-from deployments.cli.commands import Command, register
+from deployments.cli.commands import Command, build_group
 
 LOOK = Group("Look", sort_key=1)
 WORK = Group("Work", sort_key=2)
@@ -112,14 +112,9 @@ COMMANDS = {
 }
 
 
-def build_app(focus: str | None = None) -> App:
-    """Return the group with all commands registered, none of them imported.
+TEXT = "Find, trace, ingest, verify, remake and prune products."
 
-    Parameters
-    ----------
-    focus
-        The command about to run.
-    """
-    app = App(name="archive", help="Find, trace, ingest, verify, remake and prune products.")
-    register(app, COMMANDS, program="hstflow archive", focus=focus)
-    return app
+
+def build_app(focus: str | None = None) -> App:
+    """Return the group, for the command about to run."""
+    return build_group("archive", TEXT, COMMANDS, focus)

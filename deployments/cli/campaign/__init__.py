@@ -5,11 +5,12 @@ from __future__ import annotations
 from cyclopts import App
 from cyclopts.group import Group
 
-from deployments.cli.commands import Command, register
+from deployments.cli.commands import Command, build_group
 
 RUN = Group("Run", sort_key=1)
-LOOK = Group("Look", sort_key=2)
-KEEP = Group("Keep", sort_key=3)
+AGAIN = Group("Reprocess on a new context", sort_key=2)
+LOOK = Group("Look", sort_key=3)
+KEEP = Group("Keep", sort_key=4)
 
 COMMANDS = {
     "submit": Command(
@@ -39,6 +40,27 @@ COMMANDS = {
         RUN,
         "Submit failed, blocked or cancelled datasets again, with more memory or time.",
         "[NAME] [DATASET...] [OPTIONS]",
+    ),
+    "plan": Command(
+        "deployments.cli.campaign.plan:plan",
+        AGAIN,
+        "Plan a reprocessing: what a new context, a list, a query or a reference marks.",
+        "NAME [DATASET...|@FILE] [OPTIONS]",
+    ),
+    "canary": Command(
+        "deployments.cli.campaign.canary:canary",
+        AGAIN,
+        "Run a few datasets of each changed type, and report what differs from before.",
+    ),
+    "approve": Command(
+        "deployments.cli.campaign.approve:approve",
+        AGAIN,
+        "Approve or reject a reprocessing whose report was read.",
+    ),
+    "reprocess": Command(
+        "deployments.cli.campaign.reprocess:reprocess",
+        AGAIN,
+        "Take a planned reprocessing through all that is left: canary, approval, run, report.",
     ),
     "status": Command(
         "deployments.cli.campaign.status:status",
@@ -77,17 +99,9 @@ COMMANDS = {
 }
 
 
-def build_app(focus: str | None = None) -> App:
-    """Return the group with all commands registered, none of them imported.
+TEXT = "Calibrate many datasets, or reprocess on a new context: plan, submit, watch, report."
 
-    Parameters
-    ----------
-    focus
-        The command about to run.
-    """
-    app = App(
-        name="campaign",
-        help="Calibrate many datasets: submit, watch, pause, resume, cancel, rescue, report.",
-    )
-    register(app, COMMANDS, program="hstflow campaign", focus=focus)
-    return app
+
+def build_app(focus: str | None = None) -> App:
+    """Return the group, for the command about to run."""
+    return build_group("campaign", TEXT, COMMANDS, focus)

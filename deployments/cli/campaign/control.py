@@ -12,9 +12,13 @@ from rich.markup import escape
 from calib.errors import ConfigError
 from calib.ids import parse_dataset
 from calib.ledger.campaign_overview import Overview, overview_of
-from calib.ledger.campaign_reports import LEFT, FoundJob, JobSelection, find_jobs
+from calib.ledger.campaign_reports import LEFT, FoundJob, JobSelection, campaigns, find_jobs
 from calib.ledger.location import ledger_url
+from calib.ledger.reprocessing_names import campaigns_of
+from calib.ledger.reprocessing_reports import Reprocessing, holder, reprocessings
+from calib.ledger.reprocessing_states import ENDED
 from calib.ledger.states import TRANSITIONS
+from calib.reprocessing.people import this_person
 from deployments.cli.campaign.changing import change_jobs
 from deployments.cli.campaign.lookup import planned_campaign, reading
 from deployments.cli.console import Flag, count_text, err, expand_names, out, print_json
@@ -54,17 +58,22 @@ def cancel(name: str, /, *datasets: str, json: Flag = False) -> int:
     Nothing is asked. What is finished stays; unfinished stages are kept for a rescue.
     Cancelled datasets wait until `hstflow campaign rescue NAME --state cancelled`.
 
+    Of a reprocessing all that it runs is cancelled, and itself, whether or not something of it
+    has begun; `hstflow campaign reprocess NAME --again` takes it up again.
+
     Parameters
     ----------
     name
-        A campaign.
+        A campaign or a reprocessing.
     datasets
         Only these: names, commas or @FILE with one name a line.
     json
         Write JSON to stdout.
     """
-    before = _overview(name)
     names = [parse_dataset(word).name for word in expand_names(datasets)]
+    if not names and (one := _reprocessing(name)) is not None:
+        return _cancel_reprocessing(one, json=json)
+    before = _overview(name)
     jobs = _cancellable(name, names)
     if not names and (jobs or _left(before)):
         set_control(name, "cancel")
@@ -77,13 +86,64 @@ def cancel(name: str, /, *datasets: str, json: Flag = False) -> int:
     return 0
 
 
+def _reprocessing(name: str) -> Reprocessing | None:
+    """Return the reprocessing of a name; None where it is over and has campaigns to cancel."""
+    with reading() as rows:
+        one = next(iter(reprocessings(rows, name)), None)
+        is_over = one is not None and one.state in ENDED
+        return None if is_over and campaigns(rows, name) else one
+
+
+def _cancel_reprocessing(one: Reprocessing, *, json: bool) -> int:
+    """Cancel a reprocessing and what runs of it: itself first, so that no wave follows."""
+    was = one.state
+    if was not in ENDED:
+        _end_reprocessing(one.name)
+    with reading() as rows:
+        mine = [each for name in campaigns_of(one.name) for each in campaigns(rows, name)]
+        live = holder(rows, one.id) is not None
+        jobs = {each.name: find_jobs(rows, JobSelection(each.name, CANCELLABLE)) for each in mine}
+    for name in (name for name, its in jobs.items() if its):
+        set_control(name, "cancel")
+    every = [job for its in jobs.values() for job in its]
+    every.sort(key=lambda job: job.state == "processing")
+    at_work = sum(job.state == "processing" for job in every)
+    found = {"campaign": one.name, "cancelled": _cancel_jobs(every), "is_live": live}
+    state = was if was in ENDED else "cancelled"
+    found |= {"waiting": len(every) - at_work, "at_work": at_work, "reprocessing": state}
+    if json:
+        print_json(found)
+    elif was in ENDED:
+        out.print(f"{escape(one.name)} is {was}: there is nothing to cancel", soft_wrap=True)
+    else:
+        _tell_cancelled(found)
+    return 0
+
+
+def _tell_cancelled(found: dict[str, Any]) -> None:
+    name = found["campaign"]
+    done = f"; {_said_of_cancel(found)}" if found["cancelled"] else ""
+    out.print(f"reprocessing {escape(name)} is cancelled{done}", soft_wrap=True)
+    again = f"hstflow campaign reprocess {name} --again"
+    err.print(escape(f"  {again}   (takes it up again)"), soft_wrap=True)
+
+
+def _end_reprocessing(name: str) -> None:
+    from calib.ledger.ledger import open_ledger
+    from calib.ledger.reprocessings import advance
+
+    with open_ledger(ledger_url(os.environ)) as ledger:
+        who = this_person()
+        ledger.write(lambda c: advance(c, name, "cancelled", who=who, note=_REASON))
+
+
 def set_control(name: str, control: str) -> None:
     """Write what is wanted of a campaign: ``run``, ``pause`` or ``cancel``."""
-    from calib.ledger import campaigns
+    from calib.ledger import campaigns as writing
     from calib.ledger.ledger import open_ledger
 
     with open_ledger(ledger_url(os.environ)) as ledger:
-        ledger.write(lambda connection: campaigns.set_control(connection, name, control))
+        ledger.write(lambda connection: writing.set_control(connection, name, control))
 
 
 def _overview(name: str) -> Overview:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.live import Live
@@ -36,15 +36,15 @@ def overview_in(ledger: str, name: str) -> Overview | None:
 
 
 @contextmanager
-def showing(ledger: str, name: str, *, quiet: bool = False) -> Iterator[None]:
-    """Show on stderr how a campaign goes while the block runs.
+def showing(ledger: str, *names: str, quiet: bool = False) -> Iterator[None]:
+    """Show on stderr how a campaign goes while the block runs; of several, the one at work.
 
     Parameters
     ----------
     ledger
         URL of the ledger.
-    name
-        The campaign; it need not be there yet.
+    names
+        The campaigns; they need not be there yet.
     quiet
         Show nothing.
     """
@@ -53,7 +53,7 @@ def showing(ledger: str, name: str, *, quiet: bool = False) -> Iterator[None]:
         return
     with _screen() as (show, interval):
         done = threading.Event()
-        arguments = (ledger, name, show, interval, done)
+        arguments = (ledger, names, show, interval, done)
         thread = threading.Thread(target=_follow, args=arguments, name="progress", daemon=True)
         thread.start()
         try:
@@ -80,12 +80,12 @@ def dated_line(overview: Overview) -> str:
 
 def _follow(
     ledger: str,
-    name: str,
+    names: Sequence[str],
     show: Callable[[Overview], None],
     interval: float,
     done: threading.Event,
 ) -> None:
     while not done.wait(interval):
-        overview = overview_in(ledger, name)
-        if overview is not None:
-            show(overview)
+        found = [each for name in names if (each := overview_in(ledger, name)) is not None]
+        if found:
+            show(next((each for each in found if each.is_live), found[-1]))

@@ -12,9 +12,12 @@ from rich.markup import escape
 
 from calib.errors import ConfigError
 from calib.ledger.campaign_overview import LIVE_STATES
-from calib.ledger.campaign_reports import LEFT, failures_of
+from calib.ledger.campaign_reports import LEFT, campaigns, failures_of
+from calib.ledger.reprocessing_reports import holder
+from calib.reprocessing import life
 from deployments.cli.campaign.lookup import find_campaign, reading
 from deployments.cli.campaign.show import next_steps
+from deployments.cli.campaign.status import tell_steps
 from deployments.cli.console import Flag, err, out, print_json
 from deployments.cli.tables import print_rows
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from calib.campaigns.report import CampaignReport
     from calib.ledger.campaign_reports import Campaign, Failure
     from calib.ledger.cost_summaries import Spread
+    from calib.ledger.reports import Rows
+    from calib.ledger.reprocessing_reports import Reprocessing
+    from calib.reprocessing.final_report import FinalReport
 
 
 def report(
@@ -29,7 +35,8 @@ def report(
 ) -> int:
     """Say how a campaign went: states, failures, retries, memory, what each stage cost.
 
-    It may still be running. The page is one file without scripts and without requests to
+    It may still be running. Of a reprocessing it says first what became of each wave, what was
+    left out, and who decided what. The page is one file without scripts and without requests to
     anywhere, with charts, to mail or print.
 
     Examples: `hstflow campaign report night`, `hstflow campaign report night --html night.html`.
@@ -46,25 +53,106 @@ def report(
         Write JSON to stdout.
     """
     from calib.campaigns.report import report_of
+    from calib.reprocessing.final_report import final_report_of, find_reprocessing
 
     with reading() as rows:
+        one = find_reprocessing(rows, name)
+        whole = None if one is None else final_report_of(rows, one)
+        further = [] if one is None else _further(rows, one)
+        # A reprocessing may have no campaign of its own name yet, or never.
+        if whole is not None and not campaigns(rows, name):
+            return _report_alone(whole, further, html, replace=replace, json=json)
         campaign = find_campaign(rows, name)
         found = report_of(rows, campaign)
-        steps = _steps(campaign, found, failures_of(rows, campaign.id))
+        failures = failures_of(rows, campaign.id)
+        steps = _steps(campaign, found, failures, further if one else None)
     if html is not None:
-        _write_page(html, found, steps, replace=replace)
+        _write_page(html, _page(found, steps, whole), replace=replace)
     if json:
-        print_json(_as_json(found, steps))
+        print_json(_as_json(found, steps) | _reprocessing_json(whole))
     elif html is None:
-        _print(found, steps)
+        _print(found, steps, whole)
     else:
         out.print(f"{escape(str(html))}: written", soft_wrap=True)
     return 0
 
 
-def _steps(campaign: Campaign, found: CampaignReport, failures: Sequence[Failure]) -> list[str]:
-    """Return the commands that go on from here."""
+def _page(found: CampaignReport, steps: list[str], whole: FinalReport | None) -> str:
+    from calib.campaigns.report_page import report_page
+    from calib.reprocessing.final_page import final_parts
+
+    return report_page(found, steps, () if whole is None else tuple(final_parts(whole)))
+
+
+def _further(rows: Rows, one: Reprocessing) -> list[str]:
+    """Return the commands that may come next for a reprocessing, but for this one."""
+    steps = life.next_steps(one, is_held=holder(rows, one.id) is not None)
+    return [step for step in steps if not step.startswith("hstflow campaign report ")]
+
+
+def _report_alone(
+    whole: FinalReport, steps: list[str], html: Path | None, *, replace: bool, json: bool
+) -> int:
+    """Report a reprocessing none of whose datasets has begun to run but its canaries."""
+    if html is not None:
+        from calib.reprocessing.final_page import final_page
+
+        _write_page(html, final_page(whole, steps), replace=replace)
+    if json:
+        print_json(_reprocessing_json(whole) | {"next": steps})
+    elif html is None:
+        _print_reprocessing(whole)
+        tell_steps(steps)
+    else:
+        out.print(f"{escape(str(html))}: written", soft_wrap=True)
+    return 0
+
+
+def _reprocessing_json(whole: FinalReport | None) -> dict[str, Any]:
+    if whole is None:
+        return {}
+    content = asdict(whole)
+    # It holds addresses, and has its place in the ledger.
+    del content["reprocessing"]["plan"]
+    return {"reprocessing": content}
+
+
+def _print_reprocessing(whole: FinalReport) -> None:
+    from calib.reprocessing.final_report import final_words
+
+    out.print(f"[bold]reprocessing {escape(whole.reprocessing.name)}[/bold]")
+    for line in final_words(whole):
+        out.print(escape(line), soft_wrap=True)
+    if whole.reprocessing.report:
+        out.print(f"before and after: {escape(whole.reprocessing.report)}", soft_wrap=True)
+    gone = [
+        (e.reason, str(e.wave), f"{e.datasets:,}", ", ".join(e.examples)) for e in whole.left_out
+    ]
+    columns = ("left out because", "wave", "datasets", "such as")
+    _print_table(columns, gone, right=("wave", "datasets"))
+    failed = [
+        (f"{each.number:,}", wave.campaign, each.error_class or each.state, each.dataset)
+        for wave in whole.waves
+        for each in wave.failures
+    ]
+    _print_table(("failed", "campaign", "class", "first"), failed, right=("failed",))
+    steps = [
+        (step.at[:19].replace("T", " "), step.to_state, step.who, step.note or "")
+        for step in whole.steps
+    ]
+    _print_table(("time (UTC)", "became", "who", "why"), steps)
+
+
+def _steps(
+    campaign: Campaign,
+    found: CampaignReport,
+    failures: Sequence[Failure],
+    further: list[str] | None = None,
+) -> list[str]:
+    """Return the commands that go on from here: a reprocessing has its own (`further`)."""
     name = shlex.quote(campaign.name)
+    if further is not None:
+        return next_steps(campaign.name, failures) + further
     if found.state in LIVE_STATES:
         return [f"hstflow campaign watch {name}"]
     left = sum(campaign.counts.get(state, 0) for state in LEFT)
@@ -72,11 +160,9 @@ def _steps(campaign: Campaign, found: CampaignReport, failures: Sequence[Failure
     return first + next_steps(campaign.name, failures)
 
 
-def _write_page(target: Path, found: CampaignReport, steps: list[str], *, replace: bool) -> None:
-    from calib.campaigns.report_page import report_page
+def _write_page(target: Path, page: str, *, replace: bool) -> None:
     from calib.stores.new_file import new_file, newer_file
 
-    page = report_page(found, steps)
     try:
         with newer_file(target) if replace else new_file(target) as part:
             part.write_text(page, encoding="utf-8")
@@ -91,9 +177,12 @@ def _as_json(found: CampaignReport, steps: list[str]) -> dict[str, Any]:
     return {**asdict(found), "seconds": found.seconds, "next": steps}
 
 
-def _print(found: CampaignReport, steps: list[str]) -> None:
+def _print(found: CampaignReport, steps: list[str], whole: FinalReport | None) -> None:
     from calib.campaigns.report_words import prediction_words, summary_words
 
+    if whole is not None:
+        _print_reprocessing(whole)
+        out.print()
     out.print(f"[bold]campaign {escape(found.name)}[/bold]")
     for line in summary_words(found):
         out.print(escape(line), soft_wrap=True)

@@ -181,7 +181,7 @@ def _run_here(ledger: str, name: str, flags: SessionFlags) -> Result:
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if flags.verbose else "WARNING")
     if _has_work(name):
         with err.status("starting the Prefect server"):
-            _start_server()
+            start_server()
     with err.status("starting the workers"):
         from flows.campaign import resume_campaign
     with showing(ledger, name, quiet=flags.quiet):
@@ -193,7 +193,7 @@ def _has_work(name: str) -> bool:
         return bool(jobs_in(find_campaign(rows, name), LEFT))
 
 
-def _start_server() -> None:
+def start_server() -> None:
     """Start a private Prefect server unless PREFECT_API_URL names one."""
     from flows.private_server import PrivateServer, set_defaults
 

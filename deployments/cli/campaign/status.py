@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
 from rich.markup import escape
@@ -14,6 +14,8 @@ from calib.ledger.campaign_reports import FoundJob, JobSelection, campaigns, fin
 from calib.ledger.location import hide_credentials, ledger_url
 from calib.ledger.reading import open_reader
 from calib.ledger.reports import Rows
+from calib.ledger.reprocessing_names import campaigns_of
+from calib.ledger.reprocessing_reports import reprocessings
 from deployments.cli.campaign.lookup import find_campaign, reading
 from deployments.cli.campaign.show import (
     Story,
@@ -27,6 +29,9 @@ from deployments.cli.campaign.show import (
 )
 from deployments.cli.console import Flag, Several, err, expand_names, out, print_json
 from deployments.cli.status import State
+
+if TYPE_CHECKING:
+    from deployments.cli.campaign.reprocessings import Standing
 
 Number = Annotated[
     int | None, Parameter(name=["--number", "-n"], validator=validators.Number(gte=1))
@@ -46,7 +51,7 @@ def status(
     number: Number = None,
     json: Flag = False,
 ) -> int:
-    """Show all campaigns, or how one stands: counts, what is at work, failures by class.
+    """Show all campaigns and reprocessings, or how one stands: counts, what is at work, failures.
 
     For example: `hstflow campaign status spring`, or with its datasets that found no input:
     `hstflow campaign status spring --class NotFound -n 100`.
@@ -54,7 +59,8 @@ def status(
     Parameters
     ----------
     name
-        A campaign. Without a name: one line for each; options are about the datasets of all.
+        A campaign or a reprocessing. Without a name: one line for each; options are about the
+        datasets of all.
     state
         List its datasets in this state; may be repeated.
     class_
@@ -72,6 +78,8 @@ def status(
     if name is None and not wants_jobs:
         return _all(json=json)
     with reading() as rows:
+        if name is not None and not wants_jobs and _tell_reprocessing(rows, name, json=json):
+            return 0
         found = None if name is None else find_campaign(rows, name)
         limit = number or (None if json else _JOBS)
         jobs = find_jobs(rows, selection, limit) if wants_jobs else None
@@ -82,6 +90,36 @@ def status(
     else:
         _print(story, jobs)
     return 0
+
+
+def _tell_reprocessing(rows: Rows, name: str, *, json: bool) -> bool:
+    """Tell a reprocessing with its campaigns; False where there is none of this name."""
+    from deployments.cli.campaign.reprocessings import (
+        show_history,
+        show_standing,
+        standing_json,
+        standing_of,
+    )
+
+    one = next(iter(reprocessings(rows, name)), None)
+    if one is None:
+        return False
+    names = campaigns_of(name)
+    mine = [each for found in names for each in campaigns(rows, found)]
+    stories = [story_of(rows, each) for each in mine]
+    standing = standing_of(rows, one)
+    if json:
+        told = [story_json(each) for each in stories]
+        print_json({"reprocessing": standing_json(standing), "campaigns": told})
+        return True
+    show_standing(standing, steps=False)
+    show_history(rows, one)
+    for story in stories:
+        out.print()
+        out.print(story_view(story))
+    failed = [step for each in stories for step in next_steps(each.campaign.name, each.failures)]
+    tell_steps([*failed, *standing.steps])
+    return True
 
 
 def _print(story: Story | None, jobs: list[FoundJob] | None) -> None:
@@ -102,17 +140,32 @@ def tell_steps(steps: list[str]) -> None:
 
 
 def _all(*, json: bool) -> int:
+    from deployments.cli.campaign.reprocessings import reprocessings_table, standing_json
+
     url = ledger_url(os.environ)
     with open_reader(url) as rows:
         found = [] if rows is None else _overviews(rows)
+        planned = [] if rows is None else _standings(rows, is_light=not json)
     if json:
-        shown = {"ledger": hide_credentials(url), "exists": rows is not None}
-        print_json({**shown, "campaigns": [overview_json(each) for each in found]})
-    elif found:
-        out.print(campaigns_table(found))
+        shown: dict[str, Any] = {"ledger": hide_credentials(url), "exists": rows is not None}
+        shown |= {"campaigns": [overview_json(each) for each in found]}
+        print_json({**shown, "reprocessings": [standing_json(each) for each in planned]})
+    elif found or planned:
+        if planned:
+            out.print(reprocessings_table(planned))
+        if found and planned:
+            out.print()
+        if found:
+            out.print(campaigns_table(found))
     else:
         out.print("no campaign yet: `hstflow campaign submit NAME @FILE` begins one")
     return 0
+
+
+def _standings(rows: Rows, *, is_light: bool) -> list[Standing]:
+    from deployments.cli.campaign.reprocessings import standing_of
+
+    return [standing_of(rows, each) for each in reprocessings(rows, is_light=is_light)]
 
 
 def _overviews(rows: Rows) -> list[Overview]:

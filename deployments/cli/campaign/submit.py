@@ -43,8 +43,8 @@ Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 
 
 @dataclass(frozen=True)
-class SubmitFlags(WorkFlags):
-    """Options of `hstflow campaign submit`.
+class CampaignFlags(WorkFlags):
+    """Options of the commands that plan a campaign.
 
     Attributes
     ----------
@@ -75,8 +75,6 @@ class SubmitFlags(WorkFlags):
     simulate
         STAGE=KIND[:TIMES][@DATASET], a failure on purpose: memory, hang, network, disk-full,
         crash or corrupt-output; may be repeated.
-    detach
-        Run in the background: the terminal may be closed. Its log file is named.
     """
 
     threads: Threads = None
@@ -90,7 +88,62 @@ class SubmitFlags(WorkFlags):
     priority: int = 0
     delay_scale: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 1.0
     simulate: Several = None
+
+
+@dataclass(frozen=True)
+class SubmitFlags(CampaignFlags):
+    """Options of `hstflow campaign submit`.
+
+    Attributes
+    ----------
+    detach
+        Run in the background: the terminal may be closed. Its log file is named.
+    """
+
     detach: Flag = False
+
+
+@dataclass(frozen=True)
+class PlanFlags(CampaignFlags):
+    """Options of `hstflow campaign plan`.
+
+    Attributes
+    ----------
+    old
+        Context to compare with; without it that of the newest product in the ledger, else the
+        profile's pin. For exposures of the ledger it names the change alone: each is compared
+        from the context that its current product was made on.
+    new
+        Context to reprocess on; without it the operational one.
+    from_ledger
+        Compare for the current products in the ledger. So it is where nothing else is said.
+    from_server
+        Compare for the exposures that the CRDS server knows.
+    headers
+        Compare for the exposures of this file: JSON as of `crds bestrefs --load-pickles`, or
+        FITS; may be repeated.
+    with_reference
+        All whose current products were made with this reference; may be repeated, @FILE too.
+    query
+        All that MAST has of proposal=NUMBER,instrument=NAME,dates=FIRST..LAST.
+    graph
+        Write what marks what into this file: .dot, .gv or .svg.
+    processes
+        How many processes compare; worth it above some ten thousand exposures.
+    again
+        Plan a change of context anew whose reprocessing has ended: finished, rejected, cancelled.
+    """
+
+    old: str | None = None
+    new: str | None = None
+    from_ledger: Flag = False
+    from_server: Flag = False
+    headers: Several = None
+    with_reference: Several = None
+    query: str | None = None
+    graph: Path | None = None
+    processes: Count = 1
+    again: Flag = False
 
 
 def submit(
@@ -125,8 +178,10 @@ def submit(
         nothing is written.
     """
     flags = flags or SubmitFlags()
-    entries, places = _read(arguments)
-    plan = _plan(check_name(name), places, flags)
+    entries, places = read_datasets(arguments)
+    if not entries:
+        raise ConfigError("no dataset was named", expected="NAME DATASET... or NAME @FILE")
+    plan = build_plan(check_name(name), places, flags)
     check_runner(plan.runner)
     if dry_run:
         return _dry_run(plan, entries, json=flags.json)
@@ -137,13 +192,13 @@ def submit(
     return run_session(name, plan.runner, session)
 
 
-def _read(arguments: Sequence[str]) -> tuple[list[Entry], list[str]]:
+def read_datasets(arguments: Sequence[str]) -> tuple[list[Entry], list[str]]:
     """Return datasets, each once, and URIs.
 
     Raises
     ------
     ConfigError
-        There is no dataset, a name or line is wrong, or there are too many URIs.
+        A name or line is wrong, or there are too many URIs.
     """
     from calib.campaigns.manifest import entries_of, read_entries
 
@@ -155,8 +210,6 @@ def _read(arguments: Sequence[str]) -> tuple[list[Entry], list[str]]:
     for word in words:
         is_list = word.startswith("@")
         _add(entries, read_entries(Path(word[1:])) if is_list else entries_of(expand_names([word])))
-    if not entries:
-        raise ConfigError("no dataset was named", expected="NAME DATASET... or NAME @FILE")
     return list(entries.values()), places
 
 
@@ -168,7 +221,14 @@ def _add(entries: dict[str, Entry], more: Sequence[Entry]) -> None:
             raise ConfigError(message, dataset=each.dataset.name)
 
 
-def _plan(name: str, places: list[str], flags: SubmitFlags) -> CampaignPlan:
+def build_plan(name: str, places: list[str], flags: CampaignFlags) -> CampaignPlan:
+    """Return the plan of a campaign, from arguments and options.
+
+    Raises
+    ------
+    ConfigError
+        An option or place cannot be used.
+    """
     from calib.campaigns.rungs import parse_rungs
     from calib.engines.protocol import available_cpus
     from calib.stages.campaign_plan import CampaignPlan

@@ -13,7 +13,7 @@ import pytest
 
 from calib.archive import layout
 from calib.archive.manifest import read_manifest
-from calib.archive.outputs import FileOutput
+from calib.archive.outputs import FileOutput, Output
 from calib.archive.publish import Publication, make_current, publish
 from calib.errors import ARCHIVE, ArchiveError
 from calib.ids import parse_dataset
@@ -289,3 +289,66 @@ def test_every_kind_of_dataset(make: Make, output: Path, name: str) -> None:
 
     assert (output / "data" / dataset.instrument / name / "manifest.json").exists()
     assert FileOutput(output).verify(dataset) == []
+
+
+OLD, NEW = "hst_9001.pmap", "hst_10000.pmap"
+
+
+def on_context(make: Make, context: str, *, origin: str = "", asked: bool = False) -> Publication:
+    """Return a publication of what was calibrated on a context, or came from elsewhere."""
+    run = context.removesuffix(".pmap") + origin
+    provenance = {"context": context, **({"origin": origin} if origin else {})}
+    guarded = None if asked or origin else context
+    content = f"pixels of {run}".encode()
+    return make(run=run, content=content, provenance=provenance, context=guarded)
+
+
+def test_readers_are_not_led_back_to_an_earlier_context(place: Output, make: Make) -> None:
+    """The later version stays current, in words; asked for it the earlier one takes its place."""
+    place.publish(on_context(make, NEW))
+    early = on_context(make, OLD)
+
+    first, again = place.publish(early), place.publish(early)
+
+    assert place.pointed_run(DATASET) == first.stays == again.stays == "hst_10000"
+    assert f"made on the later {NEW}; the same with --current" in first.notes[-1]
+    assert place.lead_forward(DATASET, first, OLD).stays == "hst_10000"
+    assert place.pointed_run(DATASET) == "hst_10000"
+    assert place.verify(DATASET, run="hst_9001") == []
+
+    assert place.lead_forward(DATASET, again, None).stays is None
+    assert place.pointed_run(DATASET) == "hst_9001"
+    assert place.lead_forward(DATASET, place.publish(on_context(make, NEW)), NEW).stays is None
+    assert place.pointed_run(DATASET) == "hst_10000"
+
+
+@pytest.mark.parametrize("origin", ["", "ingest"])
+def test_readers_are_led_back_where_it_is_asked_or_the_other_is_not_ours(
+    place: Output, make: Make, origin: str
+) -> None:
+    """What was ingested has the context that its headers say: it is in nobody's way."""
+    place.publish(on_context(make, NEW, origin=origin))
+
+    archived = place.publish(on_context(make, OLD, asked=not origin))
+
+    assert archived.stays is None
+    assert place.pointed_run(DATASET) == archived.run
+
+
+def test_later_version_that_comes_while_another_is_copied_stays(
+    make: Make, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is current is looked at when the pointer would move, not before the copying."""
+    early, late = on_context(make, OLD), on_context(make, NEW)
+    publish(on_context(make, "hst_9000.pmap"), output)
+    rename = Path.rename
+
+    def overtaken(self: Path, target: Path) -> Path:
+        monkeypatch.undo()
+        publish(late, output)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", overtaken)
+
+    assert publish(early, output).stays == "hst_10000"
+    assert FileOutput(output).pointed_run(DATASET) == "hst_10000"

@@ -161,7 +161,7 @@ def test_every_product_that_ever_was_is_made_or_has_a_tombstone(versions: list[s
     current: Manifest | None = None
     for number, names in enumerate(versions):
         files = manifest_of(number, names, ()).files
-        found = tombstones_of(lambda: current, "j8bt05njq", files, becomes_current=True)  # noqa: B023 - called at once
+        found = tombstones_of(lambda: current, "j8bt05njq", files, follows=True)  # noqa: B023 - called at once
         current = manifest_of(number, names, found)
 
     assert current is not None
@@ -181,9 +181,35 @@ def test_errors_other_than_of_the_archive_are_passed_on() -> None:
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        tombstones_of(fail, "j8bt05njq", (), becomes_current=True)
+        tombstones_of(fail, "j8bt05njq", (), follows=True)
 
     def damaged() -> Manifest | None:
         raise ArchiveError("damaged")
 
-    assert tombstones_of(damaged, "j8bt05njq", (), becomes_current=True) == ()
+    assert tombstones_of(damaged, "j8bt05njq", (), follows=True) == ()
+
+
+def test_a_version_that_waits_says_what_it_will_leave_out(place: Output, version: Version) -> None:
+    """Once published a manifest stays: that of a canary is the one that becomes current later."""
+    place.publish(version("r1", "a", "b"))
+    place.publish(version("r2", "a", "c"))
+    canary = place.publish(dataclasses.replace(version("r3", "a"), becomes_current=False))
+    aside = dataclasses.replace(version("r4", "a"), becomes_current=False, follows=False)
+    place.publish(aside)
+
+    assert graves(place, "r3") == [("b.fits", "r1"), ("c.fits", "r2")]
+    assert graves(place, "r4") == []
+    assert place.lead_forward(DATASET, canary, None) == canary
+    assert place.pointed_run(DATASET) == "r3"
+
+
+def test_what_a_manifest_does_not_tell_a_person_is_told(place: Output, version: Version) -> None:
+    """Where something else became current meanwhile, the old manifest does not know of it."""
+    place.publish(version("r1", "a"))
+    canary = place.publish(dataclasses.replace(version("r2", "a"), becomes_current=False))
+    place.publish(version("r3", "a", "b"))
+
+    assert place.lead_forward(DATASET, canary, None).notes == (
+        "no longer made: b.fits (last in r3)",
+    )
+    assert place.lead_forward(DATASET, canary, None).notes == ()

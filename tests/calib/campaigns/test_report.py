@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calib.campaigns.charts import memory_chart, stage_chart, throughput_chart
+from calib.campaigns.charts import histogram_chart, memory_chart, stage_chart, throughput_chart
 from calib.campaigns.report import Bin, CampaignReport, RungUse, report_of
 from calib.campaigns.report_page import report_page
 from calib.ledger.campaign_reports import campaigns
@@ -55,7 +55,7 @@ def test_page_stands_alone(report: CampaignReport) -> None:
     page = report_page(replace(report, failures=(odd,)), ["hstflow campaign rescue night  # <x>"])
     assert "<script" not in page
     assert "&lt;script&gt;" in page
-    assert not re.search(r"(src|href|url\(|@import)", page)
+    assert not re.search(r"(src=|href=|url\(|@import)", page)
     assert page.count("<svg") == 3
     for picture in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
         ET.fromstring(picture)  # noqa: S314 - our own text
@@ -110,3 +110,15 @@ def test_stages_stay_in_their_frame(times: list[tuple[float, float, float]]) -> 
     spreads = [Spread(*sorted(each)) for each in times]
     found = [StageSummary("fetch", 1, 0, 0, s, None, None, 0, 0, 0, 0, None) for s in spreads]
     assert all(0 <= number <= 720 for number in numbers_in(stage_chart(found)))
+
+
+def test_a_histogram_shows_single_pixels() -> None:
+    """Each bin that is not empty has a bar, however large the others; the rest is in words."""
+    chart = histogram_chart([1, 0, 2_000_000, 0, 3], 0.5, "a < b", ends=(7, 0))
+    heights = [float(value) for value in re.findall(r'<rect[^>]* height="([^"]+)"', chart)]
+    assert len(heights) == 3
+    assert min(heights) > 5
+    assert "a &lt; b" in chart
+    assert "7 below" in chart
+    assert "above" not in chart
+    ET.fromstring(chart)  # noqa: S314 - we wrote it

@@ -87,6 +87,7 @@ def test_manifest_limits_all_kinds(most: int) -> None:
 
 
 FINAL = [
+    "InOtherHands",  # of a reprocessing as a whole, never of a dataset
     *("ConfigError", "ContextError", "ReferenceUnavailable", "Cancelled", "DataError"),
     *("NotFound", "Proprietary", "CorruptFile", "MissingMember", "UnsupportedMode"),
     *("MissingReference", "EngineError", "PreviewError", "ArchiveError", "HstflowError"),

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from calib.ids import parse_dataset
+from calib.ledger.attempts import finish
 from calib.ledger.ledger import Attempt, Ledger, current_owner
-from calib.ledger.pulse import beat_all, close_open_stages, closed_of
+from calib.ledger.pulse import beat_all, close_left_stages, close_open_stages, closed_of
 from calib.ledger.reports import stages_of
+from calib.records import Outcome
 
 NAMES = ("j8pq010a1", "j8pq010a2", "j8pq010a3")
 
@@ -54,6 +60,26 @@ def test_stage_that_hangs_is_closed_from_outside(ledger: Ledger) -> None:
         ("fetch", "done", None),
         ("calibrate", "error", "it hung"),
     ]
+
+
+@pytest.mark.parametrize(("is_dead", "is_ended", "closed"), [(1, 1, 1), (0, 1, 0), (1, 0, 0)])
+def test_stage_after_the_last_word_is_closed_for_a_process_that_died(
+    ledger: Ledger, is_dead: bool, is_ended: bool, closed: int
+) -> None:
+    """Not while the process lives, and not of an attempt that is open: that one is taken over."""
+    owner = replace(current_owner(), started=1.0) if is_dead else current_owner()
+    number = ledger.submit("c", parse_dataset(NAMES[0]), "r", context="hst_1.pmap")
+    attempt = ledger.begin_attempt(number, owner)
+    ledger.open_stage(attempt, "state-message")
+    if is_ended:
+        ledger.write(
+            lambda c: finish(c, attempt, Outcome(NAMES[0], "error", "it failed", 1, "DataError"))
+        )
+
+    assert ledger.write(lambda c: close_left_stages(c, "c")) == closed
+
+    (run,) = ledger.ask(lambda rows: stages_of(rows, ledger.jobs_of(parse_dataset(NAMES[0]))[-1]))
+    assert run.state == ("interrupted" if closed else "running")
 
 
 def _beats(ledger: Ledger) -> dict[int, str]:

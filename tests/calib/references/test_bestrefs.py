@@ -22,6 +22,7 @@ from calib.errors import (
 )
 from calib.records import References, from_json, to_json
 from calib.references.bestrefs import best_references
+from calib.references.problems import awaited_in
 from calib.references.profile import CrdsProfile
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ def test_required_but_not_in_the_cache(own_cache: CrdsProfile, raws: list[Path])
     assert "z0000002j_drk.fits is not in the cache" in text
     assert "jsim01aaq_raw.fits, jsim01abq_raw.fits" in text
     assert "z0000003j_pfl.fits is not in the cache" in text
+    assert awaited_in(text) == {"z0000002j_drk.fits": "DARKFILE", "z0000003j_pfl.fits": "PFLTFILE"}
     assert caught.value.code == BESTREFS
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 
 from calib.errors import ReferenceUnavailable, Unavailable
 from calib.records import References
-from calib.references import library
 from calib.references.bestrefs import best_references
 from calib.references.context import resolve_context
 from calib.references.files import sha1_of
@@ -20,21 +19,6 @@ from calib.simulate.crds_server import CrdsServer
 from calib.simulate.observatory import Observatory
 from calib.stages.planning import Request, plan_jobs
 from calib.stages.sequence import process_dataset
-
-
-@pytest.fixture
-def server(observatory: Observatory) -> Iterator[CrdsServer]:
-    """Return a running server of the simulated cache."""
-    with CrdsServer(observatory.crds_path) as running:
-        yield running
-
-
-@pytest.fixture
-def profile(server: CrdsServer, tmp_path: Path) -> Iterator[CrdsProfile]:
-    """Return the profile of an empty cache that the server fills."""
-    library.forget()
-    yield server.profile(tmp_path / "empty")
-    library.forget()
 
 
 def required(_: Mapping[str, Any]) -> tuple[str, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import socket
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ from calib.errors import (
 )
 from calib.references import library
 from calib.references.bestrefs import best_references
+from calib.references.operational import ask_operational
 from calib.references.profile import CrdsProfile
 
 if TYPE_CHECKING:
@@ -79,6 +82,29 @@ def test_server_that_does_not_answer(own_cache: CrdsProfile, raws: list[Path]) -
     with pytest.raises(Unavailable) as caught:
         best_references(raws, context=NEW, profile=silent, required=ccd)
     assert caught.value.code == BESTREFS
+
+
+@pytest.mark.parametrize("own", [None, "1"])
+def test_server_that_accepts_and_is_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str | None
+) -> None:
+    """It is waited for as long as the environment says, or as we say; never for an hour."""
+    if own is None:
+        monkeypatch.delenv("CRDS_CLIENT_TIMEOUT_SECONDS", raising=False)
+        monkeypatch.setattr(library, "TIMEOUT", "1")
+    else:
+        monkeypatch.setenv("CRDS_CLIENT_TIMEOUT_SECONDS", own)
+    with socket.create_server(("localhost", 0)) as silent:
+        url = f"http://localhost:{silent.getsockname()[1]}"
+        profile = CrdsProfile("silent", url, tmp_path / "cache")
+        with library.session(profile):  # the import is not the server's time
+            begun = time.monotonic()
+        with pytest.raises(Unavailable, match="does not answer"):
+            library.ask_server(profile, again=True)
+        assert 1 <= time.monotonic() - begun < 20
+        with pytest.raises(Unavailable, match="does not answer"):
+            ask_operational(profile)
+    assert os.environ.get("CRDS_CLIENT_TIMEOUT_SECONDS") == own
 
 
 def test_environment_and_log_are_left_alone(

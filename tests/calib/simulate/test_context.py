@@ -14,6 +14,7 @@ import pytest
 from calib.errors import ConfigError
 from calib.references import library
 from calib.references.bestrefs import best_references
+from calib.references.server_config import catalogue
 from calib.simulate.context import build_context, offline_profile
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def test_second_context_changes_three_of_four(four: Observatory) -> None:
 
 def test_catalogue_knows_every_reference(four: Observatory) -> None:
     """The catalogue in server_config has the size and sha1 of every reference file."""
-    rows = library.catalogue(library.server_info(four.profile))
+    rows = catalogue(library.server_info(four.profile))
     files = {path.name: path.read_bytes() for path in four.profile.references.iterdir()}
     assert {name: (row["size"], row["sha1sum"]) for name, row in rows.items()} == {
         name: (str(len(data)), hashlib.sha1(data).hexdigest())  # noqa: S324 - CRDS uses sha1

@@ -10,6 +10,7 @@ import pytest
 
 from calib.references import library
 from calib.references.files import sha1_of
+from calib.references.server_config import catalogue
 from calib.simulate.crds_server import CrdsServer
 from calib.simulate.observatory import Observatory
 
@@ -35,12 +36,12 @@ def api(server: CrdsServer, tmp_path: Path) -> Iterator[Any]:
 def test_it_says_what_it_is(api: Any, observatory: Observatory, server: CrdsServer) -> None:
     """Operational context, bad files, and size and sha1 of every file."""
     info = api.get_server_info()
-    catalogue = library.catalogue(info)
+    known = catalogue(info)
     dark = next(observatory.profile.references.glob("*_drk.fits"))
 
     assert info["operational_context"] == observatory.contexts[0]
     assert info["bad_files_list"] == ["z_bad.fits"]
-    assert catalogue[dark.name] == {"size": str(dark.stat().st_size), "sha1sum": sha1_of(dark)}
+    assert known[dark.name] == {"size": str(dark.stat().st_size), "sha1sum": sha1_of(dark)}
     assert api.get_default_context("hst") == observatory.contexts[0]
 
 
@@ -92,3 +93,40 @@ def test_newest_context_where_nothing_says_which(observatory: Observatory, tmp_p
     (tmp_path / "mappings").mkdir()
     (tmp_path / "mappings" / "hst").symlink_to(observatory.profile.mappings)
     assert CrdsServer(tmp_path).context == observatory.contexts[1]
+
+
+def test_history_of_operational_contexts(api: Any, server: CrdsServer) -> None:
+    """Each change is kept with its date; a date gives the context of then."""
+    first = server.context
+    server.set_context("hst_9002.pmap", "2019-08-01 12:00:00")
+    assert api.get_context_history("hst") == [
+        ("2002-04-14 00:00:00", first, "simulated"),
+        ("2019-08-01 12:00:00", "hst_9002.pmap", "simulated"),
+    ]
+    assert api.get_context_by_date("2019-08-01T11:59:59", "hst") == first
+    assert api.get_context_by_date("2019-08-01T12:00:00", "hst") == "hst_9002.pmap"
+    assert api.get_default_context("hst") == "hst_9002.pmap"
+    server.context = first
+    assert server.history[-1][1] == server.context == first
+    assert server.history[-1][0] > "2019-08-01 12:00:00"
+
+
+def test_headers_of_the_archive(api: Any, server: CrdsServer) -> None:
+    """Names by instrument and date, headers by name of the dataset or of the exposure."""
+    old = {"INSTRUME": "ACS", "DATE-OBS": "2002-05-01", "TIME-OBS": "10:00:00"}
+    server.headers = {
+        "JAAA01010:JAAA01AAQ": old,
+        "JAAA01010:JAAA01ABQ": {**old, "DATE-OBS": "2002-06-01"},
+        "IAAA01AAQ:IAAA01AAQ": {"INSTRUME": "WFC3"},
+    }
+    assert len(api.get_dataset_ids("hst_9001.pmap", "acs")) == 2
+    late = api.get_dataset_ids("hst_9001.pmap", "acs", "2002-06-01 00:00:00")
+    assert late == ["JAAA01010:JAAA01ABQ"]
+    assert len(api.get_dataset_headers_by_id("hst_9001.pmap", ["JAAA01010"])) == 2
+    assert api.get_dataset_headers_by_id("hst_9001.pmap", late) == {
+        late[0]: server.headers[late[0]]
+    }
+    from crds.core.exceptions import CrdsError
+
+    with pytest.raises(CrdsError, match="more than 1000"):
+        api.get_dataset_headers_by_id("hst_9001.pmap", ["X"] * 1001)

@@ -20,6 +20,7 @@ from calib.ledger.campaign_reports import LeftJob, campaigns, chunks_left, jobs_
 from calib.ledger.campaigns import cancel_jobs
 from calib.ledger.ledger import Ledger, Start, current_owner, open_ledger
 from calib.ledger.predictions import record_features
+from calib.ledger.reprocessings import NewReprocessing, enter_reprocessing
 from calib.ledger.sessions import close_session, open_session
 from calib.records import Outcome, from_json
 from calib.repository.rebuild import rebuild
@@ -73,6 +74,22 @@ def named(plan: CampaignPlan, name: str, **changes: Any) -> CampaignPlan:
     """Return a plan of another campaign."""
     request = dataclasses.replace(plan.request, campaign=name, **changes)
     return dataclasses.replace(plan, request=request)
+
+
+def test_campaign_of_a_reprocessing_is_entered_by_that_alone(
+    plan: CampaignPlan, ledger: Ledger
+) -> None:
+    """Also where it has not begun: it would become the reprocessing's, with another plan."""
+    new = NewReprocessing("july", None, "hst_9002.pmap", "list", "{}")
+    ledger.write(lambda c: enter_reprocessing(c, new, [], who="test"))
+    for name in ("july", "july-visits"):
+        for ask in (enrol, preview_enrolment):
+            with pytest.raises(ConfigError, match="one of reprocessing july"):
+                ask(named(plan, name), entries_of(NAMES))
+    assert ledger.ask(campaigns) == []
+    assert enrol(named(plan, "july-august"), entries_of(NAMES)).new == len(NAMES)
+    mine = named(plan, "july-canary", run="of-july")
+    assert enrol(mine, entries_of(NAMES[:1]), reprocessing="july").new == 1
 
 
 def test_jobs_have_rungs_chunks_and_keys(plan: CampaignPlan, ledger: Ledger) -> None:

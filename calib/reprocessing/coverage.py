@@ -1,0 +1,90 @@
+"""Which marked datasets cannot be run, told without opening a file."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection
+from dataclasses import replace
+
+from calib.engines.lookup import AUTO, engine_names, load_engine
+from calib.ledger.reprocessings import NewMark
+
+# Kinds of datasets that an engine makes: calib.engines has none of visits and skycells yet.
+ENGINE_KINDS = frozenset({"ipst"})
+
+# How a reason begins that is looked at again each time: an engine may have come.
+NO_ENGINE = "no engine "
+
+_MADE = {"svm": "makes visits (SVM)", "mvm": "makes skycells (MVM)"}
+
+
+def with_coverage(marked: NewMark, engine: str) -> NewMark:
+    """Return a mark that says why the dataset is not run, where an engine cannot.
+
+    Parameters
+    ----------
+    marked
+        A mark; a reason that it has already stays.
+    engine
+        ``auto`` or a name. Modes are looked at when the dataset is run: its headers tell.
+
+    Raises
+    ------
+    ConfigError
+        There is no such engine.
+    """
+    if marked.left_out is not None:
+        return marked
+    dataset = marked.dataset
+    reason = why_not_made(dataset.kind, dataset.instrument, engine)
+    return marked if reason is None else replace(marked, left_out=reason)
+
+
+def why_not_made(
+    kind: str, instrument: str, engine: str, kinds: Collection[str] = ENGINE_KINDS
+) -> str | None:
+    """Return why no engine makes such datasets; None: one may.
+
+    Parameters
+    ----------
+    kind, instrument
+        Of the dataset; lower case.
+    engine
+        ``auto`` or a name.
+    kinds
+        Of datasets that engines make.
+
+    Raises
+    ------
+    ConfigError
+        There is no such engine.
+    """
+    if kind not in kinds:
+        return NO_ENGINE + _MADE.get(kind, f"makes datasets of the kind {kind}")
+    # A skycell has no instrument.
+    return uncovered(engine, instrument) if kind == "ipst" else None
+
+
+@functools.cache
+def uncovered(engine: str, instrument: str) -> str | None:
+    """Return why an instrument is not calibrated by an engine; None: it may be.
+
+    Parameters
+    ----------
+    engine
+        ``auto`` or a name.
+    instrument
+        Lower case.
+
+    Raises
+    ------
+    ConfigError
+        There is no such engine.
+    """
+    names = engine_names() if engine == AUTO else (engine,)
+    for name in names:
+        # Engines of other packages need not tell their instruments: they are asked with headers.
+        known = getattr(load_engine(name), "instruments", None)
+        if known is None or instrument in known:
+            return None
+    return f"{NO_ENGINE}calibrates {instrument.upper()}"
