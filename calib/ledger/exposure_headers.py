@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,11 @@ WHERE (dataset > :dataset OR (dataset = :dataset AND exposure > :exposure)){more
         OR (later.recorded_at = exposure_header.recorded_at AND later.id > exposure_header.id)))
 ORDER BY dataset, exposure
 LIMIT :page
+"""
+
+_OF_DATASET = """
+SELECT dataset, exposure, context, header FROM exposure_header
+WHERE dataset = :dataset ORDER BY recorded_at DESC, id DESC
 """
 
 # Of the datasets whose current products were made on one context.
@@ -97,6 +102,15 @@ def recorded_headers(
             if key in used or not references:
                 yield _recorded(row, used.get(key, {}))
         last = {name: found[-1][name] for name in last}
+
+
+def headers_of_datasets(rows: Rows, datasets: Iterable[str]) -> Iterator[RecordedHeader]:
+    """Yield the newest header of each exposure; of datasets that are not known, none."""
+    for dataset in datasets:
+        newest: dict[str, Mapping[str, Any]] = {}
+        for row in rows(_OF_DATASET, {"dataset": dataset}):
+            newest.setdefault(row["exposure"], row)
+        yield from (_recorded(row, {}) for row in newest.values())
 
 
 def count_recorded(rows: Rows) -> int:

@@ -19,6 +19,7 @@ from calib.references.files import sha1_of
 from calib.references.locks import locked
 from calib.references.origins import Origin
 from calib.references.rules import has_own_checksum, is_rules
+from calib.stores.new_file import flush
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ def bring(origin: Origin, wanted: Wanted, patience: Patience) -> bool:
             if wanted.state() == "right":
                 return False
             _fetch(origin, wanted, part, patience)
-            _flush(part)
+            flush(part)
             part.replace(wanted.target)
             return True
 
@@ -268,11 +269,3 @@ def cache_error(error: OSError, place: Path) -> HstflowError:
         message = f"the CRDS cache cannot be written: {error.strerror}"
         return ConfigError(message, path=where, code=BESTREFS)
     return Unavailable(f"the CRDS cache fails: {error.strerror}", path=where, code=BESTREFS)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

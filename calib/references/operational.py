@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from calib.errors import BESTREFS, ConfigError, ContextError, HstflowError, Unavailable
+from calib.errors import ConfigError, ContextError, HstflowError
 from calib.ids import is_later_context
 from calib.references import library
 from calib.references.profile import CrdsProfile
@@ -68,9 +68,11 @@ def _cached(profile: CrdsProfile) -> dict[str, object]:
 
 
 def _asked(profile: CrdsProfile) -> dict[str, object]:
+    if not profile.offline:
+        return library.ask_server(profile, again=True)
     library.forget()
     with library.session(profile):
-        return _cached(profile) if profile.offline else _served(profile)
+        return _cached(profile)
 
 
 def _stored(profile: CrdsProfile) -> dict[str, object]:
@@ -80,16 +82,3 @@ def _stored(profile: CrdsProfile) -> dict[str, object]:
         return StoreOrigin(profile).info()
     except ConfigError as error:
         raise ContextError(error.message, path=error.path, expected=error.expected) from error
-
-
-def _served(profile: CrdsProfile) -> dict[str, object]:
-    from crds.client import api
-    from crds.core import exceptions
-
-    try:
-        return dict(api.get_server_info())
-    except (exceptions.CrdsError, OSError, SystemExit) as error:
-        # crds ends its scripts with SystemExit(-1), which says nothing.
-        reason = "" if isinstance(error, SystemExit) else f": {error}"
-        message = f"the CRDS server does not answer{reason}"
-        raise Unavailable(message, path=profile.server_url, code=BESTREFS) from error

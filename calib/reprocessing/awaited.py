@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from calib.ledger.dataset_headers import headers_of_datasets
 from calib.ledger.descent import required_keywords
+from calib.ledger.exposure_headers import headers_of_datasets
 from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_reports import Mark
 from calib.ledger.reprocessings import NewMark

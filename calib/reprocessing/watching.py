@@ -10,13 +10,13 @@ it was taken back, and so which datasets have to follow.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from calib.errors import Unavailable
+from calib.ids import is_later_context
 from calib.ledger.campaign_reports import campaigns
 from calib.ledger.ledger import Ledger
 from calib.ledger.published_contexts import elsewhere, elsewhere_text
@@ -237,7 +237,7 @@ def _key(what: str) -> str:
 
 def is_backward(change: Change) -> bool:
     """Tell whether a change goes to an older context."""
-    return _number(change.new) < _number(change.old)
+    return not is_later_context(change.new, change.old)
 
 
 def _change(rows: Rows, sight: Sight, known: Sequence[Reprocessing]) -> Change | None:
@@ -306,8 +306,3 @@ def _paused(rows: Rows, name: str) -> str | None:
 
 def _age(moment: str) -> timedelta:
     return datetime.now(UTC) - datetime.fromisoformat(moment)
-
-
-def _number(context: str) -> int:
-    found = re.search(r"_(\d+)\.pmap", context)
-    return int(found[1]) if found else 0

@@ -39,9 +39,9 @@ def new_file(target: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=".part-", dir=target.parent) as folder:
         part = Path(folder) / target.name
         yield part
-        _flush(part)
-        _name(part, target)
-    _flush(target.parent)
+        flush(part)
+        name_file(part, target)
+    flush(target.parent)
 
 
 @contextmanager
@@ -66,13 +66,21 @@ def newer_file(target: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=".part-", dir=target.parent) as folder:
         part = Path(folder) / target.name
         yield part
-        _flush(part)
+        flush(part)
         part.replace(target)
-    _flush(target.parent)
+    flush(target.parent)
 
 
-def _name(part: Path, target: Path) -> None:
-    """Give a file its name; unlike a rename, a link never replaces a file."""
+def name_file(part: Path, target: Path) -> None:
+    """Give a file its name; unlike a rename, a link never replaces a file.
+
+    Raises
+    ------
+    FileExistsError
+        The name is taken.
+    OSError
+        The folder cannot be written.
+    """
     try:
         os.link(part, target)
     except OSError as error:
@@ -82,7 +90,14 @@ def _name(part: Path, target: Path) -> None:
         part.replace(target)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until the disk has a file, or the names in a folder.
+
+    Raises
+    ------
+    OSError
+        The disk is full or fails.
+    """
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -20,7 +20,6 @@ from calib.references.delivery.differences import (
     difference_text,
     rule_differences,
 )
-from calib.references.delivery.findings import said_by
 from calib.references.delivery.names import (
     check_number,
     context_number,
@@ -30,7 +29,7 @@ from calib.references.delivery.names import (
     unique_names,
     write_renamed,
 )
-from calib.references.delivery.newcontext import make_context
+from calib.references.delivery.newcontext import staged_context
 from calib.references.delivery.refactoring import refactor_rules
 from calib.references.delivery.staging import staged
 from calib.references.delivery.steps import (
@@ -235,7 +234,7 @@ def _make_rules(profile: CrdsProfile, asked: Asked, work: _Work, look: Look | No
     context = f"hst_{work.number:04d}.pmap"
     rules = _insert(profile, asked.old, work)
     with staged(profile, asked.old, rules) as stage:
-        for path in _make_context(stage, asked.old, context, rules):
+        for path in staged_context(stage, asked.old, context, rules):
             shutil.copyfile(path, work.mappings / path.name)
         new = sorted(stage.mappings / path.name for path in work.mappings.iterdir())
         noticed = tuple(_certify_rules(stage, new, asked.old))
@@ -261,18 +260,6 @@ def _insert(profile: CrdsProfile, old: str, work: _Work) -> list[Path]:
         insert = [work.references / work.names[path] for path in paths]
         rules.append(refactor_rules(profile, before, new, insert=insert).path)
     return rules
-
-
-def _make_context(stage: CrdsProfile, old: str, new: str, rules: Sequence[Path]) -> list[Path]:
-    made: list[Path] = []
-    names = [path.name for path in rules]
-    with library.session(stage):
-        said_by(
-            lambda: made.extend(make_context(stage.mappings, old, new, names)),
-            f"no context can be made from {old}",
-            Path(new),
-        )
-    return made
 
 
 def _certify_rules(stage: CrdsProfile, paths: Sequence[Path], old: str) -> Iterator[str]:

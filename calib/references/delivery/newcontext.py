@@ -112,15 +112,8 @@ def new_context(
     number = free_number(taken, kinds) if name is None else context_number(name)
     check_number(number, taken, kinds)
     new = f"hst_{number:04d}.pmap"
-    made: list[Path] = []
     with staged(profile, old, rules) as stage:
-        names = [path.name for path in rules]
-        with library.session(stage):
-            said_by(
-                lambda: made.extend(make_context(stage.mappings, old, new, names)),
-                f"no context can be made from {old}",
-                Path(new),
-            )
+        made = staged_context(stage, old, new, rules)
         targets = tuple(folder / path.name for path in made)
         for target in targets:
             refuse_existing(target)
@@ -129,6 +122,25 @@ def new_context(
                 with new_file(folder / part.name) as target:
                     shutil.copyfile(part, target)
     return NewContext(new, old, targets)
+
+
+def staged_context(stage: CrdsProfile, old: str, new: str, rules: Sequence[Path]) -> list[Path]:
+    """Make a context in a temporary cache that has the older one and new rules.
+
+    Raises
+    ------
+    ContextError
+        crds refuses the rules.
+    """
+    made: list[Path] = []
+    names = [path.name for path in rules]
+    with library.session(stage):
+        said_by(
+            lambda: made.extend(make_context(stage.mappings, old, new, names)),
+            f"no context can be made from {old}",
+            Path(new),
+        )
+    return made
 
 
 def _check_rules(rules: Sequence[Path]) -> None:

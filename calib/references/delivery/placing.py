@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from calib.errors import ConfigError
 from calib.fitsfile.writing import writing
+from calib.stores.new_file import flush, name_file
 
 
 @contextmanager
@@ -70,15 +70,11 @@ def place(part: Path, target: Path) -> None:
         The folder cannot be written.
     """
     with writing(target):
-        with part.open("rb") as stream:
-            os.fsync(stream.fileno())
+        flush(part)
         try:
-            target.hardlink_to(part)
+            name_file(part, target)
         except FileExistsError:
             refuse_existing(target)
-        except OSError:  # a file system without hard links
-            refuse_existing(target)
-            part.rename(target)
     with suppress(FileNotFoundError):
         part.unlink()
 

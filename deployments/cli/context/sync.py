@@ -116,7 +116,7 @@ def _of_files(paths: Sequence[Path]) -> Iterator[ExposureHeader]:
 
 
 def _of_datasets(names: Sequence[str]) -> list[ExposureHeader]:
-    from calib.ledger.dataset_headers import headers_of_datasets
+    from calib.ledger.exposure_headers import headers_of_datasets
     from calib.ledger.location import hide_credentials, ledger_url
     from calib.ledger.reading import open_reader
     from calib.references.changes import ExposureHeader

@@ -308,7 +308,7 @@ def test_disk_that_fails_under_way(
     def fail(path: Path) -> None:
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr(arrival, "_flush", fail)
+    monkeypatch.setattr(arrival, "flush", fail)
     with pytest.raises(kind, match=text) as caught:
         sync_rules(profile, [CONTEXT])
     assert caught.value.code == BESTREFS  # type: ignore[attr-defined]
