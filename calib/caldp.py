@@ -47,6 +47,18 @@ EXPOSURE_SUFFIXES: dict[str, frozenset[str]] = {
 # of the association (STIS Data Handbook, section 2.2): its members have no files of their own.
 EXPOSURES_UNDER_ASSOCIATION_NAME = frozenset({"stis"})
 
+# Logical folder of each instrument's references in FITS headers, as in `jref$x_bia.fits`: programs
+# look it up in the environment variable of that name (ACS Data Handbook 3.2).
+REFERENCE_FOLDERS = {"acs": "jref", "wfc3": "iref", "stis": "oref", "cos": "lref"}
+
+# Written into the primary header of every exposure, from variables of the same names: versions of
+# the programs' image, of CALDP and of CALCLOUD; UNDEFINED where nobody says.
+VERSION_KEYWORDS = ("CSYS_VER", "AWSDPVER", "AWSYSVER")
+UNDEFINED_VERSION = "UNDEFINED"
+
+# A file of KEY=VALUE lines beside the inputs: the environment of the programs for this dataset.
+ENVIRONMENT_FILE = "{dataset}_cal_env.txt"
+
 # Pictures are made of these; the last `_` token of the name counts. CALDP's table, with crj
 # for WFC3, the CTE-corrected crc, and the images of STIS, which CALDP leaves out.
 IMAGE_SUFFIXES: dict[str, frozenset[str]] = {

@@ -13,12 +13,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
 T = TypeVar("T")
+
+# Of STIS: exposures of calibration lamps, and photon events (STIS Data Handbook, section 2.2).
+_STIS_RAWS = frozenset({"wav", "tag"})
+
+# How calibration may end without products, where that is no failure.
+Ending = Literal["nothing to do", "no viable data"]
 
 
 def utc_now() -> str:
@@ -74,8 +80,20 @@ class RawInputs:
 
     @property
     def exposures(self) -> tuple[InputFile, ...]:
-        """The files that carry an exposure (any suffix beginning with ``raw``)."""
-        return tuple(f for f in self.files if f.suffix.startswith("raw"))
+        """The files that references are chosen for: raws, and what STIS has beside them."""
+        return tuple(f for f in self.files if f.suffix.startswith("raw") or f.suffix in _STIS_RAWS)
+
+    @property
+    def calibrated(self) -> tuple[InputFile, ...]:
+        """The exposures that are calibrated in their own right.
+
+        A wavelength calibration (wav) or a list of events (tag) is one only where there is no
+        raw image of the same name: otherwise the image is, and it names the wavecal.
+        """
+        raws = {f.rootname for f in self.exposures if f.suffix not in _STIS_RAWS}
+        return tuple(
+            f for f in self.exposures if f.suffix not in _STIS_RAWS or f.rootname not in raws
+        )
 
 
 @dataclass(frozen=True)
@@ -199,7 +217,30 @@ class ProductFile:
 
 @dataclass(frozen=True)
 class Products:
-    """What calibration made of a dataset, and with what."""
+    """What calibration made of a dataset, and with what.
+
+    Attributes
+    ----------
+    files
+        Everything that is published as a product.
+    engine, engine_version
+        Name of the engine, and its numbers-version.
+    switches
+        Calibration switches as the products have them.
+    parameters
+        Parameters of the steps.
+    log, logs
+        The trailer of the dataset, and further files of that kind.
+    notes
+        What a person should know.
+    ending
+        Why there are no products, where that is no failure: the dataset is skipped.
+    reason
+        More about the ending, such as the program's last words.
+    stage2
+        What became of drizzling: the program and its version, or why there was none; empty
+        where nobody asked for it.
+    """
 
     files: tuple[ProductFile, ...]
     engine: str
@@ -208,6 +249,10 @@ class Products:
     parameters: dict[str, str] = field(default_factory=dict)
     log: str | None = None
     notes: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
+    ending: Ending | None = None
+    reason: str = ""
+    stage2: str = ""
 
 
 @dataclass(frozen=True)

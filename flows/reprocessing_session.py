@@ -36,7 +36,6 @@ from calib.references.profile import CrdsProfile
 from calib.reprocessing.arrivals import Guard, awaited_by
 from calib.reprocessing.canaries import canaries_of
 from calib.reprocessing.choosing import choose_anew
-from calib.reprocessing.coverage import ENGINE_KINDS
 from calib.reprocessing.guard import operational_context, what_is_missing
 from calib.reprocessing.life import (
     WAVES,
@@ -106,7 +105,7 @@ class Parts:
     report: Callable[[str, Reprocessing, Path], Path] = _write_report
     missing: Guard = what_is_missing
     operational: Callable[[CrdsProfile], str | None] = operational_context
-    kinds: Collection[str] = ENGINE_KINDS
+    kinds: Collection[str] | None = None
 
 
 def run_reprocessing(

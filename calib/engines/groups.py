@@ -79,7 +79,7 @@ def find_groups(inputs: RawInputs) -> tuple[Group, ...]:
 
 
 def _group(inputs: RawInputs, position: Position) -> Group:
-    by_name = {file.rootname.lower(): file for file in inputs.exposures}
+    by_name = {file.rootname.lower(): file for file in inputs.calibrated}
     what = f"{position.kind}{position.label}"
     if absent := [name for name in position.exposures if name not in by_name]:
         raise MissingMember(

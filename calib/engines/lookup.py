@@ -6,9 +6,9 @@ import functools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, TypeGuard
 
-from calib.engines.protocol import Engine
+from calib.engines.protocol import Engine, ListedEngine, ManyProgramEngine, ProvenEngine
 from calib.errors import ConfigError, HstflowError, UnsupportedMode
 from calib.records import Member
 from calib.switches import Overrides
@@ -19,24 +19,31 @@ ENGINES = "hstflow.engines"  # entry-point group
 AUTO = "auto"
 NATIVE = "native"
 
-# The program that calibrates an instrument where no engine of ours does.
-PROGRAMS = {"ACS": "calacs.e", "WFC3": "calwf3.e", "STIS": "cs0.e", "COS": "calcos"}
+_IPST = "ipst"
+
+# How an engine says that an exposure, or kind, is none of its business: `auto` does not repeat it.
+OTHER = "it calibrates "
 
 Headers = Sequence[Mapping[str, Any]]
 
 
-def choose_engine(name: str, headers: Headers, overrides: Overrides | None = None) -> Engine:
+def choose_engine(
+    name: str, headers: Headers, overrides: Overrides | None = None, *, kind: str = _IPST
+) -> Engine:
     """Return the engine for the exposures of a dataset.
 
     Parameters
     ----------
     name
-        ``auto``: native where it covers every exposure, else another installed engine that
-        does. Any other name: that engine or none.
+        ``auto``: native where it covers every exposure and has been compared with the
+        reference programs there, else another installed engine that covers them. Any other
+        name: that engine or none.
     headers
         Primary headers.
     overrides
         Switches set by the user: they decide with the headers what must be covered.
+    kind
+        Of the dataset: ``ipst``, ``svm`` or ``mvm``.
 
     Raises
     ------
@@ -46,16 +53,41 @@ def choose_engine(name: str, headers: Headers, overrides: Overrides | None = Non
         The engine, or with ``auto`` no engine, covers the exposures.
     """
     wanted = [(overrides or Overrides()).apply(header) for header in headers]
+    if not wanted and kind != _IPST:
+        wanted = [{}]  # visits and skycells have no raw exposures
     reasons = {}
-    for engine in _loadable_engines() if name == AUTO else [load_engine(name)]:
-        reason = next(filter(None, map(engine.covers, wanted)), None)
+    for engine in loadable_engines() if name == AUTO else [load_engine(name)]:
+        if kind not in kinds_of(engine):
+            reasons[engine.name] = f"{OTHER}{' and '.join(sorted(kinds_of(engine)))}, not {kind}"
+            continue
+        reason = next(filter(None, (_objection(name, engine, header) for header in wanted)), None)
         if reason is None:
-            return engine
+            return engine.narrowed(wanted[0]) if _is_narrowed(engine, wanted) else engine
         reasons[engine.name] = reason
-    raise UnsupportedMode(
-        "; ".join(f"engine {engine} does not cover this: {why}" for engine, why in reasons.items())
-        + _program_hint(name, wanted)
-    )
+    raise UnsupportedMode(_all_reasons(reasons, name))
+
+
+def kinds_of(engine: Engine) -> frozenset[str]:
+    """Return the kinds of datasets that an engine makes; one that does not tell makes ipst."""
+    return engine.kinds if isinstance(engine, ListedEngine) else frozenset({_IPST})
+
+
+def _objection(name: str, engine: Engine, header: Mapping[str, Any]) -> str | None:
+    """Say why an engine does not get an exposure; None where it does."""
+    reason = engine.covers(header)
+    if reason is None and name == AUTO and isinstance(engine, ProvenEngine):
+        return engine.unproven(header)
+    return reason
+
+
+def _is_narrowed(engine: Engine, headers: Headers) -> TypeGuard[ManyProgramEngine]:
+    return bool(headers) and isinstance(engine, ManyProgramEngine)
+
+
+def _all_reasons(reasons: Mapping[str, str], name: str) -> str:
+    """Say why there is no engine; with ``auto``, of the others, only what concerns the exposure."""
+    shown = {e: why for e, why in reasons.items() if name != AUTO or OTHER not in why} or reasons
+    return "; ".join(f"engine {engine} does not cover this: {why}" for engine, why in shown.items())
 
 
 def required_references(
@@ -83,7 +115,7 @@ def required_references(
     return engine.required_references(overrides.apply(header), members)
 
 
-def _loadable_engines() -> Iterator[Engine]:
+def loadable_engines() -> Iterator[Engine]:
     """Yield all engines, native first; one that cannot be loaded is passed over."""
     for name in engine_names():
         try:
@@ -121,11 +153,3 @@ def load_engine(name: str) -> Engine:
     except (ImportError, AttributeError, HstflowError) as error:
         raise ConfigError(f"the engine cannot be loaded: {error}", found=name) from error
     return engine
-
-
-def _program_hint(name: str, headers: Headers) -> str:
-    if name != AUTO:
-        return ""
-    instruments = {str(header.get("INSTRUME", "")).strip().upper() for header in headers}
-    programs = sorted(PROGRAMS[key] for key in instruments if key in PROGRAMS)
-    return f"; {' and '.join(programs)} would, but is not available here" if programs else ""

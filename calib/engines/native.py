@@ -19,7 +19,7 @@ from calib.engines.product import (
     write_association,
     write_product,
 )
-from calib.engines.protocol import CalibrationRequest
+from calib.engines.protocol import CalibrationRequest, Installation
 from calib.engines.runner import Plan, check_all_references, combine, run_recipe
 from calib.engines.trailer import Trailer
 from calib.errors import (
@@ -71,6 +71,7 @@ class NativeEngine:
 
     name = NAME
     numbers_version = NUMBERS_VERSION
+    kinds = frozenset({"ipst"})
 
     def __init__(self, recipes: Sequence[Recipe] | None = None) -> None:
         self.recipes = installed_recipes() if recipes is None else tuple(recipes)
@@ -79,6 +80,24 @@ class NativeEngine:
     def instruments(self) -> frozenset[str]:
         """The instruments that there are recipes for, lower case."""
         return frozenset(recipe.instrument.lower() for recipe in self.recipes)
+
+    def installations(self) -> tuple[Installation, ...]:
+        """Return what it is: it needs nothing else."""
+        known: dict[str, list[str]] = {}
+        for recipe in self.recipes:
+            known.setdefault(recipe.instrument, []).append(recipe.detector)
+        purpose = "; ".join(f"{name} {' '.join(each)}" for name, each in known.items())
+        return (Installation(self.name, purpose, found="built in", version=self.numbers_version),)
+
+    def unproven(self, header: Mapping[str, Any]) -> str | None:
+        """Say why ``auto`` passes over an exposure that is covered; None where it does not."""
+        recipe = self.recipe_for(header)
+        if recipe.is_proven:
+            return None
+        return (
+            f"it covers {recipe.instrument}/{recipe.detector}, but was not compared with the "
+            f"reference program yet: --engine {NAME} asks for it"
+        )
 
     def covers(self, header: Mapping[str, Any]) -> str | None:
         """Say why an exposure is not covered; None where it is."""
@@ -165,14 +184,14 @@ class NativeEngine:
             A step or parameter that the user sets is unknown, or its value of another type.
         """
         _, names = self._foresee(request)
-        for file in request.inputs.exposures:
+        for file in request.inputs.calibrated:
             header = request.overrides.apply(primary_header(file.path))
             self.recipe_for(header).resolve_parameters(request.overrides)
         return tuple(names)
 
     def _foresee(self, request: CalibrationRequest) -> tuple[Sequence[Group], list[str]]:
         groups = find_groups(request.inputs)
-        if not request.inputs.exposures:
+        if not request.inputs.calibrated:
             raise NotFound("no raw exposure among the inputs", dataset=request.dataset)
         kept = [file for group in groups for file in self._check_group(request, group)]
         return groups, _product_names(request, groups, kept)
@@ -245,7 +264,7 @@ class NativeEngine:
         """
         trailer.say(f"{CAL_VER} calibrates {file.name}", logging.INFO)
         references = _references_of(request.references, file)
-        state = load_state(file.path, file.rootname, reference_set(references))
+        state = load_state(file.path, file.rootname, reference_set(references, file.name[:1]))
         state = replace(state, threads=request.threads)
         state = state.with_primary(request.overrides.switches)
         recipe = self.recipe_for(state.primary)
@@ -325,7 +344,7 @@ def _keeps_each(recipe: Recipe, header: Mapping[str, Any]) -> bool:
 
 def _alone(request: CalibrationRequest, groups: Sequence[Group]) -> Iterator[InputFile]:
     grouped = {file.name for group in groups for file in group.files}
-    return (file for file in request.inputs.exposures if file.name not in grouped)
+    return (file for file in request.inputs.calibrated if file.name not in grouped)
 
 
 @contextmanager

@@ -69,6 +69,75 @@ class ForeseeingEngine(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Installation:
+    """Whether an engine, or one of the programs that it starts, can be used here.
+
+    Attributes
+    ----------
+    name
+        Of the engine or program.
+    purpose
+        What it calibrates, for people: ``ACS HRC WFC SBC``.
+    found
+        Where it is; None where it is not.
+    version
+        As it says itself; empty where it is not here.
+    advice
+        How to get it; empty where it is here.
+    """
+
+    name: str
+    purpose: str
+    found: str | None
+    version: str = ""
+    advice: str = ""
+
+
+@runtime_checkable
+class ListedEngine(Protocol):
+    """An engine that tells what it takes to run it, and what it calibrates.
+
+    Attributes
+    ----------
+    kinds
+        Kinds of datasets: ``ipst``, ``svm``, ``mvm``. Engines that do not tell make ipst.
+    instruments
+        Lower case.
+    """
+
+    kinds: frozenset[str]
+    instruments: frozenset[str]
+
+    def installations(self) -> tuple[Installation, ...]:
+        """Return what it needs, whether here or not."""
+        ...
+
+
+@runtime_checkable
+class ManyProgramEngine(Protocol):
+    """An engine that starts another program for each instrument."""
+
+    def narrowed(self, header: Mapping[str, Any]) -> Engine:
+        """Return the engine for the exposures of one dataset: its version is their program's.
+
+        Parameters
+        ----------
+        header
+            Primary header of one of them; covered.
+        """
+        ...
+
+
+@runtime_checkable
+class ProvenEngine(Protocol):
+    """An engine that makes also what was not compared with the reference programs yet."""
+
+    def unproven(self, header: Mapping[str, Any]) -> str | None:
+        """Say why ``auto`` passes over an exposure that is covered; None where it does not."""
+        ...
+
+
 @runtime_checkable
 class Engine(Protocol):
     """A calibration engine.

@@ -153,6 +153,8 @@ class Recipe:
     keeps_exposures
         Whether exposures that are combined become products of their own in any case;
         otherwise EXPSCORR of the first one decides.
+    is_proven
+        Whether its numbers were compared with the reference program's: ``auto`` takes no other.
 
     Raises
     ------
@@ -168,6 +170,7 @@ class Recipe:
     other_switches: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
     keeps_exposures: bool = False
+    is_proven: bool = True
 
     def __post_init__(self) -> None:
         given: set[str] = set()

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from calib.caldp import REFERENCE_FOLDERS
 from calib.errors import ConfigError, MissingReference
 from calib.fitsfile import primary_header, update_primary_header
 from calib.records import ExposureReferences, References, ReferenceUse
 from calib.references.exposure import ExposureHeaders, read_headers
-from calib.references.files import NOT_APPLICABLE, NOT_FOUND, PREFIXES, find_file, sha1_of
+from calib.references.files import NOT_APPLICABLE, NOT_FOUND, find_file, sha1_of
 from calib.references.library import crds_version
 from calib.references.problems import Problem, describe_differences, describe_problems
 
@@ -130,7 +131,7 @@ def header_value(use: ReferenceUse, instrument: str) -> str:
     """Return a reference as headers write it."""
     if use.name == NOT_APPLICABLE:
         return NOT_APPLICABLE
-    return f"{PREFIXES[instrument]}${use.name}"
+    return f"{REFERENCE_FOLDERS[instrument]}${use.name}"
 
 
 class _Folders:
@@ -139,7 +140,7 @@ class _Folders:
     def __init__(
         self, exposure: ExposureHeaders, folders: Sequence[Path], environ: Mapping[str, str]
     ) -> None:
-        prefix = PREFIXES[exposure.instrument]
+        prefix = REFERENCE_FOLDERS[exposure.instrument]
         self._given = list(folders)
         self._environ = environ
         self._prefix = prefix

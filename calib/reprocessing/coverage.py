@@ -6,11 +6,8 @@ import functools
 from collections.abc import Collection
 from dataclasses import replace
 
-from calib.engines.lookup import AUTO, engine_names, load_engine
+from calib.engines.lookup import AUTO, engine_names, kinds_of, load_engine, loadable_engines
 from calib.ledger.reprocessings import NewMark
-
-# Kinds of datasets that an engine makes: calib.engines has none of visits and skycells yet.
-ENGINE_KINDS = frozenset({"ipst"})
 
 # How a reason begins that is looked at again each time: an engine may have come.
 NO_ENGINE = "no engine "
@@ -41,7 +38,7 @@ def with_coverage(marked: NewMark, engine: str) -> NewMark:
 
 
 def why_not_made(
-    kind: str, instrument: str, engine: str, kinds: Collection[str] = ENGINE_KINDS
+    kind: str, instrument: str, engine: str, kinds: Collection[str] | None = None
 ) -> str | None:
     """Return why no engine makes such datasets; None: one may.
 
@@ -52,17 +49,22 @@ def why_not_made(
     engine
         ``auto`` or a name.
     kinds
-        Of datasets that engines make.
+        Of datasets that engines make; None: as they say.
 
     Raises
     ------
     ConfigError
         There is no such engine.
     """
-    if kind not in kinds:
+    if kind not in (engine_kinds() if kinds is None else kinds):
         return NO_ENGINE + _MADE.get(kind, f"makes datasets of the kind {kind}")
     # A skycell has no instrument.
     return uncovered(engine, instrument) if kind == "ipst" else None
+
+
+def engine_kinds() -> frozenset[str]:
+    """Return the kinds of datasets that the installed engines make."""
+    return frozenset(kind for engine in loadable_engines() for kind in kinds_of(engine))
 
 
 @functools.cache

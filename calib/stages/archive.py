@@ -251,8 +251,8 @@ def files_of(job: Job, made: Made) -> tuple[File, ...]:
     raws = [File("product", Path(f.path), None) for f in inputs if f.name not in made_names]
     previews = [File("preview", Path(f.path), f.sha256) for f in made.previews.files]
     logs = [File("log", path, None) for path in (job.folder / LOG_NAME,) if path.exists()]
-    if made.products.log:
-        logs.append(File("log", Path(made.products.log), None))
+    said = filter(None, (made.products.log, *made.products.logs))
+    logs += [File("log", Path(path), None) for path in dict.fromkeys(said)]
     return (*products, *raws, *previews, *logs)
 
 

@@ -122,5 +122,5 @@ def _still_there(job: Job, references: References) -> bool:
 
 
 def headers_of(inputs: RawInputs) -> list[Mapping[str, Any]]:
-    """Return the primary headers of the exposures."""
-    return [primary_header(file.path) for file in inputs.exposures]
+    """Return the primary headers of what is calibrated in its own right."""
+    return [primary_header(file.path) for file in inputs.calibrated]

@@ -79,7 +79,9 @@ def request_of(
 
 def engine_of(job: Job, inputs: RawInputs) -> Engine:
     """Return the engine that the options and the headers ask for."""
-    return choose_engine(job.options.engine, headers_of(inputs), job.options.overrides)
+    options = job.options
+    headers = headers_of(inputs)
+    return choose_engine(options.engine, headers, options.overrides, kind=job.id.kind)
 
 
 def calibrate_key(job: Job, engine: Engine, inputs: RawInputs, references: References) -> str:

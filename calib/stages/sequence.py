@@ -293,6 +293,8 @@ def _all_stages(job: Job, attempt: Attempt, stages: Stages, progress: _Progress)
         return _nothing_to_do(job, found)
     progress.stage = "calibrate"
     products = stages.calibrate(job, attempt, inputs, references)
+    if products.record.ending is not None:
+        return _without_products(job, products.record)
     progress.stage = "preview"
     previews = stages.preview(job, attempt, inputs, products.record)
     made = Made(inputs, references, products.record, previews.record)
@@ -301,6 +303,18 @@ def _all_stages(job: Job, attempt: Attempt, stages: Stages, progress: _Progress)
     if archived.already_there or (job.output is None and products.reused and previews.reused):
         return _nothing_to_do(job, archived)
     return _processed(job, archived, made)
+
+
+def _without_products(job: Job, products: Products) -> Outcome:
+    """Skip what an engine has nothing to make of: that is no failure, and nothing is published."""
+    return Outcome(
+        dataset=job.dataset,
+        state="skipped",
+        reason=": ".join(filter(None, (products.ending, products.reason))),
+        stage="calibrate",
+        context=job.context,
+        warnings=products.notes,
+    )
 
 
 def _take_found(job: Job, attempt: Attempt, found: Archived) -> None:

@@ -1,0 +1,232 @@
+"""A private folder for one call of a program: inputs, references, environment, what it made.
+
+Programs read and write in their working folder, under names of their own. Nothing of it is
+seen outside before it is checked: an exit code of 0 is not believed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calib.engines.protocol import CalibrationRequest
+from calib.errors import ConfigError, CorruptFile, EngineError
+from calib.fitsfile import opened, update_primary_header, writing
+from calib.instruments.reference_set import reference_set
+from calib.programs.run import ProgramRun, run_program
+from calib.programs.tail import last_lines
+from calib.records import InputFile, ProductFile
+from calib.stores.store import hash_file
+
+# Logical folders of reference names in headers (`jref$name`), which programs look up in
+# the environment; all of them mean the one folder here.
+LOGICAL_FOLDERS = ("iref", "jref", "oref", "lref", "nref", "uref")
+
+_REFERENCES = "ref"
+
+# Files are dated by the clock of the file system, which may be this much behind ours, seconds.
+_CLOCKS = 2.0
+
+
+@dataclass
+class Workplace:
+    """A private folder, and what is done in it.
+
+    Attributes
+    ----------
+    folder
+        Working folder of the program.
+    log
+        Everything that programs said here.
+    request
+        What is calibrated.
+    brought
+        Names of the files that were put here.
+    """
+
+    folder: Path
+    log: Path
+    request: CalibrationRequest
+    brought: set[str]
+    started: float = 0.0
+
+    def bring(self, file: InputFile, cards: Mapping[str, Any] | None = None) -> Path:
+        """Put a copy of an input here: with its references and the user's switches, if it has any.
+
+        Parameters
+        ----------
+        file
+            Any input.
+        cards
+            Further cards of the primary header.
+        """
+        with writing(self.folder):
+            target = Path(shutil.copyfile(file.path, self.folder / file.name))
+        changes = {**self._named_references(file), **(cards or {})}
+        if file in self.request.inputs.exposures:
+            changes |= self.request.overrides.switches
+        if changes:
+            update_primary_header(target, changes)
+        self.brought.add(file.name)
+        return target
+
+    def _named_references(self, file: InputFile) -> dict[str, str]:
+        exposure = self.request.references.of(file.name)
+        if exposure is None:
+            return {}
+        named = reference_set(exposure, file.name[:1])
+        return {use.keyword: named.shown(use.keyword) for use in exposure.references if use.path}
+
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> ProgramRun:
+        """Run a program here, with the references and threads of the request.
+
+        Raises
+        ------
+        ConfigError, OutOfMemory, TimedOut, EngineError
+            As :func:`calib.programs.run.run_program`.
+        """
+        self.started = self.started or time.time()
+        return run_program(
+            arguments,
+            folder=self.folder,
+            log_file=self.log,
+            environment={**self._environment(), **(environment or {})},
+        )
+
+    def _environment(self) -> dict[str, str]:
+        folder = f"{self.folder / _REFERENCES}{os.sep}"
+        return {
+            **dict.fromkeys(LOGICAL_FOLDERS, folder),
+            "OMP_NUM_THREADS": str(self.request.threads),
+            **self.request.environment,
+        }
+
+    def check(self, names: Collection[str], program: str) -> None:
+        """Look at products: each one is there, opens as FITS, and was written by this run.
+
+        Raises
+        ------
+        EngineError
+            One is not; with the last lines of the log.
+        """
+        for name in names:
+            if trouble := self._trouble(self.folder / name):
+                raise EngineError(
+                    f"{program} ended as if all were well, but {name} {trouble}",
+                    program=program,
+                    exit_code=0,
+                    log_tail=last_lines(self.log) if self.log.exists() else "",
+                    dataset=self.request.dataset,
+                    path=self.log,
+                )
+
+    def _trouble(self, path: Path) -> str | None:
+        if not path.is_file():
+            return "is not there"
+        if path.stat().st_mtime < self.started - _CLOCKS:
+            return "was not written by it"
+        try:
+            with opened(path) as hdus:
+                for hdu in hdus:
+                    hdu.verify("silentfix")
+                last = hdus[-1].fileinfo()
+        except CorruptFile as error:
+            return f"cannot be read: {error.message}"
+        whole = last["datLoc"] + last["datSpan"] <= path.stat().st_size
+        return None if whole else "is cut short"
+
+    def made(self) -> list[Path]:
+        """Return the files that were not brought, in name order."""
+        return sorted(
+            path
+            for path in self.folder.iterdir()
+            if path.is_file() and path.name not in self.brought
+        )
+
+    def publish(self, files: Collection[Path]) -> tuple[ProductFile, ...]:
+        """Move files to the folder of the products; return their records, in name order.
+
+        Raises
+        ------
+        EngineError
+            A product of this name exists already: they are never replaced.
+        """
+        return tuple(self._publish(path) for path in sorted(files))
+
+    def _publish(self, path: Path) -> ProductFile:
+        target = self.request.output / path.name
+        if target.exists():
+            raise EngineError("the product exists already", path=target)
+        with writing(target.parent):
+            path.rename(target)
+        return product_record(target)
+
+
+def product_record(path: Path) -> ProductFile:
+    """Return the record of a finished product."""
+    return ProductFile(path.name, str(path), hash_file(path), path.stat().st_size)
+
+
+@contextmanager
+def workplace(request: CalibrationRequest, name: str) -> Iterator[Workplace]:
+    """Lend a private folder in the folder of the products; it is removed in any case.
+
+    Parameters
+    ----------
+    request
+        Its references lie in the folder ``ref`` under their own names, as links, wherever
+        they are in truth: references of the user's own are found like any other.
+    name
+        Of the program: the folder is ``.NAME`` (short: some programs cut long paths), the
+        log ``DATASET_NAME.log``.
+    """
+    folder = request.output / f".{name}"
+    with writing(request.output):
+        request.output.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / _REFERENCES).mkdir(parents=True)
+    try:
+        with writing(folder):
+            _link_references(request, folder / _REFERENCES)
+        yield Workplace(folder, request.output / f"{request.dataset}_{name}.log", request, set())
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def refuse_parameters(request: CalibrationRequest, name: str) -> None:
+    """Refuse parameters of steps: a program has none that we know.
+
+    Raises
+    ------
+    ConfigError
+        There are some.
+    """
+    if request.overrides.parameters:
+        raise ConfigError(
+            f"engine {name} has no steps whose parameters could be set",
+            expected="switches, such as DARKCORR=OMIT",
+            found=", ".join(sorted(request.overrides.parameters)),
+        )
+
+
+def _link_references(request: CalibrationRequest, folder: Path) -> None:
+    places: dict[str, Path] = {}
+    for exposure in request.references.exposures:
+        for use in exposure.references:
+            if use.path is None:
+                continue
+            path = Path(use.path).absolute()
+            if places.setdefault(use.name, path) != path:
+                raise ConfigError(
+                    "two reference files of one name: a program cannot tell them apart",
+                    path=path,
+                    found=places[use.name],
+                )
+    for name, path in places.items():
+        (folder / name).symlink_to(path)
