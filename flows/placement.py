@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from calib.errors import ARCHIVE, OutOfMemory, Unavailable
-from calib.records import Grant
+from calib.grants import Grant
 
 GB = 10**9
 MEMORY_RESOURCE, DISK_RESOURCE = "MEM_GB", "DISK_GB"

@@ -16,6 +16,7 @@ from calib.campaigns.model import Prediction
 from calib.campaigns.retries import limit_all
 from calib.campaigns.rungs import check_rung, rung_for
 from calib.errors import ConfigError
+from calib.grants import Grant
 from calib.ids import CAMPAIGN_NAMES, is_campaign_name, parse_dataset
 from calib.ledger.campaign_reports import LeftJob
 from calib.ledger.campaigns import NewJob, enter_jobs, set_plan
@@ -24,7 +25,7 @@ from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_names import refuse_campaign_of_other
 from calib.ledger.reprocessings import lock_names
 from calib.ledger.rows import rows_of
-from calib.records import Grant, from_json, to_json
+from calib.records import from_json, to_json
 from calib.references.readiness import require_rules
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.job import Job, Options, key_of

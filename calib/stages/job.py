@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from calib.archive.messages import message_folder
+from calib.grants import Grant
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.calibrations import Certification
-from calib.records import Grant
 from calib.references.files import sha1_of
 from calib.references.profile import CrdsProfile
 from calib.stages.faults import Fault

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from calib import records
+from calib import grants, records
 from calib.records import (
     ExposureReferences,
     InputFile,
@@ -37,8 +37,8 @@ KINDS = [
     records.Products,
     records.Previews,
     records.Archived,
-    records.Grant,
-    records.Retry,
+    grants.Grant,
+    grants.Retry,
     records.Outcome,
 ]
 

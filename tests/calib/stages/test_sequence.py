@@ -15,11 +15,11 @@ from failing_stages import failing
 from calib.archive.outputs import FileOutput
 from calib.archive.pointer import current_run
 from calib.errors import Cancelled, CorruptFile, EngineError, OutOfMemory, Unavailable
+from calib.grants import Grant
 from calib.ledger.campaigns import cancel_jobs
 from calib.ledger.ledger import current_owner
 from calib.ledger.predictions import last_features
 from calib.ledger.reports import stages_of
-from calib.records import Grant
 from calib.stages import policy, sequence, watch
 from calib.stages.faults import parse_faults
 from calib.stages.job import Job
