@@ -63,6 +63,10 @@ DASK = {
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "5s",
     "distributed.worker.memory.monitor-interval": "500ms",
+    # Nothing is kept on workers but ends of datasets, once each: there are no copies to remove.
+    # And whoever needs to know the workers asks anew (DaskPool.refresh).
+    "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.client.scheduler-info-interval": "30s",
     # A worker that died is started again by its nanny. Where that takes longer (15 s: a busy host
     # needs more for the imports) Dask closes the nanny for good, with the job that it has by then.
     "distributed.deploy.lost-worker-timeout": "10 minutes",
