@@ -1,4 +1,4 @@
-"""Which reference files the programs of others open for each calibration switch: data, and a reader.
+"""Which reference files the programs of others open for each calibration switch.
 
 Sources: the lists that the programs check before they begin (HSTCAL 3.2: calacs ``sciflags``,
 calwf3 ``getreffiles``, calstis ``sciflags`` and ``wavflags``; calcos 3.6 ``missingRefFiles``), with
