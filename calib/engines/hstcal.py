@@ -56,6 +56,11 @@ _NO_SPECTRA = "so wavecorr, x1dcorr, x2dcorr will be set to omit"
 _SPECTRA = ("_x1d.fits", "_x2d.fits", "_sx1.fits", "_sx2.fits")
 _NOT_WRITTEN = "output file {name} was not written"
 
+_EVENTS = (
+    "it is a list of events, of which cs0.e can make nothing: it takes the image "
+    "(ROOT_raw.fits) that inttag of the package stistools makes of it"
+)
+
 
 @dataclass(frozen=True)
 class _Made:
@@ -117,13 +122,10 @@ class HstcalEngine:
         if detector not in DETECTORS[instrument]:
             known = ", ".join(DETECTORS[instrument])
             return f"DETECTOR is {detector or 'absent'}: {instrument.upper()} has {known}"
+        if _is_event_list(header):
+            return _EVENTS
         if is_idle(header):
             return None
-        if _is_event_list(header):
-            return (
-                "it is a list of events, of which cs0.e can make nothing: it takes the image "
-                "(ROOT_raw.fits) that inttag of the package stistools makes of it"
-            )
         return why_absent(PROGRAMS[instrument])
 
     def required_references(
@@ -200,7 +202,7 @@ class HstcalEngine:
         headers: dict[str, Header] = {}
         for file in request.inputs.calibrated:
             headers[file.name] = header = request.overrides.apply(primary_header(file.path))
-            if reason := self.covers(header):
+            if reason := _EVENTS if file.suffix == "tag" else self.covers(header):
                 raise UnsupportedMode(
                     f"engine {NAME} does not cover an exposure: {reason}",
                     dataset=file.rootname,
@@ -225,7 +227,7 @@ def _run(request: CalibrationRequest, program: Program, call: Call, undo: ExitSt
         if not _products(place) and (idle := _idle_text(said)):
             return _Made(trailers=_keep_trailers(place), idle=f"{call.name}: {idle}")
         expected = [name for name in call.products if not _is_excused(name, said)]
-        place.check(expected, program.name)
+        place.check(dict.fromkeys([*expected, *(p.name for p in _products(place))]), program.name)
         switches = switches_of(primary_header(place.folder / expected[0])) if expected else {}
         wanted = [*_products(place), *([place.folder / call.name] if call.table else [])]
         for path in wanted:

@@ -99,8 +99,8 @@ def _image_calls(
     """Yield the call of the association, then those of exposures that are in none."""
     inputs = request.inputs
     tables = inputs.of("asn") if inputs.members else ()
-    association = Association(request.dataset, inputs.members)
-    listed = {name for name in association.required if tables}
+    association = Association(request.dataset, inputs.members if tables else ())
+    listed = set(association.required)
     together = [file for file in inputs.calibrated if file.rootname.lower() in listed]
     if together and not all(is_idle(headers[file.name]) for file in together):
         by_root = {file.rootname.lower(): headers[file.name] for file in together}
