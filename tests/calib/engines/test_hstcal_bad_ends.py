@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -174,8 +175,9 @@ def test_peak_memory_and_the_limit(
 ) -> None:
     """A program gets the limit of the job, and what it held is noted."""
     allowance.memory = 400 << 20
-    body = f"ulimit -v > {tmp_path}/limit\n{hstcal_body('calacs')}"
+    holds = "import time; held = b'1' * (150 << 20); time.sleep(0.3)"
+    body = f'ulimit -v > {tmp_path}/limit\n{sys.executable} -S -c "{holds}"\n{COPY}'
     make_program(tmp_path / "programs", "calacs.e", body)
     HstcalEngine().calibrate(request_)
     assert int((tmp_path / "limit").read_text()) == 400 * 1024
-    assert allowance.take_peak() > 0
+    assert allowance.take_peak() >= 150 << 20
