@@ -196,6 +196,26 @@ def test_products_of_associations(
     assert calls_of(programs, "calacs") == []
 
 
+def test_member_that_is_missing(tmp_path: Path, programs: Path) -> None:
+    """The program would go on without it; we do not."""
+    request = associate(tmp_path, make_pair_references(tmp_path))
+    files = tuple(file for file in request.inputs.files if file.rootname != MEMBERS[1])
+    request = dataclasses.replace(request, inputs=dataclasses.replace(request.inputs, files=files))
+    with pytest.raises(MissingMember, match=MEMBERS[1]):
+        HstcalEngine().calibrate(request)
+    assert calls_of(programs, "calacs") == []
+
+
+@pytest.mark.parametrize("rows", [MEMBERS, (*MEMBERS, PRODUCT)])
+def test_table_of_unknown_rows(tmp_path: Path, programs: Path, rows: tuple[str, ...]) -> None:
+    """Something must come of every call: of exposures that nobody combines, each one."""
+    kinds = [(name, "EXP-CRJ" if len(rows) < 3 else "SCIENCE") for name in MEMBERS]
+    table = [*kinds, *((name, "PRODUCT") for name in rows[2:])]
+    request = associate(tmp_path, make_pair_references(tmp_path), table)
+    names = HstcalEngine().product_names(request)
+    assert names[:2] == tuple(f"{member}_flt.fits" for member in MEMBERS)
+
+
 def test_exposure_outside_the_table_is_calibrated_too(tmp_path: Path, programs: Path) -> None:
     """It has a call of its own, and a folder of its own."""
     request = associate(tmp_path, make_pair_references(tmp_path))
@@ -310,6 +330,9 @@ def test_product_that_a_program_leaves_out_with_a_reason(tmp_path: Path, program
     make_program(programs, "cs0.e", f"{said}\n{copy}")
     request = with_wavecal(request_of(tmp_path, **STIS), tmp_path)
     assert [f.name for f in HstcalEngine().calibrate(request).files] == ["oz0001010_flt.fits"]
+    make_program(programs, "cs0.e", said)
+    with pytest.raises(EngineError, match=r"flt\.fits is not there"):
+        HstcalEngine().calibrate(dataclasses.replace(request, output=tmp_path / "none"))
     make_program(programs, "cs0.e", copy)
     with pytest.raises(EngineError, match=r"x2d\.fits is not there"):
         HstcalEngine().calibrate(dataclasses.replace(request, output=tmp_path / "other"))
