@@ -114,6 +114,8 @@ def _show(products: Products, flags: CalibrateFlags) -> None:
         for file in products.files:
             out.print(escape(file.path), soft_wrap=True)
     if not flags.quiet:
+        if products.ending:
+            err.print(escape(f"{products.ending}: {products.reason}"), soft_wrap=True)
         for note in products.notes:
             err.print(f"[yellow]warning[/yellow]  {escape(note)}", soft_wrap=True)
 
