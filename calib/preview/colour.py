@@ -20,7 +20,14 @@ from PIL import Image
 from calib import fitsfile
 from calib.errors import CorruptFile, HstflowError
 from calib.preview.filters import is_colourless, wavelength_of
-from calib.preview.limits import Limits, Mask, Pixels, find_limits
+from calib.preview.limits import (
+    HIGH_PERCENTILE,
+    LEAST_HEIGHT,
+    Limits,
+    Mask,
+    Pixels,
+    find_limits,
+)
 from calib.preview.mosaics import Mosaic, parse_mosaic
 from calib.preview.output import jpeg, sidecar, write_file
 from calib.preview.render import block_mean, fit_within, shrink_factor
@@ -34,6 +41,13 @@ _AT_ONCE = 1_000_000
 
 # Pixels of each channel that limits are found from.
 _SAMPLE = 400_000
+
+# Limits of a single picture follow the sky: in a channel that is full of extended light they rise,
+# and its colour would be lost (visual check on a synthetic galaxy). Here black is a low percentile
+# and white at least so many times the noise above the median, which differences of neighbours
+# tell from light.
+_LOW_PERCENTILE = 1.0
+_MAD_TO_SIGMA = 1.4826 / np.sqrt(2.0)  # of differences of two normal values
 
 _GRID = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")
 _SAME_GRID = 1e-6  # pixels and degrees: rounding of what was computed once for all filters
@@ -117,8 +131,8 @@ def draw_composite(
 ) -> tuple[list[ProductFile], list[str]]:
     """Make ``NAME.jpg``, ``NAME_thumb.jpg`` and ``NAME_preview.json``.
 
-    Each channel has limits of its own, found as for a single picture, and the same stretch. A
-    pixel that a filter did not observe is black in its channel.
+    Each channel has limits of its own and the same stretch. A pixel that a filter did not observe
+    is black in its channel.
 
     Parameters
     ----------
@@ -246,16 +260,34 @@ def _rows(path: Path, shape: tuple[int, int], step: int) -> Iterator[tuple[int, 
 
 def _survey(path: Path, shape: tuple[int, int], factor: int) -> _Seen:
     """Read a channel once: take a sample of it for the limits, and its means in blocks."""
-    step = _step(shape, factor)
     thin = max(1, shape[0] * shape[1] // _SAMPLE)
-    sample, blocks = [], []
-    for _, data, mask in _rows(path, shape, step):
-        sample.append(data.ravel()[::thin][mask.ravel()[::thin]])
+    samples, blocks = [], []
+    for _, data, mask in _rows(path, shape, _step(shape, factor)):
+        samples.append(_sample(data, mask, thin))
         blocks.append(block_mean(data, mask, factor))
-    limits = find_limits(np.concatenate(sample))
+    limits = _find_limits(np.concatenate(samples, axis=1))
     binned = np.concatenate(blocks)
-    values = binned[np.isfinite(binned)]
-    return _Seen(limits, binned, find_limits(values) if factor > 1 and values.size else limits)
+    small = _find_limits(_sample(binned, np.isfinite(binned), 1)) if factor > 1 else limits
+    return _Seen(limits, binned, small)
+
+
+def _sample(data: Pixels, mask: Mask, thin: int) -> Pixels:
+    """Return observed pixels whose right neighbour was observed, and those; shape (2, n)."""
+    pair = np.stack([data[:, :-1].ravel()[::thin], data[:, 1:].ravel()[::thin]])
+    both = (mask[:, :-1] & mask[:, 1:]).ravel()[::thin]
+    chosen: Pixels = pair[:, both]
+    return chosen
+
+
+def _find_limits(pairs: Pixels) -> Limits:
+    """Find the limits of a channel; those of :func:`find_limits` for hardly any pixels."""
+    values = pairs[0].astype(np.float64)
+    if not values.size:
+        return find_limits(pairs[0])
+    noise = _MAD_TO_SIGMA * np.median(np.abs(pairs[1] - values))
+    low, middle, high = np.percentile(values, (_LOW_PERCENTILE, 50.0, HIGH_PERCENTILE))
+    white = float(max(high, min(middle + LEAST_HEIGHT * noise, values.max())))
+    return Limits(float(low), white) if low < white else find_limits(pairs[0])
 
 
 def _step(shape: tuple[int, int], factor: int) -> int:

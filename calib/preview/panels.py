@@ -15,7 +15,7 @@ from calib.preview.axes import Axis, common_power, round_ticks, tick_labels
 from calib.preview.limits import Limits
 from calib.preview.plot import WHITE, Colour, paint_curves
 from calib.preview.spectrum import Curve, Spectrum
-from calib.preview.spectrum_limits import find_fluxes, find_wavelengths
+from calib.preview.spectrum_limits import find_fluxes, find_wavelengths, shows_airglow
 
 _BLACK: Colour = (0, 0, 0)
 _DIM: Colour = (90, 90, 90)
@@ -87,7 +87,7 @@ def draw_panels(spectrum: Spectrum, panels: Sequence[Panel]) -> tuple[Image.Imag
         box = (_LEFT, top, _WIDTH - _RIGHT, top + height)
         boxes.append(box)
         _draw_panel(page, panel, box, _named(spectrum.quantity, panel.fluxes, spectrum.units[1]))
-    _title(draw, spectrum)
+    _title(draw, spectrum, panels)
     below = (_LEFT + _WIDTH - _RIGHT) / 2, total - 8
     words = _with_unit("Wavelength", spectrum.units[0])
     draw.text(below, words, _BLACK, _font(_TEXT), anchor="md")
@@ -171,15 +171,25 @@ def _with_unit(word: str, unit: str) -> str:
     return f"{word} ({unit})" if unit else word
 
 
-def _title(draw: ImageDraw.ImageDraw, spectrum: Spectrum) -> None:
-    """Say what was observed, with what, and what grey means."""
+def _title(draw: ImageDraw.ImageDraw, spectrum: Spectrum, panels: Sequence[Panel]) -> None:
+    """Say what was observed, with what, and what the colours mean."""
     header = spectrum.header
     what = _words(header, ("TARGNAME", "ROOTNAME"))
     how = _words(header, ("INSTRUME", "DETECTOR", "OPT_ELEM", "CENWAVE", "APERTURE"))
     draw.text((_LEFT, 12), what, _BLACK, _font(_TITLE), anchor="la")
     draw.text((_WIDTH - _RIGHT, 15), how, _BLACK, _font(_TEXT), anchor="ra")
-    if any((curve.seen & ~curve.good).any() for curve in spectrum.curves):
-        draw.text((_WIDTH / 2, _TOP - 6), "grey: flagged", _DIM, _font(_TEXT), anchor="md")
+    draw.text((_WIDTH / 2, _TOP - 6), _legend(panels), _DIM, _font(_TEXT), anchor="md")
+
+
+def _legend(panels: Sequence[Panel]) -> str:
+    """Explain the colours that are there."""
+    curves = [curve for panel in panels for curve in panel.curves]
+    words = []
+    if any((curve.seen & ~curve.good).any() for curve in curves):
+        words.append("grey: flagged")
+    if any(shows_airglow(panel.wavelengths) for panel in panels):
+        words.append("yellow: airglow")
+    return "   ".join(words)
 
 
 def _words(header: Any, keywords: Sequence[str]) -> str:

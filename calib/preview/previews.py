@@ -79,22 +79,27 @@ def make_previews(
     return draw_files(chosen, destination, thumb=max(thumb, least) if thumb > 0 else thumb)
 
 
-def draw_files(paths: Sequence[Path], destination: Path, *, thumb: int = THUMBNAIL) -> Previews:
+def draw_files(paths: Sequence[Path], destination: Path, *, thumb: int | None = None) -> Previews:
     """Make pictures of files whatever their suffix, as :func:`make_previews` does.
 
     A file with a table of fluxes is a spectrum, any other an image. Mosaics among the files
     that show one field through several filters are shown in colour too.
+
+    Parameters
+    ----------
+    thumb
+        Longest side of the small pictures, in pixels; None: 128, and 512 for skycells.
 
     Raises
     ------
     ConfigError
         `thumb` is below 1.
     """
-    if thumb < 1:
+    if thumb is not None and thumb < 1:
         raise ConfigError("a thumbnail needs a size", expected="1 pixel or more", found=thumb)
     composites, remarks = plan_composites(paths)
-    works = [(path.name, _drawing(path, destination, thumb)) for path in paths]
-    works += [(each.name, _colouring(each, destination, thumb)) for each in composites]
+    works = [(p.name, _drawing(p, destination, thumb or _usual(p.name))) for p in paths]
+    works += [(c.name, _colouring(c, destination, thumb or _usual(c.name))) for c in composites]
     files: list[ProductFile] = []
     warnings: list[str] = []
     for name, work in works:
@@ -110,6 +115,10 @@ def _is_shown(name: str, row: str) -> bool:
         return False
     mosaic = parse_mosaic(name)
     return row not in MOSAIC_LEVELS or (mosaic is not None and mosaic.level in MOSAIC_LEVELS[row])
+
+
+def _usual(name: str) -> int:
+    return SKYCELL_THUMBNAIL if name.lower().startswith("hst_skycell-") else THUMBNAIL
 
 
 def _drawing(path: Path, destination: Path, thumb: int) -> Callable[[], _Made]:

@@ -23,10 +23,12 @@ _CERTAIN = 5.0
 # A running median over so many points removes spikes of one or two and leaves lines.
 _WINDOW = 5
 
-# Shares of the smoothed points left out at either end.
-_PERCENTILES = (0.1, 99.9)
+# Shares left out at either end: of the smoothed points, which keeps lines of a thousandth of the
+# spectrum, and of the points themselves, which keeps the noise within the frame.
+_SMOOTHED = (0.1, 99.9)
+_RAW = (1.0, 99.0)
 
-_MARGIN = 0.05  # of the range, so that no line runs along the frame
+_MARGIN = 0.08  # of the range, so that no line runs along the frame
 
 
 def find_wavelengths(curves: Sequence[Curve]) -> Limits:
@@ -65,12 +67,13 @@ def find_fluxes(curves: Sequence[Curve], wavelengths: Limits) -> Limits:
     Limits
         Unit of the file; (0, 1), with a margin, where there is no point or all are zero.
     """
-    votes = np.concatenate([_votes(curve, wavelengths) for curve in curves] or [np.zeros(0)])
-    if not votes.size:
-        inside = [curve.flux[curve.seen & _within(curve, wavelengths)] for curve in curves]
-        votes = np.concatenate(inside or [np.zeros(0)])
-    low, high = np.percentile(votes, _PERCENTILES) if votes.size else (0.0, 0.0)
-    low, high = min(float(low), 0.0), max(float(high), 0.0)
+    chosen = [_reliable(curve, wavelengths) for curve in curves]
+    if not any(flux.size for flux in chosen):
+        chosen = [curve.flux[curve.seen & _within(curve, wavelengths)] for curve in curves]
+    shares = ((np.concatenate(chosen or [np.zeros(0)]), _RAW), (_smoothed(chosen), _SMOOTHED))
+    ends = [np.percentile(values, share) for values, share in shares if values.size]
+    low, high = np.transpose(ends) if ends else np.zeros((2, 1))
+    low, high = min(float(low.min()), 0.0), max(float(high.max()), 0.0)
     if high <= low:
         high = 1.0
     margin = _MARGIN * (high - low)
@@ -89,8 +92,8 @@ def _within(curve: Curve, wavelengths: Limits) -> Mask:
     return inside
 
 
-def _votes(curve: Curve, wavelengths: Limits) -> Values:
-    """Return the smoothed fluxes of the points that can be relied on."""
+def _reliable(curve: Curve, wavelengths: Limits) -> Values:
+    """Return the fluxes of the points that can be relied on."""
     good = curve.good & _within(curve, wavelengths)
     in_space = good & ~airglow(curve.wavelength)
     chosen = in_space if in_space.any() else good
@@ -101,7 +104,12 @@ def _votes(curve: Curve, wavelengths: Limits) -> Values:
         with np.errstate(invalid="ignore"):
             doubtful = known & (error > large) & (np.abs(flux) < _CERTAIN * error)
         flux = flux[~doubtful]
-    return _running_median(flux)
+    return flux
+
+
+def shows_airglow(wavelengths: Limits) -> bool:
+    """Tell whether a range of wavelengths, in Angstrom, holds light of the atmosphere."""
+    return any(low < wavelengths.high and high > wavelengths.low for low, high in AIRGLOW)
 
 
 def airglow(wavelength: Values) -> Mask:
@@ -113,8 +121,12 @@ def airglow(wavelength: Values) -> Mask:
     return mask
 
 
-def _running_median(flux: Values) -> Values:
-    if flux.size < _WINDOW:
-        return flux
-    smooth: Values = np.median(sliding_window_view(flux, _WINDOW), axis=1)
-    return smooth
+def _smoothed(parts: Sequence[Values]) -> Values:
+    """Return the running medians of each part; a short part as it is."""
+    medians = [
+        part
+        if part.size < _WINDOW
+        else np.asarray(np.median(sliding_window_view(part, _WINDOW), axis=1))
+        for part in parts
+    ]
+    return np.concatenate(medians or [np.zeros(0)])
