@@ -31,7 +31,7 @@ def jpeg(picture: Image.Image) -> bytes:
 def png(picture: Image.Image) -> bytes:
     """Code a picture of lines and letters, without loss."""
     stream = io.BytesIO()
-    picture.save(stream, "PNG", optimize=True)
+    picture.save(stream, "PNG")
     return stream.getvalue()
 
 

@@ -26,6 +26,9 @@ FLAGGED: Colour = (176, 176, 176)
 _ZERO: Colour = (120, 120, 120)
 _AIRGLOW: Colour = (255, 246, 214)
 
+# Wider than a pixel by half, at a scale of two: wherever it falls, it fills one pixel.
+_THICKER = 1
+
 # A band is painted in pieces: the time of a polygon grows with points times rows.
 _PIECE = 128
 
@@ -106,8 +109,9 @@ class _Drawn:
         order = np.argsort(curve.wavelength, kind="stable")
         inside = _near(curve.wavelength[order], axes[0].limits)
         chosen = order[inside]
-        error = np.where(curve.error > 0, curve.error, 0.0)[chosen]
-        flux = curve.flux[chosen]
+        known = np.isfinite(curve.error) & (curve.error > 0)
+        error = np.where(known, curve.error, 0.0)[chosen]
+        flux = np.where(curve.seen, curve.flux, np.nan)[chosen]
         self.x = axes[0].place(curve.wavelength[chosen])
         self.y, self.low, self.high = (axes[1].place(v) for v in (flux, flux - error, flux + error))
         self.seen, self.good = curve.seen[chosen], curve.good[chosen]
@@ -124,14 +128,18 @@ class _Drawn:
         """Join flagged points with each other and with their neighbours."""
         joined = self.seen[:-1] & self.seen[1:] & ~(self.good[:-1] & self.good[1:])
         for start, stop in _runs(joined):
-            draw.line(_pairs(self.x[start : stop + 1], self.y[start : stop + 1]), FLAGGED, scale)
+            draw.line(
+                _pairs(self.x[start : stop + 1], self.y[start : stop + 1]),
+                FLAGGED,
+                scale + _THICKER,
+            )
         self._dots(draw, self.seen & ~self.good, FLAGGED, scale)
 
     def line(self, draw: ImageDraw.ImageDraw, colour: Colour, scale: int) -> None:
         """Join good points."""
         for start, stop in _runs(self.good):
             if stop - start > 1:
-                draw.line(_pairs(self.x[start:stop], self.y[start:stop]), colour, scale)
+                draw.line(_pairs(self.x[start:stop], self.y[start:stop]), colour, scale + _THICKER)
         self._dots(draw, self.good, colour, scale)
 
     def _dots(self, draw: ImageDraw.ImageDraw, mask: Mask, colour: Colour, scale: int) -> None:

@@ -124,9 +124,9 @@ def read_spectrum(path: Path) -> Spectrum:
         tables = [_columns(hdu) for hdu in hdus[1:] if _is_table(hdu)]
         units = _units(next((hdu for hdu in hdus[1:] if _is_table(hdu)), None))
         found = [f"{hdu.name},{hdu.ver}" for hdu in hdus[1:]]
-    quantity = _quantity(tables)
     serious = SERIOUS_BITS.get(str(header.get("INSTRUME", "")).strip(), SERIOUS_BITS["STIS"])
     try:
+        quantity = _quantity(tables)
         curves = [curve for table in tables for curve in _curves(table, quantity, serious)]
     except (ValueError, IndexError, TypeError) as error:
         raise CorruptFile(f"no spectrum to show: {error}", path=path) from error
