@@ -27,8 +27,8 @@ def preview(
     drizzled file with an image in its SCI extension will do. An extracted spectrum (x1d, sx1,
     x1dsum) gives ROOT_SUFFIX.png, ROOT_SUFFIX_thumb.png, ROOT_SUFFIX_prev.fits with the curves,
     and the description. Mosaics of a visit or skycell through several filters, given together,
-    give a picture in colour as well (hst_..._total_..._color.jpg). Exit code 28 if a file could
-    not be drawn; the others are drawn.
+    give a picture in colour as well; its name ends in color.jpg. Exit code 28 if a file could not
+    be drawn; the others are drawn.
 
     Parameters
     ----------
