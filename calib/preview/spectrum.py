@@ -19,10 +19,8 @@ Flags = npt.NDArray[np.int16]
 Mask = npt.NDArray[np.bool_]
 
 # Bits of DQ that spoil a point where the table has no SDQFLAGS of its own. STIS: all but the
-# small blemish of 1024 (STIS Data Handbook, table 2.8). COS: Reed-Solomon errors, grid wires
-# and edges 4 and 8, very low response 16, background features 32, bursts 64, out of bounds
-# 128, fill 256, bad times 2048 and gain sag 8192 (COS Data Handbook, table 2.19).
-SERIOUS_BITS = {"STIS": 31743, "COS": 1 | 4 | 8 | 16 | 32 | 64 | 128 | 256 | 2048 | 8192}
+# small blemish of 1024, as its tables say. COS: what calcos 3.6.2 assumes (cosutil.py).
+SERIOUS_BITS = {"STIS": 31743, "COS": 3832}
 
 _SPECTRA = frozenset[str]().union(*SPECTRUM_SUFFIXES.values())
 

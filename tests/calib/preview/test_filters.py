@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from astropy.io import fits
 
 from calib.preview.filters import is_colourless, wavelength_of
 
@@ -102,3 +105,19 @@ def test_unknown_filters(name: str) -> None:
     """What is no filter has no wavelength, and is not passed off as clear."""
     assert wavelength_of(name, "acs", "wfc") is None
     assert not is_colourless(name)
+
+
+def test_names_agree_with_the_pivot_wavelengths_of_a_real_table(shared: Path) -> None:
+    """Filters of ACS/WFC, alone and with a polariser, within 5 % of PHOTPLAM of the IMPHTTAB."""
+    with fits.open(shared / "data" / "real" / "w3m17171j_extrap_imp.fits") as hdus:
+        rows = hdus["PHOTPLAM"].data
+        modes = {row["OBSMODE"].strip(): float(row["PHOTPLAM"]) / 10 for row in rows}
+    checked = 0
+    for mode, pivot in modes.items():
+        _, detector, *names = mode.split(",")
+        usual = len(names) == 1 or (len(names) == 2 and names[1] == "pol_v")
+        if detector != "wfc1" or not usual or not pivot or not names[0].startswith("f"):
+            continue
+        assert wavelength_of(names[0], "acs", "wfc") == pytest.approx(pivot, rel=0.05), mode
+        checked += 1
+    assert checked > 20

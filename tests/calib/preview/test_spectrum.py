@@ -56,10 +56,10 @@ def test_exposures_are_kept_apart(tmp_path: Path) -> None:
     assert not spectrum.is_echelle
 
 
-@pytest.mark.parametrize(("instrument", "bit"), [("STIS", 1024), ("COS", 1024), ("COS", 4096)])
+@pytest.mark.parametrize(("instrument", "bit"), [("STIS", 1024), ("COS", 4096)])
 def test_usual_flags_where_the_table_has_none(tmp_path: Path, instrument: str, bit: int) -> None:
-    """Small blemishes and low response hold light; a bad pixel of 4 does not."""
-    rows = [row(WAVES, [1] * 5, DQ=[0, bit, 4, 0, 0])]
+    """Small blemishes and low pulses hold light; 128, overscan or out of bounds, does not."""
+    rows = [row(WAVES, [1] * 5, DQ=[0, bit, 128, 0, 0])]
     path = write_x1d(tmp_path / "a_x1d.fits", table(rows), instrument=instrument)
     assert read_spectrum(path).curves[0].good.tolist() == [True, True, False, True, True]
 
