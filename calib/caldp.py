@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from calib.ids import Kind
+
 # What is taken as input. CALDP's requests to the archive, and the support file (spt) of
 # ACS, WFC3 and STIS where it lies beside the exposures: calacs and calwf3 make the support
 # file of an association from those of its members.
@@ -67,6 +69,7 @@ IMAGE_SUFFIXES: dict[str, frozenset[str]] = {
     "wfc3": frozenset({"raw", "ima", "flt", "flc", "crj", "crc", "drz", "drc"}),
     "stis": frozenset({"raw", "flt", "crj", "sx2", "x2d"}),
     "cos": frozenset(),
+    "svm": frozenset({"drz", "drc"}),
     "mvm": frozenset({"drz", "drc"}),
 }
 
@@ -76,11 +79,19 @@ SPECTRUM_SUFFIXES: dict[str, frozenset[str]] = {
     "wfc3": frozenset(),
     "stis": frozenset({"x1d", "sx1"}),
     "cos": frozenset({"x1d", "x1dsum", "x1dsum1", "x1dsum2", "x1dsum3", "x1dsum4"}),
+    "svm": frozenset(),
     "mvm": frozenset(),
 }
 
-# Longest side of the small picture in pixels: fitscut --output-size (512 for skycells).
+# Which of their mosaics: all of a visit, all but those of single exposures of a skycell.
+MOSAIC_LEVELS: dict[str, frozenset[str]] = {
+    "svm": frozenset({"total", "filter", "exposure"}),
+    "mvm": frozenset({"total", "filter"}),
+}
+
+# Longest side of the small picture in pixels: fitscut --output-size.
 THUMBNAIL = 128
+SKYCELL_THUMBNAIL = 512
 
 # Not archived: tables of STIS CCD temperatures (engineering data) that only calibration needs.
 DELETED_SUFFIXES: dict[str, frozenset[str]] = {"stis": frozenset({"epc"})}
@@ -121,6 +132,11 @@ def suffix_of(name: str) -> str:
     if not dot or extension != "fits":
         return ""
     return stem.partition("_")[2]
+
+
+def preview_row(kind: Kind, instrument: str) -> str:
+    """Return the row of the preview tables: that of the instrument, or ``svm``, ``mvm``."""
+    return instrument if kind == "ipst" else kind
 
 
 def product_suffix(name: str) -> str:

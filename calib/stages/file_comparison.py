@@ -146,7 +146,7 @@ def _judge(name: str, archived: Path, made: Path, terms: Terms) -> FileResult:
         return FileResult(name, "identical")
     if name.endswith(".fits"):
         return _judge_fits(name, archived, made, terms)
-    if name.endswith(".jpg"):
+    if name.endswith((".jpg", ".png")):
         return _judge_picture(name, archived, made, terms)
     if name.endswith(".json"):
         other = compare_descriptions(archived, made)

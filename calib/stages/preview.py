@@ -51,7 +51,13 @@ def _place(job: Job, products: Products) -> StageFolder[Previews]:
 def _draw(job: Job, inputs: RawInputs, products: Products, folder: Path) -> Previews:
     files = [Path(file.path) for file in inputs.exposures]
     files += [Path(file.path) for file in products.files]
-    return make_previews(files, folder, instrument=job.id.instrument, thumb=job.options.thumb)
+    return make_previews(
+        files,
+        folder,
+        instrument=job.id.instrument,
+        kind=job.id.kind,
+        thumb=job.options.thumb,
+    )
 
 
 def _judge(job: Job, previews: Previews) -> None:

@@ -76,6 +76,30 @@ def test_suffixes_of_names(name: str, fetched_by: str, previewed_by: str) -> Non
     assert caldp.product_suffix(name) == previewed_by
 
 
+@pytest.mark.parametrize(
+    ("row", "images", "spectra"),
+    [
+        ("acs", "crj drc drz raw flc flt", ""),
+        ("wfc3", "drc drz flc flt ima raw crj", ""),
+        ("stis", "flt crj sx2 x2d raw", "x1d sx1"),
+        ("cos", "", "x1d x1dsum x1dsum1 x1dsum2 x1dsum3 x1dsum4"),
+        ("svm", "drc drz", ""),
+        ("mvm", "drc drz", ""),
+    ],
+)
+def test_previews_hold_what_caldp_shows(row: str, images: str, spectra: str) -> None:
+    """CALDP's tables, crj of WFC3, and the images of STIS."""
+    assert caldp.IMAGE_SUFFIXES[row] >= set(images.split())
+    assert caldp.SPECTRUM_SUFFIXES[row] == set(spectra.split())
+
+
+def test_rows_of_the_preview_tables() -> None:
+    """A visit is filed under its instrument, but its previews are those of visits."""
+    assert caldp.preview_row("ipst", "wfc3") == "wfc3"
+    assert caldp.preview_row("svm", "wfc3") == "svm"
+    assert caldp.preview_row("mvm", "mvm") == "mvm"
+
+
 def test_tarball_name() -> None:
     """Exactly the dataset's name: no wildcard over its neighbours."""
     assert caldp.tarball_name("j8bt05njq") == "j8bt05njq.tar.gz"

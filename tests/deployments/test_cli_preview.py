@@ -11,6 +11,7 @@ from astropy.io import fits
 from PIL import Image
 
 from deployments.cli.main import run
+from tests.spectra import row, table, write_x1d
 
 
 @pytest.fixture
@@ -63,3 +64,17 @@ def test_bad_command_is_code_2(arguments: list[str], capsys: pytest.CaptureFixtu
     assert run(["preview", *arguments]) == 2
     captured = capsys.readouterr()
     assert captured.out + captured.err
+
+
+def test_spectra_and_mosaics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A spectrum gives a PNG and a table, two filters of a visit a picture in colour."""
+    spectrum = write_x1d(tmp_path / "o1_x1d.fits", table([row([1.0, 2, 3], [1, 2, 3])]))
+    mosaics = [tmp_path / f"hst_10265_01_acs_wfc_{f}_j8ph01_drc.fits" for f in ("f435w", "f814w")]
+    for path in mosaics:
+        data = np.random.default_rng(1).normal(10, 1, (30, 40)).astype(np.float32)
+        fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(data, name="SCI", ver=1)]).writeto(path)
+    out = tmp_path / "out"
+    assert run(["preview", str(spectrum), *map(str, mosaics), "-o", str(out), "--json"]) == 0
+    names = {Path(file["path"]).name for file in json.loads(capsys.readouterr().out)["files"]}
+    assert {"o1_x1d.png", "o1_x1d_thumb.png", "o1_x1d_prev.fits"} < names
+    assert "hst_10265_01_acs_wfc_total_j8ph01_drc_color_thumb.jpg" in names
