@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from calib.engines.calcos_calls import Call, find_calls, missing_pulse_heights
@@ -176,7 +177,7 @@ class CalcosEngine:
         made = [path for path in place.made() if path.suffix == ".fits"]
         tables = [place.folder / call.argument for call in calls if made and call.product]
         place.check([path.name for path in (*made, *tables)], NAME)
-        switches = switches_of(primary_header(made[0])) if made else {}
+        switches = switches_of(primary_header(_furthest(made))) if made else {}
         with ExitStack() as undo:
             for path in (*made, *tables):
                 target = new_target(place.request, path.name, NAME)
@@ -275,6 +276,13 @@ def _keep_trailers(place: Workplace) -> tuple[str, ...]:
             with writing(place.request.output):
                 kept.append(str(path.replace(place.request.output / path.name)))
     return tuple(kept)
+
+
+def _furthest(made: Sequence[Path]) -> Path:
+    """Return the product that has come furthest: its switches say all that was done."""
+    order = ("x1dsum", "fltsum", "x1d", "flt")
+    found = (path for kind in order for path in made if path.stem.endswith(f"_{kind}"))
+    return next(found, made[0])
 
 
 def _cautions(calls: Sequence[Call]) -> list[str]:
