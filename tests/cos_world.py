@@ -103,6 +103,8 @@ _EXTENSION = {
     "EXPSTART": 55990.2,
     "EXPEND": 55990.2 + EXPTIME / 86400,
     "EXPTIME": EXPTIME,
+    "PLANTIME": EXPTIME,
+    **{f"SHIFT{axis}{stripe}": 0.0 for axis in "12" for stripe in "ABC"},
     "DISPAXIS": 0,
     "SDQFLAGS": 184,
     "NSUBARRY": 0,

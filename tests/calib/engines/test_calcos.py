@@ -416,7 +416,7 @@ def test_acquisition_needs_no_reference(world: World) -> None:
 
 
 def test_environment_is_for_calcos_alone(world: World) -> None:
-    """The variable lref ends with a slash, for programs that join names; the folder holds the files."""
+    """The folder of the references ends with a slash, for programs that join names."""
     world.tag(TAG)
     world.program(before='[ -e "${lref}made_bpixtab.fits" ] || exit 9; echo "lref=$lref"')
     made = world.calibrate()
