@@ -8,6 +8,7 @@ Formats: COS Data Handbook, chapters 2 and 3, and what calcos 3.6.2 reads.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,12 @@ from calib.records import (
     References,
     ReferenceUse,
 )
+from calib.references import library
+from calib.references.profile import CrdsProfile
+from calib.simulate.context import _write_mapping, offline_profile, set_operational_context
 from calib.switches import parse_overrides
+
+CONTEXT = "hst_9001.pmap"
 
 EXPTIME = 100.0
 FLAT, LIVETIME, SENSITIVITY = 4.0, 0.5, 1e12
@@ -49,6 +55,14 @@ _SWITCHES = (
 REFERENCES = (
     "FLATFILE", "DEADTAB", "BPIXTAB", "BRFTAB", "PHATAB", "XTRACTAB", "DISPTAB", "FLUXTAB",
 )  # fmt: skip
+# Switch whose file each is; the others are for more than one.
+SWITCH_OF = {
+    "FLATFILE": "FLATCORR",
+    "DEADTAB": "DEADCORR",
+    "BPIXTAB": "DQICORR",
+    "PHATAB": "PHACORR",
+    "FLUXTAB": "FLUXCORR",
+}
 PRIMARY: Mapping[str, Any] = {
     "TELESCOP": "HST",
     "INSTRUME": "COS",
@@ -170,7 +184,9 @@ def write_table(path: Path, members: Sequence[Member]) -> Path:
         fits.Column("MEMTYPE", "14A", array=[m.type for m in members]),
         fits.Column("MEMPRSNT", "1L", array=[m.present for m in members]),
     ]
-    primary = fits.PrimaryHDU(header=fits.Header({"INSTRUME": "COS", "ASN_PROD": False}))
+    root = path.name.partition("_")[0]
+    cards = {"INSTRUME": "COS", "ROOTNAME": root, "ASN_ID": root.upper(), "ASN_PROD": False}
+    primary = fits.PrimaryHDU(header=fits.Header(cards))
     table = fits.BinTableHDU.from_columns(columns, name="ASN")
     fits.HDUList([primary, table]).writeto(path, overwrite=True)
     return path
@@ -313,3 +329,46 @@ def _write_flat(path: Path) -> None:
     kind = {**_VERSION, "FILETYPE": "FLAT FIELD REFERENCE IMAGE"}
     nuv = fits.ImageHDU(np.full(NUV_SHAPE, FLAT, np.float32), name="NUV")
     fits.HDUList([fits.PrimaryHDU(header=fits.Header(kind)), nuv]).writeto(path, overwrite=True)
+
+
+def make_cache(cache: Path, references: Mapping[str, Path]) -> CrdsProfile:
+    """Make a CRDS cache whose rules give each detector these references from 2009 on.
+
+    Each type is matched by detector, and is N/A where its switch is OMIT, as in the real rules.
+    """
+    profile = offline_profile(cache)
+    for folder in (profile.mappings, profile.references, profile.server_config.parent):
+        folder.mkdir(parents=True)
+    (profile.server_config.parent / "ref_cache_subdir_mode").write_text("flat\n")
+    for path in references.values():
+        shutil.copyfile(path, profile.references / path.name)
+    library.forget()
+    with library.session(profile):
+        _write_rules(profile.mappings, references)
+    set_operational_context(cache, CONTEXT)
+    library.forget()
+    return profile
+
+
+def _write_rules(folder: Path, references: Mapping[str, Path]) -> None:
+    kinds = {key: f"hst_cos_{key.lower()}_9001.rmap" for key in references}
+    for key, name in kinds.items():
+        use = {"2009-01-01 00:00:00": references[key].name}
+        cases = ", ".join(f"('{detector}',): UseAfter({use})" for detector in ("NUV", "FUV"))
+        switch = SWITCH_OF.get(key)
+        header = {
+            "mapping": "REFERENCE",
+            "instrument": "COS",
+            "filekind": key,
+            "parkey": (("DETECTOR",), ("DATE-OBS", "TIME-OBS")),
+            "reffile_format": "IMAGE" if key.endswith("FILE") else "TABLE",
+            "reffile_required": "YES",
+            "reffile_switch": switch or "NONE",
+            "rmap_relevance": f'({switch} != "OMIT")' if switch else "ALWAYS",
+        }
+        _write_mapping(folder, name, header, f"Match({{{cases}}})")
+    header = {"mapping": "INSTRUMENT", "instrument": "COS", "parkey": ("REFTYPE",)}
+    types = {key.lower(): name for key, name in kinds.items()}
+    _write_mapping(folder, "hst_cos_9001.imap", header, repr(types))
+    header = {"mapping": "PIPELINE", "parkey": ("INSTRUME",)}
+    _write_mapping(folder, CONTEXT, header, repr({"COS": "hst_cos_9001.imap"}))
