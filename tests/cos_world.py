@@ -42,6 +42,7 @@ DISPERSION = {
 }  # fmt: skip
 # Row in which the spectrum of a segment or stripe lies.
 ROW = {"NUVA": 187, "NUVB": 287, "NUVC": 427, "FUVA": 487, "FUVB": 547}
+LAMP_ROWS = 400  # between the spectrum of a target and that of the lamp
 NUV_SHAPE, FUV_SHAPE = (1024, 1024), (1024, 16384)
 STAR = (300, 400)  # x and y of the star in images
 
@@ -211,50 +212,52 @@ def make_references(folder: Path) -> dict[str, Path]:
     """Write the references; return them by keyword."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = {key: folder / f"made_{key.lower()}.fits" for key in REFERENCES}
-    spectra = [(name, "G230L" if name[0] == "N" else "G130M") for name in ROW]
+    apertures = ["PSA"] * len(ROW) + ["WCA"] * len(ROW)
+    segments = [*ROW, *ROW]
+    centres = [ROW[n] + LAMP_ROWS * (a == "WCA") for n, a in zip(segments, apertures, strict=True)]
     which = {
-        "SEGMENT": ("4A", [name for name, _ in spectra]),
-        "OPT_ELEM": ("8A", [grating for _, grating in spectra]),
-        "CENWAVE": ("1J", [2950 if name[0] == "N" else 1309 for name, _ in spectra]),
-        "APERTURE": ("4A", ["PSA"] * len(spectra)),
+        "SEGMENT": ("4A", segments),
+        "OPT_ELEM": ("8A", ["G230L" if name[0] == "N" else "G130M" for name in segments]),
+        "CENWAVE": ("1J", [2950 if name[0] == "N" else 1309 for name in segments]),
+        "APERTURE": ("4A", apertures),
     }
     _write_flat(paths["FLATFILE"])
-    _write(paths["DEADTAB"], "DEADTIME REFERENCE TABLE", {
+    write_reference(paths["DEADTAB"], "DEADTIME REFERENCE TABLE", {
         "SEGMENT": ("4A", ["NUV"] * 2 + ["FUVA"] * 2 + ["FUVB"] * 2),
         "OBS_RATE": ("1D", [0.0, 1e6] * 3),
         "LIVETIME": ("1D", [LIVETIME] * 6),
     }, TIMESTEP=10.0)  # fmt: skip
-    _write(paths["BPIXTAB"], "DATA QUALITY INITIALIZATION TABLE", {
+    write_reference(paths["BPIXTAB"], "DATA QUALITY INITIALIZATION TABLE", {
         "SEGMENT": ("4A", ["NUV", "FUVA", "FUVB"]),
         "LX": ("1J", [10, 10, 10]), "LY": ("1J", [20, 20, 20]),
         "DX": ("1J", [3, 3, 3]), "DY": ("1J", [2, 2, 2]), "DQ": ("1J", [16, 16, 16]),
     })  # fmt: skip
-    _write(paths["BRFTAB"], "BASELINE REFERENCE FRAME TABLE", {
+    write_reference(paths["BRFTAB"], "BASELINE REFERENCE FRAME TABLE", {
         "SEGMENT": ("4A", ["FUVA", "FUVB"]),
         "A_LOW": ("1D", [300.0] * 2), "A_HIGH": ("1D", [800.0] * 2),
         "A_LEFT": ("1D", [1000.0] * 2), "A_RIGHT": ("1D", [15000.0] * 2),
     })  # fmt: skip
-    _write(paths["PHATAB"], "PULSE HEIGHT PARAMETERS REFERENCE TABLE", {
+    write_reference(paths["PHATAB"], "PULSE HEIGHT PARAMETERS REFERENCE TABLE", {
         "SEGMENT": ("4A", ["FUVA", "FUVB"]), "OPT_ELEM": ("8A", ["G130M"] * 2),
         "LLT": ("1J", [2, 2]), "ULT": ("1J", [23, 23]),
         "MIN_PEAK": ("1D", [1.0] * 2), "MAX_PEAK": ("1D", [1.0] * 2),
     })  # fmt: skip
-    _write(paths["XTRACTAB"], "1-D EXTRACTION PARAMETERS TABLE", {
+    write_reference(paths["XTRACTAB"], "1-D EXTRACTION PARAMETERS TABLE", {
         **which,
-        "SLOPE": ("1D", [0.0] * 5), "B_SPEC": ("1D", list(ROW.values())),
-        "HEIGHT": ("1J", [21] * 5), "BHEIGHT": ("1J", [11] * 5), "BWIDTH": ("1J", [11] * 5),
-        "B_BKG1": ("1D", [row - 40 for row in ROW.values()]),
-        "B_BKG2": ("1D", [row + 40 for row in ROW.values()]),
+        "SLOPE": ("1D", [0.0] * 10), "B_SPEC": ("1D", centres),
+        "HEIGHT": ("1J", [21] * 10), "BHEIGHT": ("1J", [11] * 10), "BWIDTH": ("1J", [11] * 10),
+        "B_BKG1": ("1D", [row - 40 for row in centres]),
+        "B_BKG2": ("1D", [row + 40 for row in centres]),
     })  # fmt: skip
-    _write(paths["DISPTAB"], "DISPERSION RELATION REFERENCE TABLE", {
+    write_reference(paths["DISPTAB"], "DISPERSION RELATION REFERENCE TABLE", {
         **which,
-        "FPOFFSET": ("1J", [0] * 5), "NELEM": ("1J", [2] * 5),
-        "COEFF": ("4D", [(*DISPERSION[name], 0.0, 0.0) for name in ROW]),
+        "FPOFFSET": ("1J", [0] * 10), "NELEM": ("1J", [2] * 10),
+        "COEFF": ("4D", [(*DISPERSION[name], 0.0, 0.0) for name in segments]),
     })  # fmt: skip
-    _write(paths["FLUXTAB"], "PHOTOMETRIC SENSITIVITY REFERENCE TABLE", {
+    write_reference(paths["FLUXTAB"], "PHOTOMETRIC SENSITIVITY REFERENCE TABLE", {
         **which,
-        "WAVELENGTH": ("2D", [(900.0, 4000.0)] * 5),
-        "SENSITIVITY": ("2E", [(SENSITIVITY, SENSITIVITY)] * 5),
+        "WAVELENGTH": ("2D", [(900.0, 4000.0)] * 10),
+        "SENSITIVITY": ("2E", [(SENSITIVITY, SENSITIVITY)] * 10),
     })  # fmt: skip
     return paths
 
@@ -317,7 +320,10 @@ def _extension(primary: fits.Header) -> fits.Header:
     return fits.Header({**values, "NUMFLASH": flashes})
 
 
-def _write(path: Path, kind: str, columns: Mapping[str, tuple[str, Any]], **cards: Any) -> None:
+def write_reference(
+    path: Path, kind: str, columns: Mapping[str, tuple[str, Any]], **cards: Any
+) -> None:
+    """Write a table as a reference file; cards are those of the extension."""
     primary = fits.PrimaryHDU(header=fits.Header({**_VERSION, "FILETYPE": kind}))
     made = [fits.Column(name, form, array=array) for name, (form, array) in columns.items()]
     table = fits.BinTableHDU.from_columns(made, fits.Header(cards))

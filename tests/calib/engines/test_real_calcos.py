@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import cos_lamp
 import cos_world as cos
 import numpy as np
 import pytest
@@ -143,6 +144,25 @@ def test_spectra_of_an_association(references: dict[str, Path], tmp_path: Path) 
     assert not fits.getdata(table)["MEMPRSNT"][2]  # ours stays as it is
     promised = {*CalcosEngine().product_names(request), f"{ASSOCIATION}_asn.fits"}
     assert promised == {file.name for file in made.files}
+
+
+def test_lamp_of_a_spectrum(references: dict[str, Path], tmp_path: Path) -> None:
+    """The lines of the lamp are in the spectrum that the headers promise: 360 counts in 10 s.
+
+    100 pixels are added before the first one. The program does not find
+    the shift of such simple lines: what it would make of real ones is not shown here.
+    """
+    uses = cos_lamp.add_references(references)
+    raw = cos_lamp.write_flashed(tmp_path / f"{ROOT}_rawtag.fits")
+    request = cos.make_request([raw], uses, tmp_path / "out")
+    made = CalcosEngine().calibrate(request)
+    assert made.switches["WAVECORR"] == "COMPLETE"
+    assert {file.name for file in made.files} == set(CalcosEngine().product_names(request))
+    lamp = pixels(made, f"{ROOT}_lampflash.fits")
+    lines = cos_lamp.LINES + cos_lamp.SHIFT + 100
+    for spectrum in lamp["GROSS"]:
+        np.testing.assert_array_equal(np.flatnonzero(spectrum), lines)
+        np.testing.assert_allclose(spectrum.sum(), 36.0, rtol=1e-5)
 
 
 def test_both_segments_of_the_fuv(references: dict[str, Path], tmp_path: Path) -> None:
