@@ -25,6 +25,9 @@ T = TypeVar("T")
 # Of STIS: exposures of calibration lamps, and photon events (STIS Data Handbook, section 2.2).
 _STIS_RAWS = frozenset({"wav", "tag"})
 
+# The file that is no FITS file (calib.caldp.ENVIRONMENT).
+_ENVIRONMENT = "cal_env"
+
 # How calibration may end without products, where that is no failure.
 Ending = Literal["nothing to do", "no viable data"]
 
@@ -79,6 +82,11 @@ class RawInputs:
     def of(self, suffix: str) -> tuple[InputFile, ...]:
         """Return the files with this suffix, in name order."""
         return tuple(f for f in self.files if f.suffix == suffix)
+
+    @property
+    def environment(self) -> InputFile | None:
+        """The file of variables for the programs that calibrate this dataset, if there is one."""
+        return next(iter(self.of(_ENVIRONMENT)), None)
 
     @property
     def exposures(self) -> tuple[InputFile, ...]:
