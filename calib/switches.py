@@ -71,7 +71,8 @@ DEFAULTS: Mapping[str, Default] = {
     "SDQFLAGS": Default(65535),  # every bit is serious: calib.dq.ALL_BITS
 }
 
-_SWITCH = re.compile(r"[A-Z]{2,4}CORR")
+# X1DCORR, X2DCORR and SC2DCORR are those of STIS and COS.
+_SWITCH = re.compile(r"[A-Z][A-Z0-9]{1,3}CORR")
 _PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _USER_VALUES = (Switch.PERFORM, Switch.OMIT)
 

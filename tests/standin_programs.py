@@ -5,7 +5,9 @@ They are scripts of the shell: a test can start dozens of them.
 
 from __future__ import annotations
 
+import shlex
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,29 @@ HANGS = "sleep 600"
 SAYS_OUT_OF_MEMORY = "echo 'ERROR: Out of memory: could not allocate 168 MB'; exit 2"
 FAILS = "echo 'ERROR: something is wrong with the input'; exit 2"
 MAKES_NOTHING = "echo 'all went well'; exit 0"
+
+_HSTCAL = Path(__file__).with_name("standin_hstcal.py")
+
+
+def hstcal_body(program: str) -> str:
+    """Return the body of a program that behaves as ``calacs``, ``calwf3`` or ``cs0``."""
+    command = shlex.join([sys.executable, "-S", str(_HSTCAL), program])
+    return f'''for each in "$@"; do printf "%s " "$each"; done >> "$0.calls"
+echo >> "$0.calls"
+exec {command} "$@"'''
+
+
+def make_hstcal(folder: Path) -> Path:
+    """Write all programs of HSTCAL; what they are started with is kept in ``NAME.e.calls``."""
+    for program in ("calacs", "calwf3", "cs0"):
+        make_program(folder, f"{program}.e", hstcal_body(program), version="1.2 (01-Jan-2026)")
+    return folder
+
+
+def calls_of(folder: Path, program: str) -> list[str]:
+    """Return the arguments of each call of a program of HSTCAL."""
+    path = folder / f"{program}.e.calls"
+    return [line.strip() for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def make_program(folder: Path, name: str, body: str, version: str = "1.2.3 (stand-in)") -> Path:

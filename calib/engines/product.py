@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,20 +47,24 @@ def write_product(
     for use in exposure.references:
         if use.keyword in state.primary or state.references.is_named(use.keyword):
             values[use.keyword] = state.references.shown(use.keyword)
-    if request.references.context.endswith(".pmap"):
-        values["CRDS_CTX"] = request.references.context
-        values["CRDS_VER"] = request.references.crds_version
-    if request.overrides:
-        values["CUSTOM"] = True
-    comments = {
-        "CAL_VER": "calibration software",
-        "CRDS_CTX": "CRDS context of the references",
-        "CRDS_VER": "version of the crds library",
-        "CUSTOM": "switches or parameters were set by hand",
-    }
+    cards = provenance_cards(request)
+    values |= {keyword: value for keyword, (value, _) in cards.items()}
+    comments = {keyword: comment for keyword, (_, comment) in cards.items()}
+    comments["CAL_VER"] = "calibration software"
     state = state.with_primary(values, comments).with_history(*_custom(request.overrides))
     written = write_exposure(target, Exposure(state.primary, state.imsets), request.threads)
     return state, ProductFile(target.name, str(target), written.sha256, written.size)
+
+
+def provenance_cards(request: CalibrationRequest) -> dict[str, tuple[Any, str]]:
+    """Return value and comment of the cards that say who chose references and settings."""
+    cards: dict[str, tuple[Any, str]] = {}
+    if request.references.context.endswith(".pmap"):
+        cards["CRDS_CTX"] = (request.references.context, "CRDS context of the references")
+        cards["CRDS_VER"] = (request.references.crds_version, "version of the crds library")
+    if request.overrides:
+        cards["CUSTOM"] = (True, "switches or parameters were set by hand")
+    return cards
 
 
 def name_combination(state: ExposureState, name: str, member_type: str) -> ExposureState:
@@ -82,8 +86,13 @@ def write_association(table: InputFile, produced: Sequence[Group], target: Path)
 
 def read_switches(state: ExposureState) -> dict[str, str]:
     """Return all switches of the primary header."""
-    names = sorted({keyword for keyword in state.primary if is_switch(keyword)})
-    return {name: str(state.primary[name]).strip() for name in names}
+    return switches_of(state.primary)
+
+
+def switches_of(header: Mapping[str, Any]) -> dict[str, str]:
+    """Return all switches of a primary header, in name order."""
+    names = sorted({keyword for keyword in header if is_switch(keyword)})
+    return {name: str(header[name]).strip() for name in names}
 
 
 def product_file(path: Path) -> ProductFile:

@@ -183,10 +183,10 @@ def workplace(request: CalibrationRequest, name: str) -> Iterator[Workplace]:
         Its references lie in the folder ``ref`` under their own names, as links, wherever
         they are in truth: references of the user's own are found like any other.
     name
-        Of the program: the folder is ``.NAME`` (short: some programs cut long paths), the
-        log ``DATASET_NAME.log``.
+        Of the program: the folder is ``.NAME-DATASET`` (short: some programs cut long paths;
+        two datasets may share a folder for products), the log ``DATASET_NAME.log``.
     """
-    folder = request.output / f".{name}"
+    folder = request.output / f".{name}-{request.dataset}"
     with writing(request.output):
         request.output.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
