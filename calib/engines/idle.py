@@ -53,11 +53,15 @@ class IdleEngine:
 def is_idle(header: Mapping[str, Any]) -> bool:
     """Tell whether a header has calibration switches, and none of them is PERFORM.
 
+    A wavelength calibration of STIS does not count: cs0.e takes it as the image asks for it.
+
     Raises
     ------
     DataError
         A switch has a word that none has.
     """
+    if str(header.get("FILENAME") or "").strip().lower().endswith("_wav.fits"):
+        return False
     switches = [keyword for keyword in header if is_switch(keyword)]
     return bool(switches) and all(
         read_switch(header, keyword) is not Switch.PERFORM for keyword in switches
