@@ -116,7 +116,7 @@ def _read_arguments(arguments: Sequence[str]) -> tuple[str, str]:
 
 def _read_engines(text: str) -> tuple[str, str]:
     names = [name.strip() for name in text.split(",")]
-    if len(names) != _BOTH or not all(names):
+    if len(names) != _BOTH or not all(names) or "auto" in names:
         raise ConfigError("not two engines", expected="--engines native,hstcal", found=text)
     return names[0], names[1]
 
