@@ -76,7 +76,8 @@ def _is_left(name: str, headers: Headers) -> bool:
     if name not in {AUTO, NATIVE}:
         load_engine(name)  # a name that there is not stays an error
         return True
-    return any(load_engine(NATIVE).covers(header) for header in headers)
+    native = load_engine(NATIVE)
+    return any(_objection(name, native, header) is not None for header in headers)
 
 
 def kinds_of(engine: Engine) -> frozenset[str]:

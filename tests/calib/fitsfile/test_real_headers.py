@@ -1,4 +1,4 @@
-"""Real headers of WFC3 products (calwf3 3.7.1, with headerlets) on small pixels: nothing is lost."""
+"""Real headers of WFC3 products (calwf3 3.7.1) on small pixels: headerlets and all survive."""
 
 from __future__ import annotations
 
