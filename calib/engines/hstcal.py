@@ -174,7 +174,8 @@ class HstcalEngine:
             The user sets a parameter, or a switch that no exposure has; two references
             have one name.
         MissingMember
-            A wavelength calibration that an exposure names is not among the inputs.
+            An exposure of the association, or a wavelength calibration that an exposure
+            names, is not among the inputs.
         OutOfMemory, TimedOut, Cancelled
             As :func:`calib.programs.run.run_program`.
         EngineError
@@ -227,7 +228,8 @@ def _run(request: CalibrationRequest, program: Program, call: Call, undo: ExitSt
         if not _products(place) and (idle := _idle_text(said)):
             return _Made(trailers=_keep_trailers(place), idle=f"{call.name}: {idle}")
         expected = [name for name in call.products if not _is_excused(name, said)]
-        place.check(dict.fromkeys([*expected, *(p.name for p in _products(place))]), program.name)
+        made = [path.name for path in _products(place)]
+        place.check(dict.fromkeys([*expected, *made]) or call.products, program.name)
         switches = switches_of(primary_header(place.folder / expected[0])) if expected else {}
         wanted = [*_products(place), *([place.folder / call.name] if call.table else [])]
         for path in wanted:

@@ -49,7 +49,7 @@ class Call:
     files
         The input, and what the program reads beside it.
     products
-        Names of what it must make.
+        Names of what it must make, one at least.
     table
         Whether the input is an association table, which the program updates.
     """
@@ -85,7 +85,8 @@ def plan_calls(
     Raises
     ------
     MissingMember
-        A wavelength calibration that an exposure names is not among the inputs.
+        An exposure of the association, or a wavelength calibration that an exposure names,
+        is not among the inputs.
     """
     if program == CS0:
         return tuple(_stis_calls(request, headers))
@@ -102,6 +103,13 @@ def _image_calls(
     association = Association(request.dataset, inputs.members if tables else ())
     listed = set(association.required)
     together = [file for file in inputs.calibrated if file.rootname.lower() in listed]
+    if absent := listed - {file.rootname.lower() for file in together}:
+        raise MissingMember(
+            "exposures of the association are not among the inputs",
+            dataset=request.dataset,
+            expected=", ".join(association.required),
+            found=f"all but {', '.join(sorted(absent))}",
+        )
     if together and not all(is_idle(headers[file.name]) for file in together):
         by_root = {file.rootname.lower(): headers[file.name] for file in together}
         yield Call(

@@ -60,11 +60,13 @@ def association_products(association: Association, headers: Mapping[str, Header]
     Notes
     -----
     The first exposure of a position decides for all of it, as in the programs. Positions of
-    one exposure are not combined.
+    one exposure, and those that name no product, are not combined.
     """
     names: list[str] = []
     for position in association.positions:
         names += _position_products(position, headers)
+    for name in () if names else association.required:
+        names += exposure_products(name, headers[name])
     return list(dict.fromkeys(names))
 
 
@@ -87,13 +89,14 @@ def stis_products(stem: str, header: Header) -> tuple[str, ...]:
         *_stis_images(header, rejected=rejected, summed=repeated and not is_ccd),
         *_stis_spectra(header, rejected=rejected),
     ]
-    return tuple(f"{stem}_{suffix}.fits" for suffix in suffixes)
+    return tuple(f"{stem}_{suffix}.fits" for suffix in suffixes or ["flt"])
 
 
 def _position_products(position: Position, headers: Mapping[str, Header]) -> Iterator[str]:
-    present = [(name, headers[name]) for name in position.exposures if name in headers]
-    combined = position.kind != "DTH" and len(present) >= _FEWEST
-    if combined and position.product is not None:
+    present = [(name, headers[name]) for name in position.exposures]
+    named = position.kind != "DTH" and position.product is not None
+    combined = named and len(present) >= _FEWEST
+    if combined:
         yield from _combined_products(position, present[0][1])
     if not combined or _keeps_each(present[0][1]):
         for name, header in present:

@@ -117,6 +117,8 @@ def _show(products: Products, flags: CalibrateFlags) -> None:
         reason = ": ".join(filter(None, (products.ending, products.reason)))
         err.print(escape(reason), soft_wrap=True)
     if not flags.quiet:
+        if products.ending:
+            err.print(escape(f"{products.ending}: {products.reason}"), soft_wrap=True)
         for note in products.notes:
             err.print(f"[yellow]warning[/yellow]  {escape(note)}", soft_wrap=True)
 

@@ -9,62 +9,13 @@ from typing import Any
 import pytest
 from associations import ASN, MEMBERS, PRODUCT, REPEATS, associate, describe, make_pair_references
 from astropy.io import fits
-from factories import PRIMARY, ROOT, SWITCHES, make_raw, make_references, make_request
-from standin_programs import calls_of, hide_programs, make_hstcal, make_program, put_first_on_path
+from factories import ROOT, make_raw
+from program_headers import IDLE, IR, STIS, UVIS, WFC, request_of
+from standin_programs import calls_of, hide_programs, make_program
 
 from calib.engines.hstcal import HstcalEngine
-from calib.engines.lookup import choose_engine
-from calib.engines.protocol import CalibrationRequest
-from calib.errors import ConfigError, EngineError, MissingMember, NotFound, UnsupportedMode
+from calib.errors import ConfigError, EngineError, MissingMember, NotFound
 from calib.records import ExposureReferences, RawInputs
-from calib.switches import parse_overrides
-
-WFC = {**PRIMARY, "DETECTOR": "WFC", "CCDAMP": "ABCD", "PCTECORR": "PERFORM"}
-UVIS = {"INSTRUME": "WFC3", "DETECTOR": "UVIS", "ROOTNAME": "iz0001aaq"}
-IR = {**UVIS, "DETECTOR": "IR", "ROOTNAME": "iz0002aaq"}
-STIS = {
-    "INSTRUME": "STIS",
-    "DETECTOR": "CCD",
-    "ROOTNAME": "oz0001010",
-    "NEXTEND": 3,
-    "OBSTYPE": "SPECTROSCOPIC",
-    "OPT_ELEM": "G430L",
-    "WAVECAL": "oz0001010_wav.fits",
-    "WAVECORR": "PERFORM",
-    "X1DCORR": "PERFORM",
-    "X2DCORR": "PERFORM",
-    "PHOTCORR": "OMIT",
-}
-IDLE = dict.fromkeys(SWITCHES, "OMIT")
-
-
-@pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put programs on PATH that behave like calacs.e, calwf3.e and cs0.e."""
-    folder = make_hstcal(tmp_path / "programs")
-    put_first_on_path(folder, monkeypatch)
-    return folder
-
-
-def request_of(folder: Path, *settings: str, **header: Any) -> CalibrationRequest:
-    """Return what is asked for one exposure."""
-    raw = make_raw(folder, **header)
-    return make_request(raw, make_references(folder), folder / "out", settings)
-
-
-def with_wavecal(request: CalibrationRequest, folder: Path) -> CalibrationRequest:
-    """Add the wavelength calibration of an exposure of STIS."""
-    raw = Path(request.inputs.files[0].path)
-    wav = raw.with_name(raw.name.replace("_raw", "_wav"))
-    wav.write_bytes(raw.read_bytes())
-    files = (*request.inputs.files, describe(wav, "wav"))
-    uses = request.references.exposures[0].references
-    exposures = (*request.references.exposures, ExposureReferences(wav.name, uses))
-    return dataclasses.replace(
-        request,
-        inputs=dataclasses.replace(request.inputs, files=files),
-        references=dataclasses.replace(request.references, exposures=exposures),
-    )
 
 
 def names_in(folder: Path) -> set[str]:
@@ -143,7 +94,7 @@ def test_wfc3(
     threads: int,
     options: str,
 ) -> None:
-    """calwf3.e takes all processors where it is not told; the log says what it was granted."""
+    """All processors are calwf3.e's where it is not told; the log says what it was granted."""
     request = dataclasses.replace(request_of(tmp_path, **header), threads=threads)
     products = HstcalEngine().calibrate(request)
 
@@ -196,6 +147,26 @@ def test_products_of_associations(
     assert calls_of(programs, "calacs") == []
 
 
+def test_member_that_is_missing(tmp_path: Path, programs: Path) -> None:
+    """The program would go on without it; we do not."""
+    request = associate(tmp_path, make_pair_references(tmp_path))
+    files = tuple(file for file in request.inputs.files if file.rootname != MEMBERS[1])
+    request = dataclasses.replace(request, inputs=dataclasses.replace(request.inputs, files=files))
+    with pytest.raises(MissingMember, match=MEMBERS[1]):
+        HstcalEngine().calibrate(request)
+    assert calls_of(programs, "calacs") == []
+
+
+@pytest.mark.parametrize("rows", [MEMBERS, (*MEMBERS, PRODUCT)])
+def test_table_of_unknown_rows(tmp_path: Path, programs: Path, rows: tuple[str, ...]) -> None:
+    """Something must come of every call: of exposures that nobody combines, each one."""
+    kinds = [(name, "EXP-CRJ" if len(rows) < 3 else "SCIENCE") for name in MEMBERS]
+    table = [*kinds, *((name, "PRODUCT") for name in rows[2:])]
+    request = associate(tmp_path, make_pair_references(tmp_path), table)
+    names = HstcalEngine().product_names(request)
+    assert names[:2] == tuple(f"{member}_flt.fits" for member in MEMBERS)
+
+
 def test_exposure_outside_the_table_is_calibrated_too(tmp_path: Path, programs: Path) -> None:
     """It has a call of its own, and a folder of its own."""
     request = associate(tmp_path, make_pair_references(tmp_path))
@@ -218,63 +189,6 @@ def test_exposure_outside_the_table_is_calibrated_too(tmp_path: Path, programs: 
 
     assert calls_of(programs, "calacs") == [f"{ASN}_asn.fits", "j8zz01zzq_raw.fits"]
     assert "j8zz01zzq_flt.fits" in {file.name for file in products.files}
-
-
-def test_stis_raw_and_its_wavecal(tmp_path: Path, programs: Path) -> None:
-    """One call for the raw; the wavecal lies beside it and is no input of its own."""
-    request = with_wavecal(request_of(tmp_path, **STIS), tmp_path)
-    products = HstcalEngine().calibrate(request)
-
-    assert calls_of(programs, "cs0") == ["-tv oz0001010_raw.fits"]
-    assert [file.name for file in products.files] == [
-        f"oz0001010_{suffix}.fits" for suffix in ("flt", "x1d", "x2d")
-    ]
-    assert products.logs == ()
-    assert products.log == str(request.output / f"{request.dataset}_hstcal.log")
-
-
-@pytest.mark.parametrize("keyword", ["CRCORR", "RPTCORR"])
-def test_stis_split_exposures(tmp_path: Path, programs: Path, keyword: str) -> None:
-    """The exposures are image sets of one file; RPTCORR of the CCD rejects cosmic rays too."""
-    header = {**STIS, "WAVECORR": "OMIT", "NEXTEND": 6, "EXPSCORR": "OMIT", keyword: "PERFORM"}
-    names = HstcalEngine().product_names(request_of(tmp_path, **header))
-    assert names == tuple(f"oz0001010_{suffix}.fits" for suffix in ("crj", "sx2", "sx1"))
-    each = HstcalEngine().product_names(request_of(tmp_path, **{**header, "EXPSCORR": "PERFORM"}))
-    assert "oz0001010_flt.fits" in each
-
-
-def test_stis_wavecal_that_is_missing(tmp_path: Path, programs: Path) -> None:
-    """It is said before the program is started, with the way round it."""
-    request = request_of(tmp_path, **STIS)
-    with pytest.raises(MissingMember, match=r"oz0001010_wav\.fits.*WAVECORR=OMIT"):
-        HstcalEngine().calibrate(request)
-    assert calls_of(programs, "cs0") == []
-    without = request_of(tmp_path, "WAVECORR=OMIT", **STIS)
-    assert len(HstcalEngine().calibrate(without).files) == 3
-
-
-def test_stis_wavecal_alone(tmp_path: Path, programs: Path) -> None:
-    """It is calibrated where there is no raw; cs0.e keeps its suffix in the names."""
-    header = {**STIS, "WAVECORR": "OMIT", "X1DCORR": "OMIT", "X2DCORR": "OMIT"}
-    request = with_wavecal(request_of(tmp_path, **header), tmp_path)
-    request = dataclasses.replace(
-        request, inputs=dataclasses.replace(request.inputs, files=request.inputs.of("wav"))
-    )
-    products = HstcalEngine().calibrate(request)
-
-    assert calls_of(programs, "cs0") == ["-tv oz0001010_wav.fits"]
-    assert [file.name for file in products.files] == ["oz0001010_wav_flt.fits"]
-
-
-def test_stis_events_alone(tmp_path: Path, programs: Path) -> None:
-    """cs0.e takes no events: the reason says what does."""
-    request = request_of(tmp_path, **{**STIS, "DETECTOR": "NUV-MAMA"})
-    file = dataclasses.replace(request.inputs.files[0], suffix="tag", name="oz0001010_tag.fits")
-    request = dataclasses.replace(request, inputs=RawInputs("oz0001010", "file", (file,)))
-    with pytest.raises(UnsupportedMode, match="inttag"):
-        HstcalEngine().calibrate(request)
-    header = {**STIS, "FILENAME": "oz0001010_tag.fits"}
-    assert "inttag" in str(HstcalEngine().covers(header))
 
 
 def test_nothing_to_do_needs_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,18 +215,6 @@ def test_program_that_finds_nothing_to_do(
     products = HstcalEngine().calibrate(request_of(tmp_path, **header))
     assert (products.ending, products.files) == ("nothing to do", ())
     assert said in products.reason
-
-
-def test_product_that_a_program_leaves_out_with_a_reason(tmp_path: Path, programs: Path) -> None:
-    """Calstis makes no spectra where the wavelength calibration is empty, and says so."""
-    said = "echo 'Warning          so WAVECORR, X1DCORR, X2DCORR will be set to OMIT.'"
-    copy = "cp oz0001010_raw.fits oz0001010_flt.fits"
-    make_program(programs, "cs0.e", f"{said}\n{copy}")
-    request = with_wavecal(request_of(tmp_path, **STIS), tmp_path)
-    assert [f.name for f in HstcalEngine().calibrate(request).files] == ["oz0001010_flt.fits"]
-    make_program(programs, "cs0.e", copy)
-    with pytest.raises(EngineError, match=r"x2d\.fits is not there"):
-        HstcalEngine().calibrate(dataclasses.replace(request, output=tmp_path / "other"))
 
 
 def test_extra_products_are_published_and_temporaries_are_not(
@@ -344,58 +246,6 @@ def test_no_exposure(tmp_path: Path, programs: Path) -> None:
     empty = dataclasses.replace(request, inputs=RawInputs(ROOT, "file", ()))
     with pytest.raises(NotFound):
         HstcalEngine().calibrate(empty)
-
-
-def test_engine_of_one_program(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its version is the program's, and another program's version changes nothing."""
-    engine = HstcalEngine().narrowed(PRIMARY)
-    assert engine.numbers_version == "calacs.e 1.2 (01-Jan-2026)"
-    make_program(programs, "calwf3.e", "exit 0", version="3.7.3")
-    assert HstcalEngine().narrowed(PRIMARY).numbers_version == engine.numbers_version
-    assert HstcalEngine().narrowed(UVIS).numbers_version == "calwf3.e 3.7.3"
-
-
-def test_installations(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All three programs are told, with the way to get those that are not here."""
-    (programs / "cs0.e").unlink()
-    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    calacs, _, cs0 = HstcalEngine().installations()
-    assert (calacs.found, calacs.version) == (str(programs / "calacs.e"), "1.2 (01-Jan-2026)")
-    assert (cs0.found, cs0.version) == (None, "")
-    assert "conda" in cs0.advice
-
-
-@pytest.mark.parametrize(
-    ("header", "reason"),
-    [
-        ({"INSTRUME": "COS", "DETECTOR": "FUV"}, "it calibrates ACS, WFC3 and STIS, not COS"),
-        ({}, "it calibrates"),
-        ({**PRIMARY, "DETECTOR": "XRC"}, "DETECTOR is XRC"),
-        ({**PRIMARY, "DETECTOR": ""}, "DETECTOR is absent"),
-        (PRIMARY, "calacs.e is not on PATH"),
-        (UVIS, "calwf3.e is not on PATH"),
-        (STIS, "cs0.e is not on PATH"),
-    ],
-)
-def test_what_is_not_covered(
-    header: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each for its own reason."""
-    hide_programs(monkeypatch)
-    assert reason in str(HstcalEngine().covers(header))
-
-
-def test_auto_takes_the_program_for_what_native_lacks(programs: Path) -> None:
-    """Trailed charge is not corrected natively: auto goes to calacs.e where it is."""
-    engine = choose_engine("auto", [WFC])
-    assert (engine.name, engine.numbers_version) == ("hstcal", "calacs.e 1.2 (01-Jan-2026)")
-    assert choose_engine("auto", [WFC], parse_overrides(["PCTECORR=OMIT"])).name == "native"
-
-
-def test_auto_ends_acquisition_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Native refuses them; that nothing is to be done needs no program."""
-    hide_programs(monkeypatch)
-    assert choose_engine("auto", [{**PRIMARY, **IDLE, "OBSMODE": "ACQ"}]).name == "hstcal"
 
 
 def test_two_datasets_share_a_folder(tmp_path: Path, programs: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -26,7 +29,7 @@ from standin_programs import (
 
 from calib.engines.hstcal import HstcalEngine
 from calib.engines.protocol import CalibrationRequest
-from calib.errors import Cancelled, EngineError, OutOfMemory
+from calib.errors import Cancelled, EngineError, HstflowError, OutOfMemory, TimedOut
 from calib.programs.allowance import CURRENT, Allowance
 from calib.records import ExposureReferences
 
@@ -144,29 +147,39 @@ def test_failure_of_the_second_call_takes_the_first_ones_products_back(
     assert [name for name in left(request) if name.endswith(".fits")] == []
 
 
-def test_cancellation_ends_the_program_and_its_children(
-    request_: CalibrationRequest, tmp_path: Path, allowance: Allowance
+@pytest.mark.parametrize(
+    "why", [Cancelled("cancelled by a person"), TimedOut("over its time")], ids=["cancel", "time"]
+)
+def test_ended_job_ends_the_program_and_its_children(
+    request_: CalibrationRequest, tmp_path: Path, allowance: Allowance, why: HstflowError
 ) -> None:
-    """A program that hangs is ended with the job; its private folder is gone."""
-    mark = tmp_path / "pid"
-    make_program(
-        tmp_path / "programs", "calacs.e", f"echo $$ > {mark}.part; mv {mark}.part {mark}\n{HANGS}"
-    )
+    """A program that hangs goes with the job, and all that it started; so does its folder."""
+    mark = tmp_path / "group"
+    body = f"echo $$ > {mark}.part; mv {mark}.part {mark}\n{HANGS}"
+    make_program(tmp_path / "programs", "calacs.e", body)
 
-    def cancel() -> None:
+    def end() -> None:
         while not mark.exists():
             time.sleep(0.01)
-        allowance.end(Cancelled("cancelled by a person"))
+        allowance.end(why)
 
-    helper = threading.Thread(target=cancel)
+    helper = threading.Thread(target=end)
     helper.start()
-    with pytest.raises(Cancelled):
+    with pytest.raises(type(why)):
         HstcalEngine().calibrate(request_)
     helper.join()
-    group = int(mark.read_text())
-    alive = [p for p in psutil.process_iter(["status"]) if p.pid == group]
-    assert all(process.info["status"] == psutil.STATUS_ZOMBIE for process in alive)
+    assert living(int(mark.read_text())) == []
     assert left(request_) == [f"{ROOT}_hstcal.log"]
+
+
+def living(group: int) -> list[int]:
+    """Return the processes of a group that have not ended."""
+    found = []
+    for process in psutil.process_iter(["status"]):
+        with suppress(ProcessLookupError):
+            if process.info["status"] != psutil.STATUS_ZOMBIE and os.getpgid(process.pid) == group:
+                found.append(process.pid)
+    return found
 
 
 def test_peak_memory_and_the_limit(
@@ -174,8 +187,9 @@ def test_peak_memory_and_the_limit(
 ) -> None:
     """A program gets the limit of the job, and what it held is noted."""
     allowance.memory = 400 << 20
-    body = f"ulimit -v > {tmp_path}/limit\n{hstcal_body('calacs')}"
+    holds = "import time; held = b'1' * (150 << 20); time.sleep(0.3)"
+    body = f'ulimit -v > {tmp_path}/limit\n{sys.executable} -S -c "{holds}"\n{COPY}'
     make_program(tmp_path / "programs", "calacs.e", body)
     HstcalEngine().calibrate(request_)
     assert int((tmp_path / "limit").read_text()) == 400 * 1024
-    assert allowance.take_peak() > 0
+    assert allowance.take_peak() >= 150 << 20
