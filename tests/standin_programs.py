@@ -69,3 +69,59 @@ def put_first_on_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def hide_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave only the system's own programs on PATH: no calibration program is found."""
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
+
+
+# calcos as far as its files and exit codes go. Headers and the names in a table are text, so the
+# shell can read them; what is "made" is a copy of the raw file. Like the real one, it ends with 0
+# where its input is not there, and with 5 where it finds nothing to calibrate.
+_CALCOS = r"""
+echo "$@" >> "{calls}"
+says() {{ head -c 11520 "$1" | grep -aq "$2"; }}
+calibrate() {{
+    root=${{1%%_raw*}}
+    echo "CALCOS version 3.6.2" >> "$root.tra"
+    if [ -f "${{root}}_rawacq.fits" ]; then
+        says "${{root}}_rawacq.fits" "= 'ACQ/IMAGE" || return 1
+        for made in counts flt; do cp "${{root}}_rawacq.fits" "${{root}}_$made.fits"; done
+        return 0
+    fi
+    for raw in "${{root}}"_rawtag*.fits "${{root}}"_rawaccum*.fits; do
+        [ -f "$raw" ] || continue
+        segment=${{raw#"${{root}}"_raw}}
+        segment=${{segment#tag}}
+        segment=${{segment#accum}}
+        for made in corrtag counts flt; do cp "$raw" "${{root}}_$made$segment"; done
+        if says "$raw" "X1DCORR = 'PERFORM"; then cp "$raw" "${{root}}_x1d.fits"; fi
+    done
+}}
+{before}
+[ -f "$1" ] || exit 0
+case $1 in
+*_asn.fits)
+    rows=$(tr '\0' ' ' < "$1" | grep -ao '[A-Z0-9]\{{9\}} \{{5\}}[A-Z]*-[A-Z0-9]* *[TF]')
+    for name in $(echo "$rows" | grep 'EXP-.*T$' | cut -c-9 | tr A-Z a-z); do
+        calibrate "${{name}}_raw"
+        last=$name
+    done
+    product=$(echo "$rows" | grep 'PROD-' | cut -c-9 | tr A-Z a-z)
+    if [ -f "${{last}}_x1d.fits" ]; then
+        for part in "" 1 2 3 4; do cp "${{last}}_x1d.fits" "${{product}}_x1dsum$part.fits"; done
+    elif [ -n "$product" ]; then
+        cp "${{last}}_flt.fits" "${{product}}_fltsum.fits"
+    fi ;;
+*) calibrate "$1" || exit 5 ;;
+esac
+{after}
+"""
+
+
+def make_calcos(folder: Path, *, before: str = "", after: str = "") -> Path:
+    """Write a program that behaves like calcos; what it was called with is in ``calls.txt``.
+
+    Parameters
+    ----------
+    before, after
+        Lines of the shell that are done before and after the work, such as ``exit 16``.
+    """
+    body = _CALCOS.format(calls=folder / "calls.txt", before=before, after=after)
+    return make_program(folder, "calcos", body, version="3.6.2")
