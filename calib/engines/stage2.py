@@ -13,28 +13,28 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from calib.engines.astrometry import AstrometryMode
 from calib.engines.program import RUNASTRODRIZ, find_program, version_of
 from calib.engines.protocol import CalibrationRequest, Engine
 from calib.errors import STAGE2, ConfigError
 from calib.records import Products
-from calib.references.stage2_types import STAGE2_TYPES
 from calib.switches import Overrides, Switch, read_switch
 
 log = logging.getLogger(__name__)
 
 Stage2Policy = Literal["auto", "always", "never"]
+POLICIES: tuple[Stage2Policy, ...] = get_args(Stage2Policy)
 
 # The switch of stage 2 in raw headers (ACS Data Handbook 3.4, WFC3 Data Handbook 3.3).
 SWITCH = "DRIZCORR"
 
-# What a header has where no file is needed.
-_NO_FILE = frozenset({"", "N/A"})
+# How people are told that there is no program for it.
+NOT_INSTALLED = "not installed"
 
-# NPOLFILE replaced it (stwcs.updatewcs.corrections): named in old headers, opened no more.
-_REPLACED = frozenset({"DGEOFILE"})
+# Whose exposures runastrodriz drizzles, of those that we calibrate.
+INSTRUMENTS = frozenset({"acs", "wfc3"})
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,11 @@ class Stage2Plan:
     @property
     def program(self) -> str:
         """The program and its version; "not installed" and how to get it where it is not."""
-        return f"drizzlepac {self.version}" if self.version else f"not installed: {_ADVICE}"
+        return (
+            f"drizzlepac {self.version}"
+            if self.version
+            else f"{NOT_INSTALLED}: {RUNASTRODRIZ.advice}"
+        )
 
     @property
     def said(self) -> str:
@@ -99,14 +103,11 @@ class Stage2Plan:
         """
         if self.wanted and self.is_must and not self.version:
             raise ConfigError(
-                "stage 2 was asked for (--stage2 always), and its program is not on PATH",
+                "stage 2 must be done (--stage2 always), and its program is not on PATH",
                 expected=RUNASTRODRIZ.advice,
                 found=f"no {RUNASTRODRIZ.name}",
                 code=STAGE2,
             )
-
-
-_ADVICE = RUNASTRODRIZ.advice
 
 
 def plan_stage2(
@@ -132,29 +133,13 @@ def plan_stage2(
     if policy == "never" or not headers:
         return Stage2Plan()
     header = (overrides or Overrides()).apply(headers[0])
-    if str(header.get("INSTRUME", "")).strip().lower() not in STAGE2_TYPES:
+    if str(header.get("INSTRUME", "")).strip().lower() not in INSTRUMENTS:
         return Stage2Plan()
     is_must = policy == "always"
     if not is_must and read_switch(header, SWITCH) is not Switch.PERFORM:
         return Stage2Plan()
     version = version_of(RUNASTRODRIZ) if find_program(RUNASTRODRIZ) else ""
     return Stage2Plan(wanted=True, version=version, is_must=is_must, astrometry=astrometry)
-
-
-def stage2_references(header: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the reference keywords that drizzling an exposure opens: those that name a file.
-
-    Parameters
-    ----------
-    header
-        Primary header.
-    """
-    types = STAGE2_TYPES.get(str(header.get("INSTRUME", "")).strip().lower(), frozenset())
-    return tuple(
-        keyword
-        for keyword in sorted(types - _REPLACED)
-        if str(header.get(keyword) or "").strip().upper() not in _NO_FILE
-    )
 
 
 def calibrate_and_drizzle(

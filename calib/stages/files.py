@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from calib.engines.astrometry import AstrometryMode
 from calib.engines.lookup import choose_engine
 from calib.engines.protocol import CalibrationRequest
+from calib.engines.stage2 import Stage2Policy, calibrate_and_drizzle, plan_stage2
 from calib.errors import ArchiveError, ConfigError
 from calib.fetch.in_place import EXPECTED, FoundFiles, find_files
 from calib.fitsfile import primary_header
 from calib.records import Products
 from calib.references.headers import references_from_headers
+from calib.stages.stage2 import with_stage2_references
 from calib.switches import Overrides
 
 
@@ -34,6 +37,8 @@ class FileOptions:
         Reference files by keyword.
     threads
         Threads that the engine may use. The products do not depend on it.
+    stage2, astrometry
+        As in :class:`calib.stages.job.Options`.
     """
 
     engine: str = "auto"
@@ -41,6 +46,8 @@ class FileOptions:
     folders: tuple[Path, ...] = ()
     custom: Mapping[str, Path] = field(default_factory=dict)
     threads: int = 1
+    stage2: Stage2Policy = "auto"
+    astrometry: AstrometryMode = "auto"
 
 
 def calibrate_file(
@@ -70,6 +77,8 @@ def calibrate_file(
     found = find_files(path)
     headers = [primary_header(exposure) for exposure in found.exposures]
     engine = choose_engine(options.engine, headers, options.overrides)
+    plan = plan_stage2(options.stage2, options.astrometry, headers, options.overrides)
+    plan.check()
 
     def required(each: Mapping[str, Any]) -> tuple[str, ...]:
         return engine.required_references(options.overrides.apply(each), found.members)
@@ -78,7 +87,7 @@ def calibrate_file(
         found.exposures,
         options.folders,
         environ,
-        required=required,
+        required=with_stage2_references(required, plan),
         custom=options.custom,
         checksums=False,
     )
@@ -91,7 +100,7 @@ def calibrate_file(
         overrides=options.overrides,
         threads=options.threads,
     )
-    return engine.calibrate(request)
+    return calibrate_and_drizzle(engine, request, plan)
 
 
 def check_files(files: Sequence[Path]) -> None:
