@@ -6,12 +6,23 @@ whole pixels. What AstroDrizzle makes of them is known without it.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from associations import describe
 from astropy.io import fits
+from standin_programs import make_program, put_first_on_path
+
+from calib.association import read_rows
+from calib.engines.protocol import CalibrationRequest
+from calib.engines.stage2 import Stage2Plan
+from calib.engines.stage2_run import drizzle
+from calib.engines.workplace import product_record
+from calib.records import ExposureReferences, Products, RawInputs, References, ReferenceUse
 
 SIZE = 160  # pixels on a side
 SCALE = 0.13  # arcsec in a pixel, as WFC3/IR has it
@@ -21,6 +32,7 @@ EXPTIME = 100.0  # s
 ROOTS = ("ib3y01a0q", "ib3y01a1q", "ib3y01a2q")
 TABLE = "ib3y01010"
 DITHERS = ((0, 0), (5, 3), (-4, 6))  # pixels
+PLAN = Stage2Plan(wanted=True, version="3.11.0", astrometry="off")
 PARAMETERS, DISTORTION = "w3m18525i_mdz.fits", "w3m18525i_idc.fits"
 
 # What AstroDrizzle, updatewcs and runastrodriz look up besides what every raw has.
@@ -40,7 +52,7 @@ _PRIMARY: dict[str, Any] = {
     "TARGNAME": "ANY",
     "RA_TARG": 150.0,
     "DEC_TARG": 2.0,
-    "PA_V3": 45.0,
+    "PA_V3": 0.0,
     "POSTARG1": 0.0,
     "POSTARG2": 0.0,
     "CCDGAIN": 2.5,
@@ -114,10 +126,10 @@ def _science(root: str, dx: int, dy: int) -> fits.Header:
     degrees = SCALE / 3600
     return fits.Header(
         {
-            "CRPIX1": SIZE / 2 + dx,
-            "CRPIX2": SIZE / 2 + dy,
-            "CRVAL1": 150.0,
-            "CRVAL2": 2.0,
+            "CRPIX1": SIZE / 2,  # updatewcs puts that of the IDCTAB here: dithers are in CRVAL
+            "CRPIX2": SIZE / 2,
+            "CRVAL1": 150.0 + degrees * dx / np.cos(np.radians(2.0)),
+            "CRVAL2": 2.0 - degrees * dy,
             "CTYPE1": "RA---TAN",
             "CTYPE2": "DEC--TAN",
             "CD1_1": -degrees,
@@ -174,7 +186,7 @@ def _write_parameters(path: Path) -> Path:
 
 def _write_distortion(path: Path) -> Path:
     plain = {"XSIZE": SIZE, "YSIZE": SIZE, "XREF": SIZE / 2, "YREF": SIZE / 2, "SCALE": SCALE}
-    plain |= {"V2REF": 0.3, "V3REF": 1.1, "THETA": 45.0}
+    plain |= {"V2REF": 0.3, "V3REF": 1.1, "THETA": 0.0}
     terms = {f"{c}{i}{j}": 0.0 for c in ("CX", "CY") for i in range(1, 5) for j in range(i + 1)}
     terms |= {"CX11": SCALE, "CY10": SCALE}
     columns = [
@@ -210,3 +222,72 @@ def write_association(folder: Path, roots: Sequence[str], name: str = TABLE) -> 
     primary.header.update({"INSTRUME": "WFC3", "DETECTOR": "IR", "ASN_ID": name.upper()})
     fits.HDUList([primary, table]).writeto(path)
     return path
+
+
+@dataclasses.dataclass
+class World:
+    """A request whose exposures are calibrated already."""
+
+    folder: Path
+    request: CalibrationRequest
+    products: Products
+
+    name = "ready"
+    numbers_version = "1"
+
+    def covers(self, header: Any) -> str | None:
+        """Cover everything."""
+
+    def required_references(self, header: Any, members: Any = ()) -> tuple[str, ...]:
+        """Open nothing."""
+        return ()
+
+    def calibrate(self, request: CalibrationRequest) -> Products:
+        """Return what is there."""
+        return self.products
+
+    def runs(self, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Put a runastrodriz that does this on PATH."""
+        make_program(self.folder / "bin", "runastrodriz", body)
+        put_first_on_path(self.folder / "bin", monkeypatch)
+
+    def drizzle(self, plan: Stage2Plan = PLAN) -> Products:
+        """Drizzle what is there."""
+        return drizzle(self.request, self.products, plan)
+
+    @property
+    def left(self) -> list[str]:
+        """Names in the folder of the products."""
+        return sorted(path.name for path in self.request.output.iterdir())
+
+
+def make_world(folder: Path, roots: tuple[str, ...], *, table: bool, cte: bool = False) -> World:
+    """Write exposures as calibration leaves them."""
+    inputs, output = folder / "in", folder / "out"
+    inputs.mkdir()
+    output.mkdir()
+    files, members = [], ()
+    for root, dither in zip(roots, DITHERS, strict=False):
+        raw, flt = write_exposure(inputs, root, dither)
+        files.append(describe(raw, "raw"))
+        flt.rename(output / flt.name)
+        if cte:
+            (output / f"{root}_flc.fits").write_bytes((output / flt.name).read_bytes())
+    if table:
+        path = write_association(inputs, roots)
+        files.insert(0, describe(path, "asn"))
+        rows = [(row["MEMNAME"], row["MEMTYPE"], row["MEMPRSNT"]) for row in fits.getdata(path)]
+        members = read_rows(TABLE, rows).members
+    uses = tuple(
+        ReferenceUse(keyword, path.name, str(path), required=True)
+        for keyword, path in write_references(inputs).items()
+    )
+    dataset = TABLE if table else roots[0]
+    log = output / f"{dataset}.tra"
+    log.write_text("calibrated\n")
+    made = tuple(product_record(path) for path in sorted(output.glob("*.fits")))
+    raws = RawInputs(dataset, "file", tuple(files), members)
+    chosen = tuple(ExposureReferences(file.name, uses) for file in raws.exposures)
+    references = References("hst_9001.pmap", "14", chosen)
+    request = CalibrationRequest(dataset, raws, references, output)
+    return World(folder, request, Products(made, "ready", "1", log=str(log)))

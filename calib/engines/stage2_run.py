@@ -6,7 +6,8 @@ What the program does (drizzlepac 3.11, runastrodriz.py), and what follows from 
 - it writes coordinates into every ``_flt`` and ``_flc`` in place, and DRIZCORR=COMPLETE into the
   ``_flt`` of a lone exposure;
 - a further argument is taken for a folder: one exposure or one association at a call;
-- it swallows its own SystemExit, "no viable data" (65) among them, and ends with 0;
+- it swallows its own SystemExit, "no viable data" (65) among them, and ends with 0; where no
+  exposure is fit (no exposure time, no good pixel) it may leave a drizzled file without pixels;
 - it appends to ``ROOT.tra``, the trailer of the calibration before it.
 """
 
@@ -24,8 +25,8 @@ from calib.engines.program import RUNASTRODRIZ
 from calib.engines.protocol import CalibrationRequest
 from calib.engines.stage2 import SWITCH, Stage2Plan
 from calib.engines.workplace import Workplace, product_record, workplace
-from calib.errors import STAGE2, EngineError, Unavailable
-from calib.fitsfile import update_primary_header, writing
+from calib.errors import STAGE2, CorruptFile, EngineError, Unavailable
+from calib.fitsfile import opened, update_primary_header, writing
 from calib.records import ProductFile, Products
 from calib.switches import Switch
 
@@ -88,7 +89,8 @@ def drizzle(request: CalibrationRequest, products: Products, plan: Stage2Plan) -
         notes += _unaligned(place, plan, settings)
         new = [path for path in place.made() if path.suffix == ".fits"] if any(viable) else []
         changed = [place.folder / name for name in calibrated] if any(viable) else []
-        place.check([path.name for path in changed], RUNASTRODRIZ.name)
+        _look(place, [path.name for path in changed])
+        _compare_extensions(changed, request.output)
         done = _joined(products, _take(place, [*changed, *new]), _trailers(place))
     if not all(viable):
         notes.append(f"stage 2: no viable data{'' if not any(viable) else ' in some exposures'}")
@@ -156,6 +158,8 @@ def _run(place: Workplace, unit: str, environment: dict[str, str]) -> bool:
     drizzled = [name for name in new if _kind(name) in DRIZZLED.values()]
     if not drizzled and _NOT_VIABLE.search(_said(place.log, start)):
         return False
+    if drizzled and all(_is_empty(place.folder / name) for name in drizzled):
+        return False
     _check(place, unit, new)
     return True
 
@@ -172,11 +176,43 @@ def _check(place: Workplace, unit: str, new: Sequence[str]) -> None:
     wanted = {DRIZZLED[kind] for kind in kinds} - {_kind(name) for name in new}
     names = [name for name in new if name.endswith(".fits")]
     names += [f"{root}_{kind}.fits" for kind in sorted(wanted)]
+    _look(place, names)
+
+
+def _look(place: Workplace, names: Sequence[str]) -> None:
     try:
         place.check(names, RUNASTRODRIZ.name)
     except EngineError as error:
         error.code = STAGE2
         raise
+
+
+def _compare_extensions(changed: Sequence[Path], before: Path) -> None:
+    """Refuse a calibrated exposure that has lost extensions; headerlets may have come in."""
+    for path in changed:
+        kept, had = _count_extensions(path), _count_extensions(before / path.name)
+        if kept < had:
+            raise EngineError(
+                f"{RUNASTRODRIZ.name} ended as if all were well, but has cut {path.name} short",
+                program=RUNASTRODRIZ.name,
+                expected=f"{had} extensions",
+                found=kept,
+                code=STAGE2,
+            )
+
+
+def _count_extensions(path: Path) -> int:
+    with opened(path) as hdus:
+        return len(hdus) - 1
+
+
+def _is_empty(path: Path) -> bool:
+    """Tell whether a drizzled file has no pixels: AstroDrizzle's word for no viable data."""
+    try:
+        with opened(path) as hdus:
+            return not any(hdu.header.get("NAXIS") for hdu in hdus)
+    except CorruptFile:
+        return False
 
 
 def _size(path: Path) -> int:
