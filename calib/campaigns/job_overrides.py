@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from calib.campaigns.rungs import parse_size
+from calib.engines.astrometry import MODES, AstrometryMode
+from calib.engines.stage2 import POLICIES, Stage2Policy
 from calib.environment import check_variable
 from calib.errors import ConfigError
 from calib.switches import Overrides, parse_overrides
 
-KEYS = "rung, timeout_scale, retries, priority, env.NAME, set"
+KEYS = "rung, timeout_scale, retries, priority, stage2, astrometry, env.NAME, set"
 
 # Bounds against typing mistakes: a hundred times the time limit is months.
 MOST_TIME = 100.0
@@ -38,6 +40,8 @@ class JobOverrides:
         How often it may be tried again, for each kind of retry.
     priority
         Higher ones go first.
+    stage2, astrometry
+        Whether it is drizzled, and how it is aligned then.
     env
         Environment of the programs that calibrate it.
     switches
@@ -48,6 +52,8 @@ class JobOverrides:
     timeout_scale: float | None = None
     retries: int | None = None
     priority: int | None = None
+    stage2: Stage2Policy | None = None
+    astrometry: AstrometryMode | None = None
     env: dict[str, str] = field(default_factory=dict)
     switches: Overrides = field(default_factory=Overrides)
 
@@ -62,6 +68,8 @@ class JobOverrides:
             "timeout_scale": self.timeout_scale,
             "retries": self.retries,
             "priority": self.priority,
+            "stage2": self.stage2,
+            "astrometry": self.astrometry,
             "env": self.env or None,
             "set": [f"{name}={value}" for name, value in settings.items()] or None,
         }
@@ -158,11 +166,22 @@ def _whole(least: int, most: int) -> Callable[[str, str], int]:
     return read
 
 
+def _one_of(words: Collection[str]) -> Callable[[str, str], str]:
+    def read(name: str, text: str) -> str:
+        if text not in words:
+            raise ConfigError(f"{name} cannot be this", expected=", ".join(words), found=repr(text))
+        return text
+
+    return read
+
+
 _READERS: dict[str, Callable[[str, str], Any]] = {
     "rung": _rung,
     "timeout_scale": _factor,
     "retries": _whole(0, MOST_RETRIES),
     "priority": _whole(-MOST_PRIORITY, MOST_PRIORITY),
+    "stage2": _one_of(POLICIES),
+    "astrometry": _one_of(MODES),
 }
 
 

@@ -17,6 +17,7 @@ from calib.archive.publish import File, Publication
 from calib.archive.tar_output import publish_tar
 from calib.caldp import DELETED_SUFFIXES, ENVIRONMENT, VERSION_KEYWORDS, product_suffix
 from calib.engines.protocol import Engine
+from calib.engines.stage2 import Stage2Plan
 from calib.errors import ConfigError
 from calib.fitsfile import primary_header
 from calib.fitsfile.identity import data_id_of, product_data_ids, shared_data_id
@@ -30,6 +31,7 @@ from calib.stages.environment import dataset_environment
 from calib.stages.job import Job, Options
 from calib.stages.joblog import LOG_NAME
 from calib.stages.recording import ledger_of
+from calib.stages.stage2 import plan_of
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +151,7 @@ def run_content(job: Job, output: str) -> dict[str, Any]:
         "context": job.context,
         "engine": options.engine,
         "engine_version": version("hstflow"),
-        "parameters": _parameters(options) | collection_record(options),
+        "parameters": _parameters(options) | options.stage2_settings | collection_record(options),
         "output": output,
     }
 
@@ -230,8 +232,14 @@ def job_fingerprint(
         references=reference_checksums(references),
         engine=engine.name,
         numbers_version=engine.numbers_version,
-        parameters=_parameters(job.options) | use_record(job, references),
+        parameters=_all_parameters(job, references, plan_of(job, inputs)),
     )
+
+
+def _all_parameters(job: Job, references: References, plan: Stage2Plan) -> dict[str, Any]:
+    """Return what a user set and what became of it; nothing of stage 2 where there is none."""
+    drizzled = {"stage2": plan.record} if plan.record else {}
+    return _parameters(job.options) | use_record(job, references) | drizzled
 
 
 def _parameters(options: Options) -> dict[str, Any]:
@@ -281,7 +289,7 @@ def _provenance(job: Job, made: Made) -> dict[str, Any]:
         inputs=made.inputs,
         references=made.references,
         products=made.products,
-        parameters=_parameters(job.options) | use_record(job, made.references),
+        parameters=_all_parameters(job, made.references, plan_of(job, made.inputs)),
         data_ids=_data_ids(job, made.inputs),
         request=_request(job, made),
         execution={"campaign": job.campaign, "engine": job.options.engine},

@@ -17,6 +17,7 @@ from calib.references.headers import update_headers
 from calib.stages.calibrations import certified_choice, collection_record, still_as_certified
 from calib.stages.environment import versions_of
 from calib.stages.job import Job, key_of
+from calib.stages.stage2 import plan_of, with_stage2_references
 from calib.stages.workfolder import Finished, StageFolder
 
 
@@ -62,7 +63,7 @@ def choose(job: Job, inputs: RawInputs, *, download: bool = True) -> Choice:
         [Path(file.path) for file in inputs.exposures],
         context=job.context,
         profile=job.profile,
-        required=required,
+        required=with_stage2_references(required, plan_of(job, inputs)),
         custom={keyword: Path(path) for keyword, path in job.options.references.items()},
         certified=certified_choice(job),
         download=download,
@@ -89,6 +90,7 @@ def bestrefs_key(job: Job, inputs: RawInputs) -> str:
         dataclasses.asdict(job.options.overrides),
         dataclasses.asdict(job.profile),
         versions_of(job, inputs),
+        *(["stage 2"] if plan_of(job, inputs).runs else []),
     )
 
 

@@ -17,6 +17,7 @@ from calib.association import Association
 from calib.engines.idle import REASON, IdleEngine
 from calib.engines.lookup import choose_engine
 from calib.engines.protocol import Engine, ForeseeingEngine
+from calib.engines.stage2 import NOT_INSTALLED
 from calib.errors import ArchiveError, ConfigError, HstflowError, ReferenceUnavailable
 from calib.fetch.looking import SeenFile, find_inputs
 from calib.fetch.options import FetchOptions
@@ -48,6 +49,7 @@ from calib.stages.reference_outlook import (
     describe_choice,
     remembered_references,
 )
+from calib.stages.stage2 import plan_of
 from calib.switches import Switch, is_switch, read_switch
 
 # A calibrated pixel: SCI and ERR as float32, DQ as int16.
@@ -190,6 +192,7 @@ def _references(draft: _Draft, inputs: RawInputs, desk: Desk) -> References:
     job = draft.job
     draft.stage = "bestrefs"
     _note_engine(draft, inputs)
+    draft.found["stage2"] = plan_of(job, inputs).said
     if found := finished_bestrefs(job, inputs):
         draft.finished.append("bestrefs")
         draft.found["references_from"] = WORK_FOLDER
@@ -231,6 +234,7 @@ def _remaining(draft: _Draft, engine: Engine, inputs: RawInputs, references: Ref
     """Look for finished products and previews; where there are none, ask what would be made."""
     job = draft.job
     draft.stage = "calibrate"
+    plan_of(job, inputs).check()
     made = finished_calibrate(job, engine, inputs, references)
     if made is not None:
         draft.finished.append("calibrate")
@@ -327,7 +331,11 @@ def _after_fetch(draft: _Draft) -> DatasetForecast:
 
 
 def sum_up(found: Forecast) -> Forecast:
-    """Return a forecast with what concerns all datasets: whether the disk has room."""
+    """Return a forecast with what concerns all datasets: stage 2, and room on the disk."""
+    absent = [each.stage2 for each in found.datasets if each.stage2.startswith(NOT_INSTALLED)]
+    if absent:
+        note = f"stage 2 is asked for by {len(absent)} of {len(found.datasets)}; {absent[0]}"
+        found = dataclasses.replace(found, notes=(*found.notes, note))
     output = found.settings.output or ""
     if not output.startswith("file:"):
         return found

@@ -95,8 +95,9 @@ def fixed_key(options: Options, output: str | None) -> str:
         collection_record(options),
         version("hstflow"),
     ]
-    # What has no environment of its own keeps the run that it had before there was any.
-    return key_of(*parts, options.env) if options.env else key_of(*parts)
+    # What says nothing of environment or stage 2 keeps the run of before there was either.
+    said = [each for each in (options.env, options.stage2_settings) if each]
+    return key_of(*parts, *said)
 
 
 def work_key(job: Job, dataset: str, fixed: str) -> str:

@@ -202,6 +202,7 @@ def _job(manifest: Manifest, told: Told, rerun: Rerun, source: str) -> Job:
             dict(overrides.get("switches", {})), dict(overrides.get("parameters", {}))
         ),
         env=dict(told.parameters.get("env", {})),
+        **_stage2_of(told),
         previews="normal" if drawn else "none",
         thumb=int(told.request.get("thumb", Options.thumb)),
         threads=rerun.threads,
@@ -219,6 +220,18 @@ def _job(manifest: Manifest, told: Told, rerun: Rerun, source: str) -> Job:
         ledger=rerun.ledger,
         options=options,
     )
+
+
+def _stage2_of(told: Told) -> dict[str, Any]:
+    """Return the settings of stage 2 that make the same again: what was done, not what was asked.
+
+    What was not drizzled, for lack of a program as well, is not drizzled now.
+    """
+    recorded = told.parameters.get("stage2")
+    if not recorded:
+        return {"stage2": "never"}
+    done = told.resolved_parameters.get("stage2.astrometry", recorded.get("astrometry", "off"))
+    return {"stage2": "always", "astrometry": done}
 
 
 class _Fetched(NamedTuple):
