@@ -13,6 +13,8 @@ from typing import Any
 from astropy.utils.exceptions import AstropyUserWarning
 
 from calib import fitsfile
+from calib.caldp import ENVIRONMENT, suffix_of
+from calib.environment import read_environment
 from calib.errors import CorruptFile
 from calib.fetch.selection import is_exposure, root_of
 from calib.ids import INSTRUMENT_BY_LETTER
@@ -50,11 +52,17 @@ def verify_file(path: Path) -> None:
     INSTRUME of its name. Exposures must have the keywords of :data:`REQUIRED_KEYWORDS`, and
     complete image sets (ACS and WFC3) or at least an image or events (STIS and COS).
 
+    An environment file (``ROOT_cal_env.txt``) must be what
+    :func:`calib.environment.read_environment` reads.
+
     Raises
     ------
     CorruptFile
         Any of this is not so.
     """
+    if suffix_of(path.name) == ENVIRONMENT:
+        read_environment(path)
+        return
     _check_bytes(path)
     with warnings.catch_warnings():
         # astropy's warnings about bytes after the last HDU are dropped: the length is compared

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from calib.caldp import ENVIRONMENT_FILE, tarball_name
 from calib.fetch.local import fetch_inputs
 from calib.fetch.options import options_from
 from calib.fetch.registered import RegisteredFile
@@ -62,6 +63,7 @@ def _not_newer(job: Job, inputs: RawInputs, finished: Path) -> bool:
     if scheme != "file":
         return True
     limit = (finished / RECORD).stat().st_mtime
-    names = [file.name for file in inputs.files] + [f"{job.dataset}.tar.gz"]
+    known = (tarball_name(job.dataset), ENVIRONMENT_FILE.format(dataset=job.dataset))
+    names = {*known, *(file.name for file in inputs.files)}
     sources = [Path(folder), *(Path(folder) / name for name in names)]
     return all(path.stat().st_mtime <= limit for path in sources if path.is_file())
