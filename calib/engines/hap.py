@@ -11,6 +11,7 @@ products: CALDP's process.py.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,9 @@ from calib.engines.program import (
     why_absent,
 )
 from calib.engines.protocol import CalibrationRequest, Installation
+from calib.engines.version_keywords import version_cards, version_keywords
 from calib.engines.workplace import Workplace, workplace
+from calib.environment import merged
 from calib.errors import MVM, SVM, CorruptFile, EngineError, UnsupportedMode
 from calib.fitsfile import update_primary_header, writing
 from calib.ids import DatasetId, parse_dataset
@@ -152,7 +155,7 @@ def _calibrated(place: Workplace, dataset: DatasetId, program: Program, version:
     poller = _bring(place, dataset)
     place.run(program.name, poller, environment=_environment(request))
     found, note = find_products(place, dataset, program.name)
-    cards = version_keywords(request.environment)
+    cards = version_cards(version_keywords(merged(os.environ, request.environment)))
     for path in found:
         if path.suffix == ".fits":
             update_primary_header(path, cards)
@@ -177,7 +180,7 @@ def _bring(place: Workplace, dataset: DatasetId) -> str:
             expected=f"one {dataset.name}_input.out",
             found=", ".join(file.name for file in pollers) or "none",
         )
-    images = [file for file in inputs.files if file.suffix != POLLER]
+    images = inputs.images
     with writing(place.folder):
         for file in images:
             shutil.copyfile(file.path, place.folder / file.name)

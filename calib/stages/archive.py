@@ -224,7 +224,7 @@ def job_fingerprint(
     return fingerprint(
         job.dataset,
         inputs=[file.sha256 for file in inputs.files],
-        context=job.context,
+        context=fingerprint_context(job),
         references=reference_checksums(references),
         engine=engine.name,
         numbers_version=engine.numbers_version,
@@ -242,8 +242,14 @@ def _parameters(options: Options) -> dict[str, Any]:
 
 
 def files_of(job: Job, made: Made) -> tuple[File, ...]:
-    """Return the files to publish: products, raws with their references, previews, logs."""
+    """Return the files to publish: products, raws with their references, previews, logs.
+
+    Of a visit or skycell only the poller file of the inputs, as a log: its images are products
+    of other datasets.
+    """
     products = [File("product", Path(f.path), f.sha256) for f in made.products.files]
+    if is_combined(job.id):
+        return (*products, *_pictures_and_logs(job, made))
     made_names = {file.name for file in made.products.files}
     inputs = updated_inputs(job, made.inputs).files
     # An association's table comes out of calibration with its products marked as present:
