@@ -46,8 +46,12 @@ def version_keywords(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def version_cards(versions: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Return version keywords with their comments, as cards of a primary header."""
-    return {keyword: (value, VERSION_COMMENTS[keyword]) for keyword, value in versions.items()}
+    """Return version keywords with their comments, always in one order, as cards of a header."""
+    return {
+        keyword: (versions[keyword], VERSION_COMMENTS[keyword])
+        for keyword in VERSION_KEYWORDS
+        if keyword in versions
+    }
 
 
 def _checked(keyword: str, value: str) -> str:

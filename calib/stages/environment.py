@@ -1,4 +1,4 @@
-"""The variables of one dataset, from its own file and from the user, and what headers say of them."""
+"""The variables of one dataset, from its own file and from the user, and what headers say."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from calib.archive.disk import free_bytes
 from calib.association import Association
+from calib.engines.idle import REASON, IdleEngine
 from calib.engines.lookup import choose_engine
 from calib.engines.protocol import Engine, ForeseeingEngine
 from calib.errors import ArchiveError, ConfigError, HstflowError, ReferenceUnavailable
@@ -135,6 +136,8 @@ def _foresee(draft: _Draft, desk: Desk, scratch: Path) -> DatasetForecast:
     if found := find_published(job, mark):
         draft.found |= {"run": found.run, "uri": found.uri}
         return draft.end("skip", f"nothing to do: the same result is in run {found.run}")
+    if isinstance(engine, IdleEngine):
+        return draft.end("skip", f"nothing to do: {REASON}")
     with desk.lock:
         _remaining(draft, engine, inputs, references)
     return _publication(draft, mark)
@@ -210,12 +213,13 @@ def _note_references(draft: _Draft, job: Job, choice: Choice, profile: CrdsProfi
 def _note_engine(draft: _Draft, inputs: RawInputs) -> None:
     """Note engine and switches also where a reference is missing; its own error comes later."""
     overrides = draft.job.options.overrides
-    headers = [overrides.apply(primary_header(file.path)) for file in inputs.exposures]
+    headers = [overrides.apply(primary_header(file.path)) for file in inputs.calibrated]
     switches = {key for header in headers for key in filter(is_switch, header)}
     with suppress(HstflowError):
         performed = [key for key in sorted(switches) if any(_performs(h, key) for h in headers)]
         draft.found["switches"] = tuple(performed)
-        draft.engine = choose_engine(draft.job.options.engine, headers, overrides)
+        name, kind = draft.job.options.engine, draft.job.id.kind
+        draft.engine = choose_engine(name, headers, overrides, kind=kind)
         draft.found["engine"] = draft.engine.name
 
 

@@ -23,9 +23,6 @@ from calib.stages.job import Job
 # give the words this room (calib.ledger.schema).
 _LISTED = {"detector": 32, "filter": 255}
 
-# Which poller file was used is kept beside what the program said of it.
-_KEPT = frozenset({"poller"})
-
 
 def is_combined(dataset: DatasetId) -> bool:
     """Tell whether a dataset is a visit or skycell."""
@@ -63,12 +60,9 @@ def fingerprint_context(job: Job) -> str:
     return "" if is_combined(job.id) else job.context
 
 
-def kept_inputs(inputs: RawInputs) -> tuple[InputFile, ...]:
-    """Return the inputs of a visit or skycell that are published, as logs: its poller file.
-
-    The images are products of other datasets, or of the archive's, and lie there.
-    """
-    return tuple(file for file in inputs.files if file.suffix in _KEPT)
+def is_kept(file: InputFile) -> bool:
+    """Tell whether an input of a visit or skycell stays with its products: the poller file."""
+    return file.suffix == "poller"
 
 
 def visit_data_ids(dataset: DatasetId, inputs: RawInputs) -> list[DataId]:
