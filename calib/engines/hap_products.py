@@ -38,11 +38,8 @@ def visit_root(dataset: DatasetId) -> str:
 
 def is_product(name: str, dataset: DatasetId) -> bool:
     """Tell whether a file is a product of a dataset by its name."""
-    if dataset.kind == "svm":
-        pattern = f"hst_*{visit_root(dataset)}*"
-    else:
-        pattern = f"hst_{dataset.name}*"
-    return name.endswith(_EXTENSIONS[dataset.kind]) and fnmatchcase(name, pattern)
+    whose = f"*{visit_root(dataset)}" if dataset.kind == "svm" else dataset.name
+    return name.endswith(_EXTENSIONS[dataset.kind]) and fnmatchcase(name, f"hst_{whose}*")
 
 
 def read_manifest(path: Path) -> tuple[str, ...]:

@@ -18,10 +18,12 @@ from calib.engines.idle import REASON, IdleEngine
 from calib.engines.lookup import choose_engine
 from calib.engines.protocol import Engine, ForeseeingEngine
 from calib.errors import ArchiveError, ConfigError, HstflowError, ReferenceUnavailable
+from calib.fetch.hap_names import read_image_name
 from calib.fetch.looking import SeenFile, find_inputs
 from calib.fetch.options import FetchOptions
 from calib.fetch.selection import is_exposure, root_of
 from calib.fitsfile import opened, primary_header
+from calib.ids import DatasetId
 from calib.ledger.admission import check_admission, check_run
 from calib.ledger.reading import open_reader
 from calib.records import Member, RawInputs, References
@@ -48,6 +50,7 @@ from calib.stages.reference_outlook import (
     describe_choice,
     remembered_references,
 )
+from calib.stages.visits import check_can_be_made, find_image_references, is_combined
 from calib.switches import Switch, is_switch, read_switch
 
 # A calibrated pixel: SCI and ERR as float32, DQ as int16.
@@ -125,6 +128,7 @@ def _foresee(draft: _Draft, desk: Desk, scratch: Path) -> DatasetForecast:
         if rows is not None:
             check_admission(rows, job.campaign, job.dataset, job.run, job.context)
     draft.stage = "fetch"
+    check_can_be_made(job)
     _check_folder(Path(job.work), ConfigError("the work folder cannot be written"))
     inputs = _fetched_before(draft) or _look(draft, desk, scratch)
     if inputs is None:
@@ -176,13 +180,18 @@ def _look(draft: _Draft, desk: Desk, scratch: Path) -> RawInputs | None:
 
 
 def _note_members(draft: _Draft, members: tuple[Member, ...], files: tuple[SeenFile, ...]) -> None:
-    there = {
-        root_of(file.name) for file in files if is_exposure(file.name, draft.job.id.instrument)
-    }
+    there = _shown_by(draft.job.id, files)
     products = set(Association(draft.job.dataset, members).products)
     draft.found["members"] = tuple(
         MemberForecast(m.name, m.type, m in products, m.present, m.name in there) for m in members
     )
+
+
+def _shown_by(dataset: DatasetId, files: tuple[SeenFile, ...]) -> set[str]:
+    """Return the exposures that files show: raws, or calibrated images of a visit or skycell."""
+    if is_combined(dataset):
+        return {image.exposure for f in files if (image := read_image_name(f.name)) is not None}
+    return {root_of(file.name) for file in files if is_exposure(file.name, dataset.instrument)}
 
 
 def _references(draft: _Draft, inputs: RawInputs, desk: Desk) -> References:
@@ -197,6 +206,8 @@ def _references(draft: _Draft, inputs: RawInputs, desk: Desk) -> References:
         _note_references(draft, dataclasses.replace(job, profile=closed), Choice(found), closed)
         return found
     draft.found["references_from"] = "headers"
+    if is_combined(job.id):
+        return find_image_references(job, inputs, download=False)
     looking = dataclasses.replace(job, profile=desk.profile)
     choice = choose(looking, inputs, download=False)
     _note_references(draft, job, choice, desk.profile)

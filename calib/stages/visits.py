@@ -72,8 +72,9 @@ def visit_data_ids(dataset: DatasetId, inputs: RawInputs) -> list[DataId]:
     between them, in alphabetical order.
     """
     images = [data_id_of_image(dataset, primary_header(f.path)) for f in inputs.images]
-    listed = {name: _listed(name, images) for name in _LISTED}
-    return [replace(shared_data_id(dataset.name, images), **listed)]
+    shared = shared_data_id(dataset.name, images)
+    detector, beam = (_listed(name, images) for name in _LISTED)
+    return [replace(shared, detector=detector, filter=beam)]
 
 
 def _listed(name: str, images: Sequence[DataId]) -> str | None:
