@@ -65,6 +65,7 @@ def poller_row(path: Path, *, skycell: str | None = None) -> str:
 def make_poller(folder: Path, dataset: str, *images: Path) -> Path:
     """Write the poller file of a visit or skycell."""
     skycell = dataset if dataset.startswith("skycell") else None
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{dataset}_input.out"
     path.write_text("".join(f"{poller_row(each, skycell=skycell)}\n" for each in images))
     return path

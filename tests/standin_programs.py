@@ -76,7 +76,7 @@ COMBINES_SKYCELL = r"""
 dataset=${1%_input.out}; : > files
 while IFS=, read -r name proposal program visit seconds beam detector skycell new path; do
   [ -f "$name" ] || { echo "Input image $name missing"; exit 1; }
-  layer=$(echo "hst_${dataset}_acs_${detector}_${beam}_all" | tr 'A-Z' 'a-z')
+  layer=$(echo "hst_${dataset}_acs_${detector}_${beam}_all" | tr 'A-Z;' 'a-z-')
   cp "$name" "${layer}_drc.fits"
   echo "log of $layer" > "${layer}_trl.txt"
   printf '%s\n' "${layer}_drc.fits" "${layer}_trl.txt" >> files

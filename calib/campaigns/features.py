@@ -89,7 +89,7 @@ def features_of_files(inputs: RawInputs, dataset: DatasetId) -> Features:
     """
     from calib.fitsfile import primary_header
 
-    exposures = inputs.exposures or inputs.images  # of visits and skycells
+    exposures = inputs.exposures or inputs.images
     headers = [primary_header(each.path) for each in exposures]
     return features_of(headers, [each.size for each in exposures], dataset)
 

@@ -18,12 +18,10 @@ from calib.engines.idle import REASON, IdleEngine
 from calib.engines.lookup import choose_engine
 from calib.engines.protocol import Engine, ForeseeingEngine
 from calib.errors import ArchiveError, ConfigError, HstflowError, ReferenceUnavailable
-from calib.fetch.hap_names import read_image_name
 from calib.fetch.looking import SeenFile, find_inputs
 from calib.fetch.options import FetchOptions
 from calib.fetch.selection import is_exposure, root_of
 from calib.fitsfile import opened, primary_header
-from calib.ids import DatasetId
 from calib.ledger.admission import check_admission, check_run
 from calib.ledger.reading import open_reader
 from calib.records import Member, RawInputs, References
@@ -180,18 +178,19 @@ def _look(draft: _Draft, desk: Desk, scratch: Path) -> RawInputs | None:
 
 
 def _note_members(draft: _Draft, members: tuple[Member, ...], files: tuple[SeenFile, ...]) -> None:
-    there = _shown_by(draft.job.id, files)
+    if draft.job.id.kind != "ipst":  # a visit's members are the files that were found
+        draft.found["members"] = tuple(
+            MemberForecast(m.name, m.type, is_product=False, present=m.present, found=m.present)
+            for m in members
+        )
+        return
+    there = {
+        root_of(file.name) for file in files if is_exposure(file.name, draft.job.id.instrument)
+    }
     products = set(Association(draft.job.dataset, members).products)
     draft.found["members"] = tuple(
         MemberForecast(m.name, m.type, m in products, m.present, m.name in there) for m in members
     )
-
-
-def _shown_by(dataset: DatasetId, files: tuple[SeenFile, ...]) -> set[str]:
-    """Return the exposures that files show: raws, or calibrated images of a visit or skycell."""
-    if is_combined(dataset):
-        return {image.exposure for f in files if (image := read_image_name(f.name)) is not None}
-    return {root_of(file.name) for file in files if is_exposure(file.name, dataset.instrument)}
 
 
 def _references(draft: _Draft, inputs: RawInputs, desk: Desk) -> References:
