@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from calib.fetch.hap_names import poller_name
 from calib.fetch.local import fetch_inputs
 from calib.fetch.options import options_from
 from calib.fetch.registered import RegisteredFile
@@ -59,9 +60,13 @@ def _parts(registered: dict[str, RegisteredFile] | None) -> list[object]:
 def _not_newer(job: Job, inputs: RawInputs, finished: Path) -> bool:
     """Tell whether every local source file is older than our copy (the rule of make)."""
     scheme, _, folder = job.source.partition(":")
-    if scheme != "file":
+    if scheme == "astroquery" and folder:  # where the pollers lie
+        names = [poller_name(job.id)]
+    elif scheme == "file":
+        names = [file.name for file in inputs.files] + [f"{job.dataset}.tar.gz"]
+    else:
         return True
     limit = (finished / RECORD).stat().st_mtime
-    names = [file.name for file in inputs.files] + [f"{job.dataset}.tar.gz"]
-    sources = [Path(folder), *(Path(folder) / name for name in names)]
+    sources = [Path(folder) / name for name in names]
+    sources += [Path(folder)] if scheme == "file" else []
     return all(path.stat().st_mtime <= limit for path in sources if path.is_file())

@@ -173,6 +173,12 @@ def _look(draft: _Draft, desk: Desk, scratch: Path) -> RawInputs | None:
 
 
 def _note_members(draft: _Draft, members: tuple[Member, ...], files: tuple[SeenFile, ...]) -> None:
+    if draft.job.id.kind != "ipst":  # a visit's members are the files that were found
+        draft.found["members"] = tuple(
+            MemberForecast(m.name, m.type, is_product=False, present=m.present, found=m.present)
+            for m in members
+        )
+        return
     there = {
         root_of(file.name) for file in files if is_exposure(file.name, draft.job.id.instrument)
     }
