@@ -1,4 +1,4 @@
-"""Names of the files that mosaics of visits (SVM) and skycells (MVM) are made of. Nothing is opened.
+"""Names of what mosaics of visits (SVM) and skycells (MVM) are made of. Nothing is opened.
 
 Exposures bear one of two names: that of the calibration pipeline (``j8ph01abq_flc.fits``) or that
 of a visit's mosaic, which aligned them (``hst_9453_01_acs_wfc_f606w_j8ph01ab_flc.fits``). The
@@ -77,7 +77,7 @@ def read_image_name(name: str) -> ImageName | None:
 
 
 def poller_name(dataset: DatasetId) -> str:
-    """Return the name of the list of exposures: what runsinglehap and runmultihap are called with."""
+    """Return the name of the list of exposures that the mosaic programs are called with."""
     return f"{dataset.name}{POLLER_ENDING}"
 
 
@@ -146,3 +146,11 @@ def check_all_calibrated(dataset: DatasetId, names: Collection[str]) -> None:
             expected=f"an flc or flt of each, or {poller_name(dataset)} with those to be taken",
             found="their raw files",
         )
+
+
+def is_listed(dataset: DatasetId, name: str) -> bool:
+    """Tell whether a name matters to a visit or skycell: also raw files, which show what lacks."""
+    if is_hap_input(dataset, name):
+        return True
+    raw = _RAW.fullmatch(name)
+    return bool(raw and dataset.kind == "svm" and raw["exposure"].startswith(visit_prefix(dataset)))

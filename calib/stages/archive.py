@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from calib.archive.fingerprint import fingerprint
+from calib.archive.layout import Role
 from calib.archive.outputs import Output, open_output
 from calib.archive.provenance import provenance_record
 from calib.archive.publish import File, Publication
@@ -22,7 +23,7 @@ from calib.errors import ConfigError
 from calib.fitsfile import primary_header
 from calib.fitsfile.identity import data_id_of, product_data_ids, shared_data_id
 from calib.ledger.ledger import Attempt
-from calib.records import Archived, DataId, Previews, Products, RawInputs, References
+from calib.records import Archived, DataId, InputFile, Previews, Products, RawInputs, References
 from calib.repository.registration import registration_of
 from calib.stages.bestrefs import updated_inputs
 from calib.stages.calibrate import engine_of, reference_checksums
@@ -32,6 +33,7 @@ from calib.stages.job import Job, Options
 from calib.stages.joblog import LOG_NAME
 from calib.stages.recording import ledger_of
 from calib.stages.stage2 import plan_of
+from calib.stages.visits import fingerprint_context, is_combined, is_kept, visit_data_ids
 
 log = logging.getLogger(__name__)
 
@@ -228,7 +230,7 @@ def job_fingerprint(
     return fingerprint(
         job.dataset,
         inputs=[file.sha256 for file in inputs.files],
-        context=job.context,
+        context=fingerprint_context(job),
         references=reference_checksums(references),
         engine=engine.name,
         numbers_version=engine.numbers_version,
@@ -255,7 +257,8 @@ def files_of(job: Job, made: Made) -> tuple[File, ...]:
     """Return the files to publish: products, raws with their references, previews, logs.
 
     The rule of what is not archived is data (:data:`calib.caldp.DELETED_SUFFIXES`); the log
-    names what is left out.
+    names what is left out. Of a visit or skycell the images are products of other datasets, and
+    only the poller file stays with the products, among the logs.
     """
     kept = [file for file in made.products.files if not is_deleted(job, file.name)]
     products = [File("product", Path(f.path), f.sha256) for f in kept]
@@ -264,15 +267,24 @@ def files_of(job: Job, made: Made) -> tuple[File, ...]:
     # An association's table comes out of calibration with its products marked as present:
     # that one is published, not the input of the same name.
     raws = [
-        File("env" if file.suffix == ENVIRONMENT else "product", Path(file.path), None)
+        File(role, Path(file.path), None)
         for file in inputs
-        if file.name not in made_names and not is_deleted(job, file.name)
+        if file.name not in made_names and (role := _role_of(job, file)) is not None
     ]
     previews = [File("preview", Path(f.path), f.sha256) for f in made.previews.files]
     logs = [File("log", path, None) for path in (job.folder / LOG_NAME,) if path.exists()]
     said = filter(None, (made.products.log, *made.products.logs))
     logs += [File("log", Path(path), None) for path in dict.fromkeys(said)]
     return (*products, *raws, *previews, *logs)
+
+
+def _role_of(job: Job, file: InputFile) -> Role | None:
+    """Return what an input is published as; None: it is not."""
+    if file.suffix == ENVIRONMENT:
+        return "env"
+    if is_combined(job.id):
+        return "log" if is_kept(file) else None
+    return None if is_deleted(job, file.name) else "product"
 
 
 def is_deleted(job: Job, name: str) -> bool:
@@ -328,6 +340,8 @@ def _written_versions(job: Job, inputs: RawInputs) -> dict[str, str]:
 
 def _data_ids(job: Job, inputs: RawInputs) -> list[DataId]:
     """Return what every exposure shows, and what an association and its products show."""
+    if is_combined(job.id):
+        return visit_data_ids(job.id, inputs)
     headers = {file.rootname: primary_header(file.path) for file in inputs.calibrated}
     found = [data_id_of(rootname, header) for rootname, header in headers.items()]
     known = {each.rootname for each in found}

@@ -18,11 +18,12 @@ from calib.stages.calibrations import certified_choice, collection_record, still
 from calib.stages.environment import versions_of
 from calib.stages.job import Job, key_of
 from calib.stages.stage2 import plan_of, with_stage2_references
+from calib.stages.visits import find_image_references, is_combined
 from calib.stages.workfolder import Finished, StageFolder
 
 
 def bestrefs(job: Job, inputs: RawInputs) -> Finished[References]:
-    """Choose the references of every exposure.
+    """Choose the references of every exposure; for visits and skycells there are none to choose.
 
     Raises
     ------
@@ -106,6 +107,8 @@ def updated_inputs(job: Job, inputs: RawInputs) -> RawInputs:
 
 
 def _choose(job: Job, inputs: RawInputs, folder: Path) -> References:
+    if is_combined(job.id):
+        return find_image_references(job, inputs)
     choice = choose(job, inputs)
     choice.check()
     versions = versions_of(job, inputs)

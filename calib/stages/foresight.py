@@ -50,6 +50,7 @@ from calib.stages.reference_outlook import (
     remembered_references,
 )
 from calib.stages.stage2 import plan_of
+from calib.stages.visits import check_can_be_made, find_image_references, is_combined
 from calib.switches import Switch, is_switch, read_switch
 
 # A calibrated pixel: SCI and ERR as float32, DQ as int16.
@@ -127,6 +128,7 @@ def _foresee(draft: _Draft, desk: Desk, scratch: Path) -> DatasetForecast:
         if rows is not None:
             check_admission(rows, job.campaign, job.dataset, job.run, job.context)
     draft.stage = "fetch"
+    check_can_be_made(job)
     _check_folder(Path(job.work), ConfigError("the work folder cannot be written"))
     inputs = _fetched_before(draft) or _look(draft, desk, scratch)
     if inputs is None:
@@ -178,6 +180,12 @@ def _look(draft: _Draft, desk: Desk, scratch: Path) -> RawInputs | None:
 
 
 def _note_members(draft: _Draft, members: tuple[Member, ...], files: tuple[SeenFile, ...]) -> None:
+    if draft.job.id.kind != "ipst":  # a visit's members are the files that were found
+        draft.found["members"] = tuple(
+            MemberForecast(m.name, m.type, is_product=False, present=m.present, found=m.present)
+            for m in members
+        )
+        return
     there = {
         root_of(file.name) for file in files if is_exposure(file.name, draft.job.id.instrument)
     }
@@ -200,6 +208,8 @@ def _references(draft: _Draft, inputs: RawInputs, desk: Desk) -> References:
         _note_references(draft, dataclasses.replace(job, profile=closed), Choice(found), closed)
         return found
     draft.found["references_from"] = "headers"
+    if is_combined(job.id):
+        return find_image_references(job, inputs, download=False)
     looking = dataclasses.replace(job, profile=desk.profile)
     choice = choose(looking, inputs, download=False)
     _note_references(draft, job, choice, desk.profile)

@@ -164,7 +164,10 @@ def source_uri(text: str) -> str:
         The URI is none.
     """
     source = parse_uri(text)
-    return f"file:{Path(source.path).absolute()}" if source.scheme == "file" else text
+    is_pollers = source.scheme == "astroquery" and not source.location.startswith("s3://")
+    if source.scheme == "file" or (is_pollers and source.location):
+        return f"{source.scheme}:{Path(source.path).absolute()}"
+    return text
 
 
 def output_uri(text: str) -> str | None:
