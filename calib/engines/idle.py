@@ -14,7 +14,7 @@ from calib.engines.protocol import CalibrationRequest
 from calib.records import Member, Products
 from calib.switches import Switch, is_switch, read_switch
 
-REASON = "no calibration switch is PERFORM"
+REASON = "no switch is PERFORM"
 
 
 class IdleEngine:
@@ -46,7 +46,7 @@ class IdleEngine:
             engine=self.name,
             engine_version=self.numbers_version,
             ending="nothing to do",
-            reason=f"{REASON} in {' '.join(file.name for file in request.inputs.calibrated)}",
+            reason="; ".join(f"{file.name}: {REASON}" for file in request.inputs.calibrated),
         )
 
 

@@ -122,9 +122,6 @@ def _show(products: Products, flags: CalibrateFlags) -> None:
     if not flags.json:
         for file in products.files:
             out.print(escape(file.path), soft_wrap=True)
-    if products.ending is not None and not flags.quiet:
-        reason = ": ".join(filter(None, (products.ending, products.reason)))
-        err.print(escape(reason), soft_wrap=True)
     if not flags.quiet:
         if products.ending:
             err.print(escape(f"{products.ending}: {products.reason}"), soft_wrap=True)

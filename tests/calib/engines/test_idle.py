@@ -77,4 +77,4 @@ def test_the_outcome(tmp_path: Path) -> None:
         CalibrationRequest("o4er06llq", inputs, References("c", "1", ()), tmp_path)
     )
     assert (made.files, made.ending) == ((), "nothing to do")
-    assert made.reason == "no calibration switch is PERFORM in o4er06llq_raw.fits"
+    assert made.reason == "o4er06llq_raw.fits: no switch is PERFORM"

@@ -13,7 +13,7 @@ from standin_programs import hide_programs
 from calib.fetch.options import FetchOptions
 from calib.references.profile import load_profile
 from calib.stages.foresight import Desk, foresee
-from calib.stages.job import Job
+from calib.stages.job import Job, Options
 from calib.stages.planning import Request, plan_jobs
 from calib.stages.sequence import process_dataset
 
@@ -44,6 +44,7 @@ def jobs_of(shared: Path, crds_pack: Path, folder: Path) -> dict[str, Job]:
         work=str(folder / "work"),
         ledger=f"sqlite:///{folder / 'ledger.db'}",
         context=CONTEXT,
+        options=Options(keep_scratch=True),
     )
     return {job.dataset: job for job in plan_jobs(request, list(ACQUISITIONS))}
 
@@ -71,7 +72,7 @@ def test_every_acquisition_is_skipped_with_the_reason(
     for dataset, job in ((name, jobs[name]) for name in datasets):
         outcome = process_dataset(job)
 
-        reason = f"nothing to do: no calibration switch is PERFORM in {dataset}_raw.fits"
+        reason = f"nothing to do: {dataset}_raw.fits: no switch is PERFORM"
         assert (outcome.state, outcome.code, outcome.reason) == ("skipped", 0, reason)
         raw = shared / "data" / "real" / f"{dataset}_raw.fits"
         with fits.open(raw) as old, fits.open(job.folder / "bestrefs" / raw.name) as new:
@@ -95,5 +96,5 @@ def test_a_forecast_says_so_before(
     found = foresee(job, desk)
     assert (found.state, found.reason) == (
         "skip",
-        "nothing to do: no calibration switch is PERFORM",
+        "nothing to do: no switch is PERFORM",
     )
