@@ -25,6 +25,12 @@ T = TypeVar("T")
 # Of STIS: exposures of calibration lamps, and photon events (STIS Data Handbook, section 2.2).
 _STIS_RAWS = frozenset({"wav", "tag"})
 
+# The file that is no FITS file (calib.caldp.ENVIRONMENT).
+_ENVIRONMENT = "cal_env"
+
+# Calibrated exposures that mosaics of visits and skycells are made of (drizzlepac, poller_utils).
+_CALIBRATED_IMAGES = frozenset({"flc", "flt"})
+
 # How calibration may end without products, where that is no failure.
 Ending = Literal["nothing to do", "no viable data"]
 
@@ -45,9 +51,11 @@ class InputFile:
     sha256, size
         Checksum of its bytes (hexadecimal) and its size in bytes.
     suffix
-        ``raw``, ``asn``, ``spt``, ``rawtag_a``...
+        ``raw``, ``asn``, ``spt``, ``rawtag_a``...; of visits and skycells ``flc``, ``flt``, and
+        ``poller`` for the list of exposures that the mosaic programs read.
     rootname
-        Dataset the file belongs to, lower case.
+        Dataset the file belongs to, lower case: the exposure that it shows; of a poller the
+        visit or skycell.
     """
 
     name: str
@@ -69,7 +77,18 @@ class Member:
 
 @dataclass(frozen=True)
 class RawInputs:
-    """What fetch found: the complete, verified input files of a dataset."""
+    """What fetch found: the complete, verified input files of a dataset.
+
+    Attributes
+    ----------
+    dataset, source
+        Whose, and where they came from.
+    files
+        In name order.
+    members
+        Rows of the association table; of a visit or skycell one row for each exposure, with
+        the type ``FLC`` or ``FLT``.
+    """
 
     dataset: str
     source: str
@@ -81,9 +100,19 @@ class RawInputs:
         return tuple(f for f in self.files if f.suffix == suffix)
 
     @property
+    def environment(self) -> InputFile | None:
+        """The file of variables for the programs that calibrate this dataset, if there is one."""
+        return next(iter(self.of(_ENVIRONMENT)), None)
+
+    @property
     def exposures(self) -> tuple[InputFile, ...]:
         """The files that references are chosen for: raws, and what STIS has beside them."""
         return tuple(f for f in self.files if f.suffix.startswith("raw") or f.suffix in _STIS_RAWS)
+
+    @property
+    def images(self) -> tuple[InputFile, ...]:
+        """The calibrated exposures that the mosaics of a visit or skycell are made of."""
+        return tuple(f for f in self.files if f.suffix in _CALIBRATED_IMAGES)
 
     @property
     def calibrated(self) -> tuple[InputFile, ...]:

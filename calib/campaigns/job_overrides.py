@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from calib.campaigns.rungs import parse_size
+from calib.engines.astrometry import MODES, AstrometryMode
+from calib.engines.stage2 import POLICIES, Stage2Policy
+from calib.environment import check_variable
 from calib.errors import ConfigError
-from calib.ledger.location import is_secret
 from calib.switches import Overrides, parse_overrides
 
-KEYS = "rung, timeout_scale, retries, priority, env.NAME, set"
+KEYS = "rung, timeout_scale, retries, priority, stage2, astrometry, env.NAME, set"
 
 # Bounds against typing mistakes: a hundred times the time limit is months.
 MOST_TIME = 100.0
 MOST_RETRIES = 10
 MOST_PRIORITY = 1_000_000
-
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-# Ours, the orchestrator's and the stores' settings are those of the campaign, and what looks
-# like a secret has no place in a manifest or in the ledger.
-_REFUSED_PREFIXES = ("HSTFLOW", "PREFECT", "AWS")
 
 # What BIGINT holds.
 _MOST_BYTES = 2**63 - 1
@@ -43,6 +40,8 @@ class JobOverrides:
         How often it may be tried again, for each kind of retry.
     priority
         Higher ones go first.
+    stage2, astrometry
+        Whether it is drizzled, and how it is aligned then.
     env
         Environment of the programs that calibrate it.
     switches
@@ -53,6 +52,8 @@ class JobOverrides:
     timeout_scale: float | None = None
     retries: int | None = None
     priority: int | None = None
+    stage2: Stage2Policy | None = None
+    astrometry: AstrometryMode | None = None
     env: dict[str, str] = field(default_factory=dict)
     switches: Overrides = field(default_factory=Overrides)
 
@@ -67,6 +68,8 @@ class JobOverrides:
             "timeout_scale": self.timeout_scale,
             "retries": self.retries,
             "priority": self.priority,
+            "stage2": self.stage2,
+            "astrometry": self.astrometry,
             "env": self.env or None,
             "set": [f"{name}={value}" for name, value in settings.items()] or None,
         }
@@ -120,7 +123,7 @@ def parse_words(words: Iterable[str]) -> JobOverrides:
         if key == "set":
             settings.append(value)
         elif key.startswith("env."):
-            _once(env, key.removeprefix("env."), value, _env_value)
+            _once(env, key.removeprefix("env."), value, check_variable)
         elif key in _READERS:
             _once(found, key, value, _READERS[key])
         else:
@@ -163,17 +166,13 @@ def _whole(least: int, most: int) -> Callable[[str, str], int]:
     return read
 
 
-def _env_value(name: str, value: str) -> str:
-    if not _ENV_NAME.fullmatch(name):
-        raise ConfigError("not the name of an environment variable", found=repr(name))
-    if name.upper().startswith(_REFUSED_PREFIXES):
-        refused = ", ".join(f"{prefix}*" for prefix in _REFUSED_PREFIXES)
-        raise ConfigError(f"a manifest does not set {refused}", found=name)
-    if is_secret(name):
-        raise ConfigError("a variable that looks like a secret is not stored", found=name)
-    if "\0" in value:
-        raise ConfigError("a variable cannot hold a null character", found=name)
-    return value
+def _one_of(words: Collection[str]) -> Callable[[str, str], str]:
+    def read(name: str, text: str) -> str:
+        if text not in words:
+            raise ConfigError(f"{name} cannot be this", expected=", ".join(words), found=repr(text))
+        return text
+
+    return read
 
 
 _READERS: dict[str, Callable[[str, str], Any]] = {
@@ -181,6 +180,8 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "timeout_scale": _factor,
     "retries": _whole(0, MOST_RETRIES),
     "priority": _whole(-MOST_PRIORITY, MOST_PRIORITY),
+    "stage2": _one_of(POLICIES),
+    "astrometry": _one_of(MODES),
 }
 
 

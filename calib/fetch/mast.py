@@ -145,6 +145,22 @@ def find_files(roots: Sequence[str], instrument: str, options: FetchOptions) -> 
     return {name: file for name, file in sorted(found.items()) if suffix_of(name) in suffixes}
 
 
+def find_products(pattern: str, options: FetchOptions) -> dict[str, Remote]:
+    """Return the FITS files that MAST's Observations list for names that fit a pattern.
+
+    Parameters
+    ----------
+    pattern
+        Beginning of names with ``*`` at the end, such as ``j8ph01*``.
+
+    Raises
+    ------
+    Unavailable, Proprietary
+        As :func:`find_files`.
+    """
+    return _patiently(lambda: _ask_observations([pattern], options), options)
+
+
 def find_observations(criteria: Mapping[str, Any], options: FetchOptions) -> list[dict[str, Any]]:
     """Return the rows of MAST's Observations that meet criteria.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -49,10 +49,15 @@ class Exposure:
         Primary header.
     imsets
         Image sets in order of EXTVER.
+    others
+        All further extensions as the file has them, byte for byte: headerlets, tables, look-up
+        tables of the distortion, SAMP and TIME of WFC3/IR. They are written behind the image
+        sets.
     """
 
     primary: Header
     imsets: tuple[Imset, ...]
+    others: bytes = b""
 
 
 def read_exposure(path: str | Path) -> Exposure:
@@ -79,7 +84,18 @@ def read_exposure(path: str | Path) -> Exposure:
             )
         file = StoredBytes(Path(path))
         imsets = tuple(_read_imset(hdus, version, file) for version in versions)
-        return Exposure(_read_header(hdus[0], file), imsets)
+        others = [hdu for hdu in hdus[1:] if hdu.name not in KINDS or hdu.ver not in versions]
+        return Exposure(_read_header(hdus[0], file), imsets, _stored(others, file))
+
+
+def _stored(hdus: Sequence[Any], file: StoredBytes) -> bytes:
+    """Return headers and data of extensions as the file has them."""
+    pieces = []
+    for place in (hdu.fileinfo() for hdu in hdus):
+        piece = bytearray(place["datLoc"] + place["datSpan"] - place["hdrLoc"])
+        file.fill(memoryview(piece), place["hdrLoc"])
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _read_imset(hdus: fits.HDUList, version: int, file: StoredBytes) -> Imset:
@@ -138,6 +154,7 @@ def write_exposure(path: Path, exposure: Exposure, threads: int = 1) -> Written:
                 array = getattr(imset.image, name.lower())
                 file.write(_header_block(header, _structure(array, name, imset.version)))
                 _write_pixels(file, array)
+        file.write(exposure.others)
         return Written(file.checksum(), file.size)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -213,13 +214,15 @@ def refuse_other_version(rows: Rows, name: str) -> None:
 
 def with_own(options: Options, own: JobOverrides) -> Options:
     """Return the options of a dataset: those of the campaign, and its own on top."""
-    if not own.switches and not own.env:
+    drizzling = {"stage2": own.stage2, "astrometry": own.astrometry}
+    said: dict[str, Any] = {name: word for name, word in drizzling.items() if word is not None}
+    if not own.switches and not own.env and not said:
         return options
     ours = options.overrides
     merged = Overrides(
         {**ours.switches, **own.switches.switches}, {**ours.parameters, **own.switches.parameters}
     )
-    return replace(options, overrides=merged, env={**options.env, **own.env})
+    return replace(options, overrides=merged, env={**options.env, **own.env}, **said)
 
 
 def _grant(plan: CampaignPlan, left: LeftJob, own: JobOverrides) -> Grant:

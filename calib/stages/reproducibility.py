@@ -38,6 +38,8 @@ class Facts:
         ``acs``...
     seeds
         RANDSEED of its raw files; None where one has none.
+    drizzled
+        Program, version and astrometry that drizzled it; empty where nothing did.
     """
 
     engine: str
@@ -48,6 +50,7 @@ class Facts:
     switches: Mapping[str, str]
     instrument: str
     seeds: tuple[Any, ...] = ()
+    drizzled: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,12 @@ def facts_of(
         switches=provenance.get("switches", {}),
         instrument=instrument,
         seeds=seeds,
+        drizzled=str(provenance.get("stage2", "")) if _parameter(provenance, "stage2") else "",
     )
+
+
+def _parameter(provenance: Mapping[str, Any], name: str) -> Any:
+    return provenance.get("parameters", {}).get(name)
 
 
 def classes_of(facts: Facts) -> tuple[tuple[Class, str], ...]:
@@ -153,8 +161,12 @@ def _program_elsewhere(facts: Facts) -> str:
 
 
 def _aligned(facts: Facts) -> str:
-    done = facts.switches.get("DRIZCORR", "OMIT") != "OMIT" and facts.engine != NATIVE
+    done = facts.drizzled and not facts.drizzled.endswith("astrometry off")
     return "drizzled onto an alignment that is fitted anew" if done else ""
+
+
+def _drizzled(facts: Facts) -> str:
+    return f"drizzled by {facts.drizzled}" if facts.drizzled else ""
 
 
 def _unseeded(facts: Facts) -> str:
@@ -195,6 +207,14 @@ CLASSES = (
         _program_elsewhere,
         ROUNDING,
         "compilers of the program choose instructions by CPU; nobody promises its last bit",
+    ),
+    Class(
+        "drizzle",
+        _drizzled,
+        ROUNDING,
+        "drizzlepac writes times into headers, and its compiler promises no last bit",
+        (*DRIZZLED, "_flt.fits", "_flc.fits", "_hlet.fits"),
+        other_words=True,
     ),
     Class(
         "alignment",

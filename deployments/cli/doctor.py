@@ -22,14 +22,6 @@ if TYPE_CHECKING:
     from deployments.cli.context.places import Heard
 
 PACKAGES = ("hstflow", "prefect", "dask", "astropy", "astroquery", "crds", "numpy", "numba")
-# Program -> what it calibrates, how to get it.
-PROGRAMS = {
-    "calacs.e": ("ACS with CTE correction", "conda install -c conda-forge hstcal"),
-    "calwf3.e": ("WFC3", "conda install -c conda-forge hstcal"),
-    "cs0.e": ("STIS", "conda install -c conda-forge hstcal"),
-    "calcos": ("COS", "pip install 'hstflow[cos]'"),
-    "runastrodriz": ("drizzled products", "pip install 'hstflow[drizzle]'"),
-}
 MARK = {"ok": "[green]ok[/green]", "note": "[yellow]note[/yellow]", "bad": "[red]BAD[/red]"}
 
 
@@ -81,14 +73,37 @@ def _python() -> Iterator[Finding]:
 
 
 def _engines() -> Iterator[Finding]:
-    for point in entry_points(group="hstflow.engines"):
-        yield Finding("engine", point.name, "ok", point.value)
+    """Tell what calibrates: engines, programs, and what becomes of each detector with these."""
+    from calib.engines.coverage import find_engines, list_detectors
+    from calib.engines.lookup import engine_names
+    from calib.engines.program import PROGRAMS, find_program, version_of
+
+    found = {engine.name: engine for engine in find_engines()}
+    for name in engine_names():
+        is_loaded = name in found
+        advice = "" if is_loaded else "reinstall hstflow, or the package that it belongs to"
+        yield Finding(
+            "engine", name, "ok" if is_loaded else "note", _place(name, is_loaded=is_loaded), advice
+        )
     for point in entry_points(group="hstflow.recipes"):
         yield Finding("recipe", point.name, "ok", point.value)
-    for name, (purpose, advice) in PROGRAMS.items():
-        path = shutil.which(name)
-        state: Literal["ok", "note"] = "ok" if path else "note"
-        yield Finding("program", name, state, path or f"absent ({purpose})", "" if path else advice)
+    for program in PROGRAMS:
+        if path := find_program(program):
+            yield Finding("program", program.name, "ok", f"{path} ({version_of(program)})")
+        else:
+            absent = f"absent ({program.purpose})"
+            yield Finding("program", program.name, "note", absent, program.advice)
+    for each in list_detectors(tuple(found.values())):
+        text = f"native: {each.native}; {each.program}: {'here' if each.found else 'absent'}"
+        yield Finding("detector", each.what, "ok" if each.is_ready else "note", text, each.advice)
+
+
+def _place(engine: str, *, is_loaded: bool) -> str:
+    """Return where an engine comes from."""
+    if not is_loaded:
+        return "it cannot be loaded"
+    points = entry_points(group="hstflow.engines", name=engine)
+    return next((point.value for point in points), "built in")
 
 
 def _process() -> Iterator[Finding]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from cyclopts import Parameter
 from rich.markup import escape
 
+from calib.engines.astrometry import AstrometryMode
+from calib.engines.stage2 import Stage2Policy
 from calib.errors import GENERIC, ConfigError, HstflowError, Unavailable
 from calib.records import Outcome
 from deployments.cli.console import (
@@ -65,6 +67,13 @@ class WorkFlags:
         Without it that stays current, and a warning says so.
     tar
         Write CALDP's OUTPUT/outputs/ID/ID.tar.gz too, of what is current; or --no-tar.
+    stage2
+        Drizzle ACS and WFC3 (drz, drc): auto, where DRIZCORR=PERFORM and drizzlepac is installed;
+        always, and without drizzlepac that is error 24; never.
+    astrometry
+        How drizzled images are put on the sky: apriori, with the solutions of the archive;
+        aposteriori, by stars of Gaia; full: both; off; auto: full where the archive's service
+        answers, else off, and a warning says so.
     threads
         Threads; without it one per CPU that this process may use. The products do not depend on it.
     simulate
@@ -91,6 +100,8 @@ class WorkFlags:
     keep_scratch: Flag = False
     current: Flag = False
     tar: bool | None = None
+    stage2: Stage2Policy | None = None
+    astrometry: AstrometryMode | None = None
     threads: Threads = None
     simulate: Several = None
     json: Flag = False
@@ -351,6 +362,8 @@ def _options(flags: WorkFlags) -> Any:
         simulate=flags.simulate or [],
         current=flags.current,
         tar=flags.tar,
+        stage2=flags.stage2,
+        astrometry=flags.astrometry,
     )
 
 

@@ -57,7 +57,30 @@ def test_program_on_path_is_found(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert examine(capsys)[1]["calacs.e"]["found"] == str(program)
+    found = examine(capsys)[1]
+    assert found["calacs.e"]["found"].startswith(f"{program} (")
+    assert found["ACS WFC"] == {
+        "part": "detector",
+        "name": "ACS WFC",
+        "state": "ok",
+        "found": "native: yes, without PCTECORR; calacs.e: here",
+        "advice": "",
+    }
+
+
+def test_every_detector_has_a_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is not native and has no program here is a note, with what to do about it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    found = [each for each in examine(capsys)[1].values() if each["part"] == "detector"]
+
+    states = {each["name"]: each["state"] for each in found}
+    assert len(states) == 13
+    assert [states[f"ACS {name}"] for name in ("HRC", "WFC", "SBC")] == ["ok"] * 3
+    assert states["COS FUV"] == states["visits (SVM)"] == states["WFC3 IR"] == "note"
+    assert all(each["advice"] for each in found if each["state"] == "note")
 
 
 def test_unusable_ledger_is_bad(

@@ -64,4 +64,4 @@ def test_auto_takes_the_program_for_what_native_lacks(programs: Path) -> None:
 def test_auto_ends_acquisition_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Native refuses them; that nothing is to be done needs no program."""
     hide_programs(monkeypatch)
-    assert choose_engine("auto", [{**PRIMARY, **IDLE, "OBSMODE": "ACQ"}]).name == "hstcal"
+    assert choose_engine("auto", [{**PRIMARY, **IDLE, "OBSMODE": "ACQ"}]).name == "idle"

@@ -19,7 +19,6 @@ from calib.errors import (
     MissingMember,
     NotFound,
     Unavailable,
-    UnsupportedMode,
 )
 from calib.fetch import TarLimits, fetch_inputs, read_association
 from calib.ids import parse_dataset
@@ -229,13 +228,6 @@ def test_none_is_no_source(fetch: Fetch) -> None:
     """It is an output."""
     with pytest.raises(ConfigError, match="no source"):
         fetch("jh0001aaq", "none")
-
-
-@pytest.mark.parametrize("dataset", ["acs_8ph_01", "skycell-p2381x06y09"])
-def test_visits_and_skycells_are_refused(fetch: Fetch, association: Path, dataset: str) -> None:
-    """No engine takes them: no half-fetched visit."""
-    with pytest.raises(UnsupportedMode, match="visits and skycells"):
-        fetch(dataset, association)
 
 
 @pytest.mark.parametrize(
