@@ -1,0 +1,27 @@
+"""Options of the commands that drizzle what they calibrate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calib.engines.astrometry import AstrometryMode
+from calib.engines.stage2 import Stage2Policy
+
+
+@dataclass(frozen=True)
+class DrizzleFlags:
+    """Options of stage 2.
+
+    Attributes
+    ----------
+    stage2
+        Drizzle ACS and WFC3 (drz, drc): auto, where DRIZCORR=PERFORM and drizzlepac is installed;
+        always, and without drizzlepac that is error 24; never. Else HSTFLOW_STAGE2, else auto.
+    astrometry
+        How drizzled images are put on the sky: apriori, with the solutions of the archive;
+        aposteriori, by stars of Gaia; full: both; off; auto: full where the archive's service
+        answers, else off, and a warning says so. Else HSTFLOW_ASTROMETRY, else auto.
+    """
+
+    stage2: Stage2Policy | None = None
+    astrometry: AstrometryMode | None = None
