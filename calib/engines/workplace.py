@@ -186,7 +186,7 @@ def workplace(request: CalibrationRequest, name: str) -> Iterator[Workplace]:
         Of the program: the folder is ``.NAME`` (short: some programs cut long paths), the
         log ``DATASET_NAME.log``.
     """
-    folder = request.output / f".{name}"
+    folder = request.output.absolute() / f".{name}"  # programs are told of it, and run in it
     with writing(request.output):
         request.output.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,8 @@
-"""Options of the commands that drizzle what they calibrate."""
+"""Options of the commands that drizzle what they calibrate.
 
-from __future__ import annotations
+Annotations are evaluated here, not kept as text: the commands' modules, in which cyclopts would
+look their names up, do not have them.
+"""
 
 from dataclasses import dataclass
 

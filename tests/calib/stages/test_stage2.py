@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from foretelling import look, process
 from standin_programs import FAILS, hide_programs, make_program, put_first_on_path
 
 from calib.archive.outputs import open_output
-from calib.errors import STAGE2
+from calib.campaigns.job_overrides import of_record, parse_words
+from calib.errors import STAGE2, ConfigError
 from calib.records import Outcome
 from calib.references.stage2_types import STAGE2_TYPES
 from calib.simulate.observatory import Observatory
+from calib.stages import preview
+from calib.stages.enrolment import with_own
 from calib.stages.job import Options
 from calib.stages.planning import Request, fixed_key, plan_jobs
 from calib.stages.stage2 import stage2_references
@@ -86,7 +90,9 @@ def test_without_the_program(
     assert found["stage2"] == words
     assert f"stage 2: {words}" in found["notes"]
     assert "stage2" not in found["parameters"]
-    assert process(drizzled, dataset).state == "skipped"
+    assert outcome.reason.endswith("; not drizzled")
+    again = process(drizzled, dataset)
+    assert (again.state, again.warnings) == ("skipped", (f"stage 2: {words}",))
 
 
 def test_installing_the_program_makes_it_again(
@@ -256,3 +262,41 @@ def test_reproducing_drizzles_alike(
         assert again.kind == kind
         drizzles = any(file.name.endswith("_drz.fits") for file in again.files)
         assert drizzles is (kind == "tolerance")
+
+
+def test_quick_look(
+    drizzled: Request, own: Observatory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a preview, made where its package is here and nothing was drizzled."""
+    hide_programs(monkeypatch)
+    dataset = own.datasets[0]
+
+    def combine(exposures: list[Path], root: str, folder: Path) -> Path:
+        return Path(shutil.copy(exposures[0], folder / f"{root}_quicklook.fits"))
+
+    def quick(outcome: Outcome) -> list[str]:
+        names = (file.name for file in manifest_of(drizzled, outcome).files)
+        return sorted(name for name in names if "quicklook" in name)
+
+    monkeypatch.setattr(preview, "package_version", str)
+    assert quick(process(asking(drizzled, thumb=64), dataset)) == []
+    monkeypatch.setattr(preview, "package_version", lambda: "3.0.0")
+    monkeypatch.setattr(preview, "drizzle_lightly", combine)
+    endings = (".fits", ".jpg", "_preview.json", "_thumb.jpg")
+    wanted = sorted(f"previews/{own.datasets[1]}_quicklook{ending}" for ending in endings)
+    assert quick(process(drizzled, own.datasets[1])) == wanted
+    with_program(tmp_path / "bin", monkeypatch)
+    assert quick(process(drizzled, own.datasets[1])) == []
+
+
+def test_settings_of_one_dataset() -> None:
+    """A manifest may say of one dataset whether it is drizzled; other words are refused."""
+    own = parse_words(["stage2=never", "astrometry=off"])
+
+    options = with_own(Options(), own)
+
+    assert (options.stage2, options.astrometry) == ("never", "off")
+    assert of_record(own.record()) == own
+    for word in ("stage2=maybe", "astrometry=on"):
+        with pytest.raises(ConfigError, match="cannot be this"):
+            parse_words([word])
