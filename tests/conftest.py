@@ -111,7 +111,9 @@ def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.startswith(("CRDS_", "XDG_", "CALDP_")) or name in {
             "HSTFLOW_PROFILE",
+            "HSTFLOW_ASTROMETRY",
             "HSTFLOW_ENGINE",
+            "HSTFLOW_STAGE2",
             "HSTFLOW_CALIBRATIONS",
             "HSTFLOW_REFERENCE_MEMORY",
             "HSTFLOW_TAR",

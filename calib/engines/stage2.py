@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -165,11 +165,11 @@ def calibrate_and_drizzle(
         return dataclasses.replace(products, notes=notes, stage2=plan.said)
     from calib.engines.stage2_run import drizzle
 
-    try:
-        return drizzle(request, products, plan)
-    except BaseException:
-        _remove(products)
-        raise
+    with ExitStack() as undoing:
+        undoing.callback(_remove, products)
+        done = drizzle(request, products, plan)
+        undoing.pop_all()
+        return done
 
 
 def _remove(products: Products) -> None:

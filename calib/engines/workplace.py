@@ -186,7 +186,8 @@ def workplace(request: CalibrationRequest, name: str) -> Iterator[Workplace]:
         Of the program: the folder is ``.NAME-DATASET`` (short: some programs cut long paths;
         two datasets may share a folder for products), the log ``DATASET_NAME.log``.
     """
-    folder = request.output / f".{name}-{request.dataset}"
+    # Programs are told of it, and run in it: a relative path would not do.
+    folder = request.output.absolute() / f".{name}-{request.dataset}"
     with writing(request.output):
         request.output.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(folder, ignore_errors=True)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from calib.campaigns.features import features_of_files
+from calib.engines.stage2 import NOT_INSTALLED
 from calib.errors import Cancelled, HstflowError, Interrupted, TransientError
 from calib.ledger.ledger import Attempt, Start, current_owner
 from calib.ledger.predictions import record_features
@@ -33,6 +34,7 @@ from calib.stages.outcomes import failed, interrupted
 from calib.stages.policy import is_retryable, with_patience, with_retries
 from calib.stages.recording import keeping_book, ledger_of, recorded, recorded_last
 from calib.stages.room import check_disk, check_memory
+from calib.stages.stage2 import plan_of
 from calib.stages.visits import check_can_be_made
 from calib.stages.watch import at_work, pause, unstopped, watching
 from calib.stages.workfolder import Finished
@@ -292,7 +294,7 @@ def _all_stages(job: Job, attempt: Attempt, stages: Stages, progress: _Progress)
     if found := at_work(attempt, "bestrefs", partial(published_before, job, inputs, references)):
         progress.stage = "archive"
         at_work(attempt, "archive", partial(_take_found, job, attempt, found))
-        return _nothing_to_do(job, found)
+        return _nothing_to_do(job, found, plan_of(job, inputs).notes)
     progress.stage = "calibrate"
     products = stages.calibrate(job, attempt, inputs, references)
     if products.record.ending is not None:
@@ -329,7 +331,7 @@ def _processed(job: Job, archived: Archived, made: Made) -> Outcome:
     return Outcome(
         dataset=job.dataset,
         state="processed",
-        reason=f"published in run {archived.run}{_staying(archived)}"
+        reason=f"published in run {archived.run}{_staying(archived)}{_undrizzled(made.products)}"
         if job.output
         else "left in the work folder",
         run=archived.run,
@@ -339,12 +341,17 @@ def _processed(job: Job, archived: Archived, made: Made) -> Outcome:
     )
 
 
+def _undrizzled(products: Products) -> str:
+    """Say that stage 2 was asked for and is not installed; the warnings say how to get it."""
+    return "; not drizzled" if products.stage2.startswith(NOT_INSTALLED) else ""
+
+
 def _staying(archived: Archived) -> str:
     """Say whether readers go on to see another version."""
     return f"; run {archived.stays}, of a later context, stays current" if archived.stays else ""
 
 
-def _nothing_to_do(job: Job, archived: Archived) -> Outcome:
+def _nothing_to_do(job: Job, archived: Archived, notes: tuple[str, ...] = ()) -> Outcome:
     return Outcome(
         dataset=job.dataset,
         state="skipped",
@@ -353,7 +360,7 @@ def _nothing_to_do(job: Job, archived: Archived) -> Outcome:
         run=archived.run,
         uri=archived.uri,
         context=job.context,
-        warnings=archived.notes,
+        warnings=(*notes, *archived.notes),
     )
 
 

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.markup import escape
 
-from calib.engines.astrometry import AstrometryMode
-from calib.engines.stage2 import Stage2Policy
 from calib.errors import Interrupted
 from deployments.cli.console import Flag, Several, err, out, print_json, show_logs, showing_steps
+from deployments.cli.drizzling import DrizzleFlags
 from deployments.cli.threads import Threads, threads_or_all
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CalibrateFlags:
+class CalibrateFlags(DrizzleFlags):
     """Options of `hstflow calibrate`.
 
     Attributes
@@ -41,11 +40,6 @@ class CalibrateFlags:
         KEYWORD=VALUE (DARKCORR=OMIT) or step.parameter=VALUE; may be repeated.
     reference
         KEYWORD=PATH, a reference file of your own; may be repeated.
-    stage2
-        Drizzle ACS and WFC3 (drz, drc): auto, where DRIZCORR=PERFORM and drizzlepac is installed;
-        always, and without drizzlepac that is error 24; never. Else HSTFLOW_STAGE2, else auto.
-    astrometry
-        auto, off, apriori, aposteriori or full, as of `hstflow process`.
     threads
         Threads; without it one per CPU that this process may use. The products do not depend on it.
     json
@@ -61,8 +55,6 @@ class CalibrateFlags:
     references: Annotated[list[Path] | None, Parameter(negative=())] = None
     set: Several = None
     reference: Several = None
-    stage2: Stage2Policy | None = None
-    astrometry: AstrometryMode | None = None
     threads: Threads = None
     json: Flag = False
     verbose: Annotated[Flag, Parameter(name=["--verbose", "-v"])] = False

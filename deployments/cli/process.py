@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from cyclopts import Parameter
 from rich.markup import escape
 
-from calib.engines.astrometry import AstrometryMode
-from calib.engines.stage2 import Stage2Policy
 from calib.errors import GENERIC, ConfigError, HstflowError, Unavailable
 from calib.records import Outcome
 from deployments.cli.console import (
@@ -27,6 +25,7 @@ from deployments.cli.console import (
     split_arguments,
     styled,
 )
+from deployments.cli.drizzling import DrizzleFlags
 from deployments.cli.forecast import ForecastFlags, show_forecast
 from deployments.cli.threads import Threads, threads_or_all
 
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class WorkFlags:
+class WorkFlags(DrizzleFlags):
     """Options of the commands that take datasets through all six stages.
 
     Attributes
@@ -67,13 +66,6 @@ class WorkFlags:
         Without it that stays current, and a warning says so.
     tar
         Write CALDP's OUTPUT/outputs/ID/ID.tar.gz too, of what is current; or --no-tar.
-    stage2
-        Drizzle ACS and WFC3 (drz, drc): auto, where DRIZCORR=PERFORM and drizzlepac is installed;
-        always, and without drizzlepac that is error 24; never.
-    astrometry
-        How drizzled images are put on the sky: apriori, with the solutions of the archive;
-        aposteriori, by stars of Gaia; full: both; off; auto: full where the archive's service
-        answers, else off, and a warning says so.
     threads
         Threads; without it one per CPU that this process may use. The products do not depend on it.
     simulate
@@ -100,8 +92,6 @@ class WorkFlags:
     keep_scratch: Flag = False
     current: Flag = False
     tar: bool | None = None
-    stage2: Stage2Policy | None = None
-    astrometry: AstrometryMode | None = None
     threads: Threads = None
     simulate: Several = None
     json: Flag = False

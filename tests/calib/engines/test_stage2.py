@@ -163,6 +163,15 @@ def test_association(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert fits.getval(world.request.inputs.files[1].path, "TARGNAME") == "ANY"  # the raws stay
 
 
+def test_relative_output(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program finds its references whatever folder a person named from where."""
+    one.runs(DRIZZLES, monkeypatch)
+    monkeypatch.chdir(one.folder)
+    one.request = dataclasses.replace(one.request, output=Path("out"))
+
+    assert "ib3y01a0q_drz.fits" in {file.name for file in one.drizzle().files}
+
+
 def test_exposures_without_association(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has a call of its own: the program takes a second name for a folder."""
     world = make_world(tmp_path, ROOTS[:2], table=False)
