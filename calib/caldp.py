@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from typing import Literal
 
+# A file of KEY=VALUE lines beside the inputs: the environment of the programs for this dataset.
+ENVIRONMENT_FILE = "{dataset}_cal_env.txt"
+
+# What takes the place of a suffix for that file.
+ENVIRONMENT = "cal_env"
+_ENVIRONMENT_ENDING = f"_{ENVIRONMENT}.txt"
+
 # What is taken as input. CALDP's requests to the archive, and the support file (spt) of
 # ACS, WFC3 and STIS where it lies beside the exposures: calacs and calwf3 make the support
-# file of an association from those of its members.
+# file of an association from those of its members. And the dataset's environment file.
 INPUT_SUFFIXES: dict[str, frozenset[str]] = {
-    "acs": frozenset({"asn", "raw", "spt"}),
-    "wfc3": frozenset({"asn", "raw", "spt"}),
+    "acs": frozenset({"asn", "raw", "spt", ENVIRONMENT}),
+    "wfc3": frozenset({"asn", "raw", "spt", ENVIRONMENT}),
     "cos": frozenset(
         {
             "asn",
@@ -30,9 +37,10 @@ INPUT_SUFFIXES: dict[str, frozenset[str]] = {
             "rawtag_b",
             "pha_a",
             "pha_b",
+            ENVIRONMENT,
         }
     ),
-    "stis": frozenset({"asn", "raw", "epc", "tag", "wav", "spt"}),
+    "stis": frozenset({"asn", "raw", "epc", "tag", "wav", "spt", ENVIRONMENT}),
 }
 
 # Which of them carry an exposure: a dataset without one cannot be calibrated.
@@ -55,9 +63,11 @@ REFERENCE_FOLDERS = {"acs": "jref", "wfc3": "iref", "stis": "oref", "cos": "lref
 # the programs' image, of CALDP and of CALCLOUD; UNDEFINED where nobody says.
 VERSION_KEYWORDS = ("CSYS_VER", "AWSDPVER", "AWSYSVER")
 UNDEFINED_VERSION = "UNDEFINED"
-
-# A file of KEY=VALUE lines beside the inputs: the environment of the programs for this dataset.
-ENVIRONMENT_FILE = "{dataset}_cal_env.txt"
+VERSION_COMMENTS = {
+    "CSYS_VER": "installation of the calibration programs",
+    "AWSDPVER": "version of the data processing",
+    "AWSYSVER": "version of the processing management",
+}
 
 # Pictures are made of these; the last `_` token of the name counts. CALDP's table, with crj
 # for WFC3, the CTE-corrected crc, and the images of STIS, which CALDP leaves out.
@@ -115,8 +125,10 @@ def tarball_name(dataset: str) -> str:
 def suffix_of(name: str) -> str:
     """Return what stands between the first underscore and ``.fits``, lower case.
 
-    Empty for a name that is not of that form.
+    That of the environment file is :data:`ENVIRONMENT`; empty for a name of another form.
     """
+    if name.lower().partition("_")[2] == _ENVIRONMENT_ENDING[1:]:
+        return ENVIRONMENT
     stem, dot, extension = name.lower().rpartition(".")
     if not dot or extension != "fits":
         return ""

@@ -27,6 +27,8 @@ _STIS_RAWS = frozenset({"wav", "tag"})
 
 # Calibrated exposures that mosaics of visits and skycells are made of (drizzlepac, poller_utils).
 _CALIBRATED_IMAGES = frozenset({"flc", "flt"})
+# The file that is no FITS file (calib.caldp.ENVIRONMENT).
+_ENVIRONMENT = "cal_env"
 
 # How calibration may end without products, where that is no failure.
 Ending = Literal["nothing to do", "no viable data"]
@@ -95,6 +97,11 @@ class RawInputs:
     def of(self, suffix: str) -> tuple[InputFile, ...]:
         """Return the files with this suffix, in name order."""
         return tuple(f for f in self.files if f.suffix == suffix)
+
+    @property
+    def environment(self) -> InputFile | None:
+        """The file of variables for the programs that calibrate this dataset, if there is one."""
+        return next(iter(self.of(_ENVIRONMENT)), None)
 
     @property
     def exposures(self) -> tuple[InputFile, ...]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from calib.campaigns.rungs import parse_size
+from calib.environment import check_variable
 from calib.errors import ConfigError
-from calib.ledger.location import is_secret
 from calib.switches import Overrides, parse_overrides
 
 KEYS = "rung, timeout_scale, retries, priority, env.NAME, set"
@@ -19,11 +19,6 @@ KEYS = "rung, timeout_scale, retries, priority, env.NAME, set"
 MOST_TIME = 100.0
 MOST_RETRIES = 10
 MOST_PRIORITY = 1_000_000
-
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-# Ours, the orchestrator's and the stores' settings are those of the campaign, and what looks
-# like a secret has no place in a manifest or in the ledger.
-_REFUSED_PREFIXES = ("HSTFLOW", "PREFECT", "AWS")
 
 # What BIGINT holds.
 _MOST_BYTES = 2**63 - 1
@@ -120,7 +115,7 @@ def parse_words(words: Iterable[str]) -> JobOverrides:
         if key == "set":
             settings.append(value)
         elif key.startswith("env."):
-            _once(env, key.removeprefix("env."), value, _env_value)
+            _once(env, key.removeprefix("env."), value, check_variable)
         elif key in _READERS:
             _once(found, key, value, _READERS[key])
         else:
@@ -161,19 +156,6 @@ def _whole(least: int, most: int) -> Callable[[str, str], int]:
         return value
 
     return read
-
-
-def _env_value(name: str, value: str) -> str:
-    if not _ENV_NAME.fullmatch(name):
-        raise ConfigError("not the name of an environment variable", found=repr(name))
-    if name.upper().startswith(_REFUSED_PREFIXES):
-        refused = ", ".join(f"{prefix}*" for prefix in _REFUSED_PREFIXES)
-        raise ConfigError(f"a manifest does not set {refused}", found=name)
-    if is_secret(name):
-        raise ConfigError("a variable that looks like a secret is not stored", found=name)
-    if "\0" in value:
-        raise ConfigError("a variable cannot hold a null character", found=name)
-    return value
 
 
 _READERS: dict[str, Callable[[str, str], Any]] = {

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any, TypeGuard
 
+from calib.engines.idle import IdleEngine, is_idle
 from calib.engines.protocol import Engine, ListedEngine, ManyProgramEngine, ProvenEngine
 from calib.errors import ConfigError, HstflowError, UnsupportedMode
 from calib.records import Member
@@ -37,7 +38,8 @@ def choose_engine(
     name
         ``auto``: native where it covers every exposure and has been compared with the
         reference programs there, else another installed engine that covers them. Any other
-        name: that engine or none.
+        name: that engine or none. Where no switch of any exposure is PERFORM and native does
+        not cover them, there is nothing to do, and nothing needs to be installed for that.
     headers
         Primary headers.
     overrides
@@ -55,6 +57,8 @@ def choose_engine(
     wanted = [(overrides or Overrides()).apply(header) for header in headers]
     if not wanted and kind != _IPST:
         wanted = [{}]  # visits and skycells have no raw exposures
+    if kind == _IPST and wanted and all(map(is_idle, wanted)) and _is_left(name, wanted):
+        return IdleEngine()
     reasons = {}
     for engine in loadable_engines() if name == AUTO else [load_engine(name)]:
         if kind not in kinds_of(engine):
@@ -65,6 +69,14 @@ def choose_engine(
             return engine.narrowed(wanted[0]) if _is_narrowed(engine, wanted) else engine
         reasons[engine.name] = reason
     raise UnsupportedMode(_all_reasons(reasons, name))
+
+
+def _is_left(name: str, headers: Headers) -> bool:
+    """Tell whether the native engine has no part in it: it also copies what it covers."""
+    if name not in {AUTO, NATIVE}:
+        load_engine(name)  # a name that there is not stays an error
+        return True
+    return any(load_engine(NATIVE).covers(header) for header in headers)
 
 
 def kinds_of(engine: Engine) -> frozenset[str]:

@@ -6,16 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calib.association import Association
-from calib.caldp import suffix_of
+from calib.caldp import EXPOSURE_SUFFIXES, suffix_of
 from calib.errors import ConfigError, MissingMember, NotFound
 from calib.fetch.local import read_association
-from calib.fetch.selection import association_files, is_exposure, root_of
-from calib.ids import parse_dataset
+from calib.fetch.selection import association_files, inputs_of, is_exposure, root_of
+from calib.ids import INSTRUMENT_BY_LETTER, parse_dataset
 from calib.records import InputFile, Member, RawInputs
 from calib.stores.store import hash_file
 
 RAW, TABLE = "_raw.fits", "_asn.fits"
-EXPECTED = "ROOT_raw.fits or ASSOCIATION_asn.fits"
+EXPECTED = (
+    "ROOT_raw.fits or ASSOCIATION_asn.fits; of COS ROOT_rawtag_a.fits and the like; of STIS also "
+    "ROOT_wav.fits or ROOT_tag.fits"
+)
+
+# Of these one exposure is several files: two segments of a detector, a wavelength calibration.
+_SEVERAL_FILES = frozenset({"cos", "stis"})
 
 
 @dataclass(frozen=True)
@@ -29,15 +35,19 @@ class FoundFiles:
     dataset
         What its name begins with, lower case.
     exposures
-        Raw exposures: the file itself, or those that the table marks as present.
+        Raw exposures: the file itself with what belongs to it, or those that the table marks
+        as present.
     members
         All rows of the table; none for an exposure.
+    others
+        What lies beside an exposure for its calibration: pulse heights, support files.
     """
 
     path: Path
     dataset: str
     exposures: tuple[Path, ...]
     members: tuple[Member, ...] = ()
+    others: tuple[Path, ...] = ()
 
     @property
     def is_association(self) -> bool:
@@ -53,10 +63,12 @@ class FoundFiles:
 
     def describe(self) -> RawInputs:
         """Return the record of the files, with their checksums."""
-        if not self.is_association:
+        if self.path.name.endswith(RAW) and not self.others and len(self.exposures) == 1:
             files = [_describe(self.path, self.dataset, "raw")]
         else:
-            files = [_describe(p, root_of(p.name), suffix_of(p.name)) for p in self.exposures]
+            paths = (*self.exposures, *self.others)
+            files = [_describe(p, root_of(p.name), suffix_of(p.name)) for p in paths]
+        if self.is_association:
             files.append(_describe(self.path, self.dataset, "asn"))
         return RawInputs(self.dataset, str(self.path), tuple(files), self.members)
 
@@ -69,7 +81,8 @@ def find_files(path: Path) -> FoundFiles:
     path
         ``ROOT_raw.fits``, which is taken alone whatever its ASN_ID says, or
         ``ASSOCIATION_asn.fits``, whose exposures lie beside it. Case of the exposures'
-        names does not matter.
+        names does not matter. Any exposure file of COS or STIS stands for all files of its
+        exposure that lie beside it: both segments, the wavelength calibration.
 
     Raises
     ------
@@ -84,6 +97,8 @@ def find_files(path: Path) -> FoundFiles:
     """
     if not path.is_file():
         raise NotFound("no such file", path=path)
+    if instrument := _of_several_files(path.name):
+        return _whole_exposure(path, instrument)
     if path.name.endswith(RAW):
         return FoundFiles(path, path.name.removesuffix(RAW).lower(), (path,))
     if not path.name.endswith(TABLE):
@@ -91,6 +106,23 @@ def find_files(path: Path) -> FoundFiles:
     association = read_association(path)
     dataset = path.name.removesuffix(TABLE).lower()
     return FoundFiles(path, dataset, _exposures(path, association), association.members)
+
+
+def _of_several_files(name: str) -> str | None:
+    """Return the instrument of a file of COS or STIS that carries an exposure; else None."""
+    instrument = INSTRUMENT_BY_LETTER.get(name[:1].lower())
+    root = root_of(name)
+    if instrument not in _SEVERAL_FILES or suffix_of(name) not in EXPOSURE_SUFFIXES[instrument]:
+        return None
+    return instrument if len(root) == len("ipppssoot") and root.isalnum() else None
+
+
+def _whole_exposure(path: Path, instrument: str) -> FoundFiles:
+    beside = {each.name.lower(): each for each in sorted(path.parent.iterdir())}
+    names = [n for n in inputs_of(root_of(path.name), instrument, beside) if suffix_of(n) != "asn"]
+    exposures = tuple(beside[name] for name in names if is_exposure(name, instrument))
+    others = tuple(beside[name] for name in names if not is_exposure(name, instrument))
+    return FoundFiles(path, root_of(path.name), exposures, others=others)
 
 
 def _exposures(table: Path, association: Association) -> tuple[Path, ...]:

@@ -13,6 +13,8 @@ from typing import Any
 from astropy.utils.exceptions import AstropyUserWarning
 
 from calib import fitsfile
+from calib.caldp import ENVIRONMENT
+from calib.environment import read_environment
 from calib.errors import CorruptFile
 from calib.fetch.hap_names import POLLER_ENDING, ImageName, read_image_name
 from calib.fetch.hap_poller import check_poller
@@ -60,6 +62,9 @@ def verify_file(path: Path) -> None:
     exposures (``_flc``, ``_flt``) must have complete image sets of float32 pixels and the keywords
     that products of mosaics are named by. Of a poller only the size is looked at here.
 
+    An environment file (``ROOT_cal_env.txt``) must be what
+    :func:`calib.environment.read_environment` reads.
+
     Raises
     ------
     CorruptFile
@@ -67,6 +72,9 @@ def verify_file(path: Path) -> None:
     """
     if path.name.endswith(POLLER_ENDING):
         check_poller(path)
+        return
+    if path.name.endswith(f"_{ENVIRONMENT}.txt"):
+        read_environment(path)
         return
     _check_bytes(path)
     with warnings.catch_warnings():

@@ -31,7 +31,7 @@ from calib.stores.store import Store, Stored
 
 PUBLIC = "stpubdata/hst/public"
 
-_INPUT_NAME = re.compile(r"[ijlo][a-z0-9]{8}_[a-z0-9_]+\.fits")
+_INPUT_NAME = re.compile(r"[ijlo][a-z0-9]{8}_([a-z0-9_]+\.fits|cal_env\.txt)")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from calib.errors import CorruptFile, NotFound
 from calib.fetch.copying import Copied, copy_stream
 
 _GZIP_MAGIC = b"\x1f\x8b"  # RFC 1952, section 2.3.1
-_INPUT_NAME = re.compile(r"[ijlo][a-z0-9]{8}_[a-z0-9_]+\.fits")
+_INPUT_NAME = re.compile(r"[ijlo][a-z0-9]{8}_([a-z0-9_]+\.fits|cal_env\.txt)")
 
 # Bytes that the headers between two members may take: tar blocks, long names, pax records,
 # and what tarfile reads ahead. Without a limit, a record that claims gigabytes is read whole

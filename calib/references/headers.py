@@ -102,13 +102,25 @@ def references_from_headers(
     return References(_context(exposures), crds_version(), chosen, describe_differences(chosen))
 
 
-def update_headers(path: str | Path, exposure: ExposureReferences, context: str) -> None:
+def update_headers(
+    path: str | Path,
+    exposure: ExposureReferences,
+    context: str,
+    others: Mapping[str, Any] | None = None,
+) -> None:
     """Write chosen references into the primary header of a (scratch copy of a) file.
 
     Every type listed gets ``jref$name`` (or iref, oref, lref) or ``N/A``; one without a
     match stays as it is. CRDS_CTX and CRDS_VER say who chose, unless the names came from
     headers. Nothing behind the primary header changes, so pixels stay as they are stored
     (BZERO included), and the file is replaced in one step.
+
+    Parameters
+    ----------
+    path, exposure, context
+        The file, its references, and who chose them.
+    others
+        Further cards: values, or (value, comment), by keyword.
 
     Raises
     ------
@@ -124,7 +136,7 @@ def update_headers(path: str | Path, exposure: ExposureReferences, context: str)
     if context != FROM_HEADER:
         cards["CRDS_CTX"] = (context, _CONTEXT_COMMENT)
         cards["CRDS_VER"] = (crds_version(), _VERSION_COMMENT)
-    update_primary_header(Path(path), cards)
+    update_primary_header(Path(path), {**cards, **(others or {})})
 
 
 def header_value(use: ReferenceUse, instrument: str) -> str:

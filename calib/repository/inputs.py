@@ -19,13 +19,13 @@ from calib.repository.precedence import Row, rank_of, registered
 _OF_ASSOCIATION = """
 SELECT id, run, dataset, name, rootname, sha256, size, uri, published_at, is_current
 FROM products
-WHERE LOWER(name) LIKE '%.fits' AND (rootname LIKE :visit
+WHERE (LOWER(name) LIKE '%.fits' OR LOWER(name) LIKE '%_cal_env.txt') AND (rootname LIKE :visit
   OR rootname IN (SELECT rootname FROM member WHERE association = :root))
 """
 _OF_EXPOSURE = """
 SELECT id, run, dataset, name, rootname, sha256, size, uri, published_at, is_current
 FROM products
-WHERE LOWER(name) LIKE '%.fits' AND rootname = :root
+WHERE (LOWER(name) LIKE '%.fits' OR LOWER(name) LIKE '%_cal_env.txt') AND rootname = :root
 """
 _VISIT = 6
 

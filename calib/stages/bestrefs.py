@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from calib.engines.lookup import required_references
+from calib.engines.version_keywords import version_cards
 from calib.fitsfile import primary_header
 from calib.records import InputFile, RawInputs, References
 from calib.references.bestrefs import Choice, choose_references
 from calib.references.headers import update_headers
 from calib.stages.calibrations import certified_choice, collection_record, still_as_certified
+from calib.stages.environment import versions_of
 from calib.stages.job import Job, key_of
+from calib.stages.visits import find_image_references, is_combined
 from calib.stages.workfolder import Finished, StageFolder
 
 
 def bestrefs(job: Job, inputs: RawInputs) -> Finished[References]:
-    """Choose the references of every exposure.
+    """Choose the references of every exposure; for visits and skycells there are none to choose.
 
     Raises
     ------
@@ -72,7 +75,10 @@ def _place(job: Job, inputs: RawInputs) -> StageFolder[References]:
 
 
 def bestrefs_key(job: Job, inputs: RawInputs) -> str:
-    """Return what decides the answer: inputs, context, references of one's own, what is opened."""
+    """Return what decides the answer and the headers.
+
+    Inputs, context, references of one's own, what is opened, and version keywords.
+    """
     return key_of(
         "bestrefs",
         sorted(file.sha256 for file in inputs.files),
@@ -83,6 +89,7 @@ def bestrefs_key(job: Job, inputs: RawInputs) -> str:
         job.options.engine,
         dataclasses.asdict(job.options.overrides),
         dataclasses.asdict(job.profile),
+        versions_of(job, inputs),
     )
 
 
@@ -98,20 +105,31 @@ def updated_inputs(job: Job, inputs: RawInputs) -> RawInputs:
 
 
 def _choose(job: Job, inputs: RawInputs, folder: Path) -> References:
+    if is_combined(job.id):
+        return find_image_references(job, inputs)
     choice = choose(job, inputs)
     choice.check()
+    versions = versions_of(job, inputs)
     for file in inputs.exposures:
-        write_headers(file, choice.references, folder)
+        write_headers(file, choice.references, folder, versions)
     return choice.references
 
 
-def write_headers(file: InputFile, references: References, folder: Path) -> None:
-    """Write a copy of an exposure that names its references into a folder."""
+def write_headers(
+    file: InputFile, references: References, folder: Path, versions: Mapping[str, str]
+) -> None:
+    """Write a copy of an exposure that names its references into a folder.
+
+    Parameters
+    ----------
+    versions
+        Version keywords, which every engine carries over into the products.
+    """
     exposure = references.of(file.name)
     if exposure is None:
         return
     copy = Path(shutil.copyfile(file.path, folder / file.name))
-    update_headers(copy, exposure, references.context)
+    update_headers(copy, exposure, references.context, version_cards(versions))
 
 
 def _still_there(job: Job, references: References) -> bool:

@@ -10,6 +10,7 @@ from calib.engines.lookup import choose_engine
 from calib.engines.protocol import CalibrationRequest, Engine
 from calib.records import Products, RawInputs, References
 from calib.stages.bestrefs import headers_of, updated_inputs
+from calib.stages.environment import environment_of, versions_of
 from calib.stages.job import Job, key_of
 from calib.stages.workfolder import Finished, StageFolder
 
@@ -73,7 +74,7 @@ def request_of(
         output=folder,
         overrides=job.options.overrides,
         threads=job.options.threads,
-        environment=job.options.env,
+        environment=environment_of(job, inputs),
     )
 
 
@@ -85,7 +86,7 @@ def engine_of(job: Job, inputs: RawInputs) -> Engine:
 
 
 def calibrate_key(job: Job, engine: Engine, inputs: RawInputs, references: References) -> str:
-    """Return what decides the numbers."""
+    """Return what decides the numbers, and what the headers say."""
     return key_of(
         "calibrate",
         sorted(file.sha256 for file in inputs.files),
@@ -95,6 +96,7 @@ def calibrate_key(job: Job, engine: Engine, inputs: RawInputs, references: Refer
         engine.numbers_version,
         dataclasses.asdict(job.options.overrides),
         *([job.options.env] if job.options.env else []),
+        versions_of(job, inputs),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from calib.caldp import ENVIRONMENT_FILE, tarball_name
 from calib.fetch.hap_names import poller_name
 from calib.fetch.local import fetch_inputs
 from calib.fetch.options import options_from
@@ -61,12 +62,12 @@ def _not_newer(job: Job, inputs: RawInputs, finished: Path) -> bool:
     """Tell whether every local source file is older than our copy (the rule of make)."""
     scheme, _, folder = job.source.partition(":")
     if scheme == "astroquery" and folder:  # where the pollers lie
-        names = [poller_name(job.id)]
+        sources = [Path(folder) / poller_name(job.id)]
     elif scheme == "file":
-        names = [file.name for file in inputs.files] + [f"{job.dataset}.tar.gz"]
+        known = (tarball_name(job.dataset), ENVIRONMENT_FILE.format(dataset=job.dataset))
+        names = {*known, *(file.name for file in inputs.files)}
+        sources = [Path(folder), *(Path(folder) / name for name in names)]
     else:
         return True
     limit = (finished / RECORD).stat().st_mtime
-    sources = [Path(folder) / name for name in names]
-    sources += [Path(folder)] if scheme == "file" else []
     return all(path.stat().st_mtime <= limit for path in sources if path.is_file())

@@ -19,7 +19,7 @@ from calib.preview.comparison import compare_descriptions, compare_pictures
 from calib.stores.store import Store, hash_file
 
 # Roles that are the same again: logs tell the time and the host of each line.
-COMPARED = ("product", "preview")
+COMPARED = ("product", "preview", "env")
 
 # Cards that name versions: where those differ, so do these, and nothing else follows from it.
 VERSION_CARDS = {"CAL_VER": "engine", "CRDS_VER": "crds"}

@@ -15,6 +15,7 @@ from calib.fetch.in_place import EXPECTED, FoundFiles, find_files
 from calib.fitsfile import primary_header
 from calib.records import Products
 from calib.references.headers import references_from_headers
+from calib.stages.environment import dataset_environment
 from calib.switches import Overrides
 
 
@@ -51,7 +52,8 @@ def calibrate_file(
     Parameters
     ----------
     path
-        ``ROOT_raw.fits``: that exposure alone, whatever association it belongs to. Or
+        ``ROOT_raw.fits``: that exposure alone, whatever association it belongs to (of COS
+        and STIS any file of the exposure). Or
         ``ASSOCIATION_asn.fits``: the exposures that it marks as present, which lie beside it.
     output
         Folder of the products; made if needed. A product that exists already is an error:
@@ -68,7 +70,8 @@ def calibrate_file(
         say; nothing half-made is left.
     """
     found = find_files(path)
-    headers = [primary_header(exposure) for exposure in found.exposures]
+    inputs = found.describe()
+    headers = [primary_header(each.path) for each in inputs.calibrated]
     engine = choose_engine(options.engine, headers, options.overrides)
 
     def required(each: Mapping[str, Any]) -> tuple[str, ...]:
@@ -85,11 +88,12 @@ def calibrate_file(
     _make_folder(output)
     request = CalibrationRequest(
         dataset=found.dataset,
-        inputs=found.describe(),
+        inputs=inputs,
         references=references,
         output=output,
         overrides=options.overrides,
         threads=options.threads,
+        environment=dataset_environment(inputs),
     )
     return engine.calibrate(request)
 

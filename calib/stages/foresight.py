@@ -14,6 +14,7 @@ from typing import Any
 
 from calib.archive.disk import free_bytes
 from calib.association import Association
+from calib.engines.idle import REASON, IdleEngine
 from calib.engines.lookup import choose_engine
 from calib.engines.protocol import Engine, ForeseeingEngine
 from calib.errors import ArchiveError, ConfigError, HstflowError, ReferenceUnavailable
@@ -47,6 +48,7 @@ from calib.stages.reference_outlook import (
     describe_choice,
     remembered_references,
 )
+from calib.stages.visits import check_can_be_made, find_image_references, is_combined
 from calib.switches import Switch, is_switch, read_switch
 
 # A calibrated pixel: SCI and ERR as float32, DQ as int16.
@@ -124,6 +126,7 @@ def _foresee(draft: _Draft, desk: Desk, scratch: Path) -> DatasetForecast:
         if rows is not None:
             check_admission(rows, job.campaign, job.dataset, job.run, job.context)
     draft.stage = "fetch"
+    check_can_be_made(job)
     _check_folder(Path(job.work), ConfigError("the work folder cannot be written"))
     inputs = _fetched_before(draft) or _look(draft, desk, scratch)
     if inputs is None:
@@ -135,6 +138,8 @@ def _foresee(draft: _Draft, desk: Desk, scratch: Path) -> DatasetForecast:
     if found := find_published(job, mark):
         draft.found |= {"run": found.run, "uri": found.uri}
         return draft.end("skip", f"nothing to do: the same result is in run {found.run}")
+    if isinstance(engine, IdleEngine):
+        return draft.end("skip", f"nothing to do: {REASON}")
     with desk.lock:
         _remaining(draft, engine, inputs, references)
     return _publication(draft, mark)
@@ -200,6 +205,8 @@ def _references(draft: _Draft, inputs: RawInputs, desk: Desk) -> References:
         _note_references(draft, dataclasses.replace(job, profile=closed), Choice(found), closed)
         return found
     draft.found["references_from"] = "headers"
+    if is_combined(job.id):
+        return find_image_references(job, inputs, download=False)
     looking = dataclasses.replace(job, profile=desk.profile)
     choice = choose(looking, inputs, download=False)
     _note_references(draft, job, choice, desk.profile)
@@ -216,12 +223,13 @@ def _note_references(draft: _Draft, job: Job, choice: Choice, profile: CrdsProfi
 def _note_engine(draft: _Draft, inputs: RawInputs) -> None:
     """Note engine and switches also where a reference is missing; its own error comes later."""
     overrides = draft.job.options.overrides
-    headers = [overrides.apply(primary_header(file.path)) for file in inputs.exposures]
+    headers = [overrides.apply(primary_header(file.path)) for file in inputs.calibrated]
     switches = {key for header in headers for key in filter(is_switch, header)}
     with suppress(HstflowError):
         performed = [key for key in sorted(switches) if any(_performs(h, key) for h in headers)]
         draft.found["switches"] = tuple(performed)
-        draft.engine = choose_engine(draft.job.options.engine, headers, overrides)
+        name, kind = draft.job.options.engine, draft.job.id.kind
+        draft.engine = choose_engine(name, headers, overrides, kind=kind)
         draft.found["engine"] = draft.engine.name
 
 

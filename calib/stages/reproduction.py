@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from calib.archive.layout import relative_name
 from calib.archive.manifest import FileEntry, Manifest
+from calib.caldp import DELETED_SUFFIXES, product_suffix
 from calib.errors import (
     ConfigError,
     CorruptFile,
@@ -163,7 +164,7 @@ def reproduce(found: Found, rerun: Rerun) -> Reproduction:
     inputs, job = fetched.inputs, fetched.job
     references = find_references(told, job, rerun.folders)
     facts = _facts(provenance, job, inputs)
-    made = _make(job, inputs, references)
+    made = _make(job, inputs, references, dict(told.request.get("versions", {})))
     classes = classes_of(facts)
     files = _compare(found, job, made, facts)
     return Reproduction(
@@ -273,8 +274,11 @@ def _from_archive(found: Found, told: Told, work: Path) -> Path:
     """Bring the raw files of the publication: their headers name the references already."""
     folder = work / "archived"
     folder.mkdir()
-    entries = {file.name: file for file in found.manifest.files}
+    entries = {file.name.rpartition("/")[2]: file for file in found.manifest.files}
+    deleted = DELETED_SUFFIXES.get(found.manifest.id.instrument, frozenset())
     for file in told.inputs:
+        if product_suffix(file.name) in deleted:
+            continue  # it was not archived, by the same rule
         entry = entries.get(file.name)
         if entry is None:
             raise NotFound(
@@ -287,8 +291,9 @@ def _from_archive(found: Found, told: Told, work: Path) -> Path:
 
 
 def _bring(found: Found, entry: FileEntry, folder: Path) -> None:
-    found.store.get(entry.name, folder / entry.name)
-    if (sha256 := hash_file(folder / entry.name)) != entry.sha256:
+    target = folder / entry.name.rpartition("/")[2]
+    found.store.get(entry.name, target)
+    if (sha256 := hash_file(target)) != entry.sha256:
         raise CorruptFile(
             "the archived input has changed since it was published",
             dataset=found.manifest.dataset,
@@ -305,12 +310,19 @@ def _facts(provenance: Mapping[str, Any], job: Job, inputs: RawInputs) -> Facts:
     return facts_of(provenance, engine, job.id.instrument, seeds)
 
 
-def _make(job: Job, inputs: RawInputs, references: References) -> Made:
-    """Go through the stages from the headers on; nothing of it is recorded anywhere."""
+def _make(job: Job, inputs: RawInputs, references: References, versions: Mapping[str, str]) -> Made:
+    """Go through the stages from the headers on; nothing of it is recorded anywhere.
+
+    Parameters
+    ----------
+    versions
+        Version keywords as the products have them; none in what was published before there
+        were any.
+    """
     folder = job.folder / "bestrefs"
     folder.mkdir(parents=True)
     for file in inputs.exposures:
-        write_headers(file, references, folder)
+        write_headers(file, references, folder, versions)
     products = calibrate(job, inputs, references).record
     previews = preview(job, inputs, products).record
     return Made(inputs, references, products, previews)

@@ -33,6 +33,7 @@ from calib.stages.outcomes import failed, interrupted
 from calib.stages.policy import is_retryable, with_patience, with_retries
 from calib.stages.recording import keeping_book, ledger_of, recorded, recorded_last
 from calib.stages.room import check_disk, check_memory
+from calib.stages.visits import check_can_be_made
 from calib.stages.watch import at_work, pause, unstopped, watching
 from calib.stages.workfolder import Finished
 
@@ -63,6 +64,7 @@ def run_fetch(job: Job, attempt: Attempt) -> Finished[RawInputs]:
 
 def _fetch(job: Job) -> Finished[RawInputs]:
     check_disk(job)
+    check_can_be_made(job)
     return fetching.fetch(job)
 
 

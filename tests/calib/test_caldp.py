@@ -36,8 +36,9 @@ def test_tables_cover_every_instrument_consistently(instrument: str) -> None:
     ],
 )
 def test_inputs_hold_what_caldp_requests(instrument: str, suffixes: str) -> None:
-    """Nothing that CALDP fetches is left out; the support file is all that is added."""
-    assert caldp.INPUT_SUFFIXES[instrument] - {"spt"} == set(suffixes.split()) - {"spt"}
+    """Nothing that CALDP fetches is left out; support and environment files are added."""
+    added = {"spt", caldp.ENVIRONMENT}
+    assert caldp.INPUT_SUFFIXES[instrument] - added == set(suffixes.split()) - added
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,8 @@ def test_message_names(state: caldp.MessageState, name: str) -> None:
         ("hst_8ph_01_acs_wfc_total_j8ph01_drc.fits", "8ph_01_acs_wfc_total_j8ph01_drc", "drc"),
         ("j8bt05njq.tra", "", "j8bt05njq"),
         ("j8bt05njq_raw.fits.gz", "", "raw.fits"),
+        ("j8bt05njq_cal_env.txt", "cal_env", "env"),
+        ("acs_8ph_01_cal_env.txt", "", "env"),
         ("j8bt05njq_raw", "", ""),
         ("", "", ""),
     ],
