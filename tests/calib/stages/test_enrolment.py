@@ -354,3 +354,16 @@ def test_campaign_of_another_version_is_not_gone_on_with(
         ledger.ask(lambda rows: refuse_other_version(rows, "nightly"))
     ledger.write(lambda c: cancel_jobs(c, [1], "no more"))
     ledger.ask(lambda rows: refuse_other_version(rows, "nightly"))
+
+
+def test_visits_and_skycells_are_enrolled_beside_exposures(plan: CampaignPlan, ledger: Any) -> None:
+    """Each with the memory of its kind: a skycell is an image of 21418 x 21418 pixels."""
+    with_rungs = dataclasses.replace(plan, rungs=(2 * GB, 8 * GB, 16 * GB, 64 * GB))
+    names = ["j8bt05njq", "acs_8ph_01", "skycell-p2381x06y09"]
+
+    enrol(with_rungs, entries_of(names))
+
+    rows = ledger.ask(lambda ask: ask("SELECT dataset, memory FROM job", {}))
+    memory = {row["dataset"]: row["memory"] for row in rows}
+    assert sorted(memory) == sorted(names)
+    assert memory["j8bt05njq"] < memory["acs_8ph_01"] <= memory["skycell-p2381x06y09"]
