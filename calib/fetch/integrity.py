@@ -13,7 +13,7 @@ from typing import Any
 from astropy.utils.exceptions import AstropyUserWarning
 
 from calib import fitsfile
-from calib.caldp import ENVIRONMENT
+from calib.caldp import ENVIRONMENT, suffix_of
 from calib.environment import read_environment
 from calib.errors import CorruptFile
 from calib.fetch.hap_names import POLLER_ENDING, ImageName, read_image_name
