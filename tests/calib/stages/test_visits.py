@@ -102,9 +102,7 @@ def test_same_images_are_nothing_to_do_on_any_context(
     assert "the same result" in again.reason
 
 
-def test_no_server_and_no_rules_are_asked(
-    job_of: JobOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_server_and_no_rules_are_asked(job_of: JobOf, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bestrefs has nothing to do for a visit: a CRDS that is away stops nothing."""
     job = job_of()
 
@@ -130,7 +128,12 @@ def test_data_id_tells_what_the_images_show(job_of: JobOf, tmp_path: Path) -> No
     assert process_dataset(job).state == "processed"
 
     ask = ledger_of(job.ledger).ask
-    for query in ({"detector": "ir"}, {"detector": "UVIS"}, {"filter": "F160W"}, {"proposal": 9453}):
+    for query in (
+        {"detector": "ir"},
+        {"detector": "UVIS"},
+        {"filter": "F160W"},
+        {"proposal": 9453},
+    ):
         found = ask(lambda rows, q=query: find_products(rows, ProductQuery(**q)))
         assert {each.dataset for each in found} == {"wfc3_b46_06"}, query
     first = found[0]
@@ -154,9 +157,7 @@ def test_exposures_lead_to_the_visits_made_of_them(job_of: JobOf) -> None:
 
 
 @pytest.mark.parametrize("style", ["flat", "folders"])
-def test_no_viable_data_is_a_state_of_its_own(
-    job_of: JobOf, bin_folder: Path, style: str
-) -> None:
+def test_no_viable_data_is_a_state_of_its_own(job_of: JobOf, bin_folder: Path, style: str) -> None:
     """Exit code 0, `skipped` with the reason, nothing published; the log is kept, the rest not."""
     make_combiners(bin_folder, visit=FINDS_NOTHING_VIABLE)
     job = job_of(messages=style)
@@ -236,7 +237,9 @@ def test_distortion_files_in_the_cache_are_found(
     make_combiners(bin_folder, visit='ls "$jref"; exit 2')
     image = make_image(tmp_path, IDCTAB="jref$qbu1641sj_idc.fits", DRIZCORR="OMIT")
     job = job_of(VISIT, image)
-    job = dataclasses.replace(job, profile=dataclasses.replace(job.profile, cache=tmp_path / "crds"))
+    job = dataclasses.replace(
+        job, profile=dataclasses.replace(job.profile, cache=tmp_path / "crds")
+    )
     cache = job.profile.references
     cache.mkdir(parents=True)
     fits.PrimaryHDU().writeto(cache / "qbu1641sj_idc.fits")
