@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from calib.caldp import ENVIRONMENT
 from calib.errors import CorruptFile, MissingMember, NotFound
 from calib.fetch.copying import Copied
 from calib.fetch.hap_names import (
@@ -15,7 +16,8 @@ from calib.fetch.hap_names import (
     ImageName,
     check_all_calibrated,
     choose_images,
-    is_hap_input,
+    environment_name,
+    is_image_of,
     poller_name,
     read_image_name,
     visit_prefix,
@@ -77,6 +79,7 @@ def take_visit(
     rows = _rows(copied, listed)
     files = [_describe(each) for each in copied]
     members = tuple(Member(f.rootname, f.suffix.upper(), present=True) for f in files)
+    files += _environment(dataset, holdings)
     return members, [_write_poller(dataset, rows, staging), *files]
 
 
@@ -111,7 +114,7 @@ def wanted_images(dataset: DatasetId, holdings: Holdings, poller: Poller | None)
 
 def own_names(dataset: DatasetId, names: Iterable[str]) -> list[str]:
     """Return the names that concern a visit or skycell: an FLT beside its FLC is left out."""
-    taken = {*choose_images(dataset, names), poller_name(dataset)}
+    taken = {*choose_images(dataset, names), poller_name(dataset), environment_name(dataset)}
     return sorted(name for name in names if name in taken)
 
 
@@ -119,7 +122,7 @@ def has_inputs(dataset: DatasetId, names: Iterable[str]) -> bool:
     """Tell whether files of a folder are those of a visit or skycell, rather than an archive."""
     if dataset.kind == "mvm":  # exposures of any visit may lie there for another reason
         return poller_name(dataset) in set(names)
-    return any(is_hap_input(dataset, name) for name in names)
+    return any(name == poller_name(dataset) or is_image_of(dataset, name) for name in names)
 
 
 def bring_poller(dataset: DatasetId, source: Source, staging: Path) -> Poller | None:
@@ -226,6 +229,15 @@ def _describe(copied: Copied) -> InputFile:
     root = str(header.get("ROOTNAME", "")).strip().lower()
     known = root if root[:SHORT_LENGTH] == image.short else image.exposure
     return InputFile(name, str(copied.path), copied.sha256, copied.size, image.suffix, known)
+
+
+def _environment(dataset: DatasetId, holdings: Holdings) -> list[InputFile]:
+    name = environment_name(dataset)
+    if name not in holdings.names:
+        return []
+    taken = holdings.take(name)
+    place = str(taken.path)
+    return [InputFile(name, place, taken.sha256, taken.size, ENVIRONMENT, dataset.name)]
 
 
 def _write_poller(dataset: DatasetId, rows: Iterable[PollerRow], staging: Path) -> InputFile:

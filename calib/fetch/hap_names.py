@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 
+from calib.caldp import ENVIRONMENT_FILE
 from calib.errors import MissingMember
 from calib.ids import INSTRUMENT_BY_LETTER, DatasetId
 
@@ -105,9 +106,15 @@ def is_image_of(dataset: DatasetId, name: str) -> bool:
     return not image.of_mosaic and image.visit == visit_prefix(dataset)
 
 
+def environment_name(dataset: DatasetId) -> str:
+    """Return the name of the file of variables that the program gets for this dataset."""
+    return ENVIRONMENT_FILE.format(dataset=dataset.name)
+
+
 def is_hap_input(dataset: DatasetId, name: str) -> bool:
-    """Tell whether a file is an exposure or the poller of a visit or skycell."""
-    return name == poller_name(dataset) or is_image_of(dataset, name)
+    """Tell whether a file is an exposure, the poller or the variables of a visit or skycell."""
+    of_dataset = {poller_name(dataset), environment_name(dataset)}
+    return name in of_dataset or is_image_of(dataset, name)
 
 
 def input_test(dataset: DatasetId) -> Callable[[str], bool]:

@@ -13,7 +13,7 @@ from typing import Any
 from astropy.utils.exceptions import AstropyUserWarning
 
 from calib import fitsfile
-from calib.caldp import ENVIRONMENT, suffix_of
+from calib.caldp import ENVIRONMENT
 from calib.environment import read_environment
 from calib.errors import CorruptFile
 from calib.fetch.hap_names import POLLER_ENDING, ImageName, read_image_name
@@ -70,11 +70,11 @@ def verify_file(path: Path) -> None:
     CorruptFile
         Any of this is not so.
     """
-    if suffix_of(path.name) == ENVIRONMENT:
-        read_environment(path)
-        return
     if path.name.endswith(POLLER_ENDING):
         check_poller(path)
+        return
+    if path.name.endswith(f"_{ENVIRONMENT}.txt"):
+        read_environment(path)
         return
     _check_bytes(path)
     with warnings.catch_warnings():

@@ -62,12 +62,12 @@ def _not_newer(job: Job, inputs: RawInputs, finished: Path) -> bool:
     """Tell whether every local source file is older than our copy (the rule of make)."""
     scheme, _, folder = job.source.partition(":")
     if scheme == "astroquery" and folder:  # where the pollers lie
-        names = {poller_name(job.id)}
+        sources = [Path(folder) / poller_name(job.id)]
     elif scheme == "file":
         known = (tarball_name(job.dataset), ENVIRONMENT_FILE.format(dataset=job.dataset))
-        names = {"", *known, *(file.name for file in inputs.files)}  # the folder may be a file
+        names = {*known, *(file.name for file in inputs.files)}
+        sources = [Path(folder), *(Path(folder) / name for name in names)]
     else:
         return True
     limit = (finished / RECORD).stat().st_mtime
-    sources = [Path(folder) / name for name in names]
     return all(path.stat().st_mtime <= limit for path in sources if path.is_file())

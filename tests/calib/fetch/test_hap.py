@@ -380,3 +380,14 @@ def test_places_of_pollers_are_checked(uri: str, fetch: Fetch) -> None:
     """A word is no folder; a bucket needs a name."""
     with pytest.raises(ConfigError):
         fetch(uri)
+
+
+def test_variables_of_a_visit_come_too(visit: Path, fetch: Fetch) -> None:
+    """The file of a dataset's environment, under the name that CALDP gives it."""
+    (visit / f"{VISIT}_cal_env.txt").write_text("ASTROMETRY_STEP_CONTROL=OFF\n")
+
+    inputs = fetch(f"file:{visit}")
+
+    assert names(inputs) == TAKEN
+    assert inputs.environment is not None
+    assert inputs.environment.name == f"{VISIT}_cal_env.txt"
