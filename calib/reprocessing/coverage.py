@@ -10,7 +10,6 @@ from dataclasses import replace
 from calib.engines.lookup import (
     AUTO,
     choose_engine,
-    engine_names,
     kinds_of,
     load_engine,
     loadable_engines,
@@ -105,10 +104,9 @@ def uncovered(engine: str, instrument: str) -> str | None:
     ConfigError
         There is no such engine.
     """
-    names = engine_names() if engine == AUTO else (engine,)
-    for name in names:
+    for each in loadable_engines() if engine == AUTO else (load_engine(engine),):
         # Engines of other packages need not tell their instruments: they are asked with headers.
-        known = getattr(load_engine(name), "instruments", None)
+        known = getattr(each, "instruments", None)
         if known is None or instrument in known:
             return None
     return f"{NO_ENGINE}calibrates {instrument.upper()}"
