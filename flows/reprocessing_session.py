@@ -43,7 +43,6 @@ from calib.reprocessing.life import (
     Canaries,
     Result,
     campaign_of_canary,
-    campaign_of_wave,
     canary_plan,
     counts_of,
     ended_text,
@@ -51,6 +50,7 @@ from calib.reprocessing.life import (
     said_of,
     stood_at,
     unfinished,
+    wave_plan,
     what_stays,
 )
 from calib.reprocessing.people import this_person
@@ -313,7 +313,7 @@ class Life:
                 self.ledger.write(partial(leave_out, name=self.name, reasons=reasons, held=held))
             if not wave.datasets:
                 continue
-            plan = plan_for(found, campaign_of_wave(found.name, number), self.url)
+            plan = wave_plan(found, number, self.url)
             if (stop := self._campaign(found, plan, wave.datasets)) is not None:
                 return stop
         return self._finish(found)

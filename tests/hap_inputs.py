@@ -58,7 +58,8 @@ def poller_row(path: Path, *, skycell: str | None = None) -> str:
     name = path.name
     beam = header["FILTER"] if "FILTER" in header else f"{header['FILTER1']};{header['FILTER2']}"
     cell = [skycell, "NEW"] if skycell else []
-    start = [name, header["PROPOSID"], name[1:4], name[4:6], header["EXPTIME"], beam]
+    root = header["ROOTNAME"].strip().upper()
+    start = [name, header["PROPOSID"], root[1:4], root[4:6], header["EXPTIME"], beam]
     return ",".join(map(str, [*start, header["DETECTOR"], *cell, f"/archive/{name}"]))
 
 

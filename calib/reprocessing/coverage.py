@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Collection
 from dataclasses import replace
 
-from calib.engines.lookup import AUTO, engine_names, kinds_of, load_engine, loadable_engines
+from calib.engines.lookup import (
+    AUTO,
+    choose_engine,
+    kinds_of,
+    load_engine,
+    loadable_engines,
+)
+from calib.errors import UnsupportedMode
 from calib.ledger.reprocessings import NewMark
 
 # How a reason begins that is looked at again each time: an engine may have come.
@@ -58,13 +66,26 @@ def why_not_made(
     """
     if kind not in (engine_kinds() if kinds is None else kinds):
         return NO_ENGINE + _MADE.get(kind, f"makes datasets of the kind {kind}")
-    # A skycell has no instrument.
-    return uncovered(engine, instrument) if kind == "ipst" else None
+    if kind == "ipst":
+        return uncovered(engine, instrument)
+    # Of visits and skycells nothing but the program counts; a skycell has no instrument.
+    why = None if kinds is not None else _lacking(engine, kind, os.environ.get("PATH"))
+    return None if why is None else f"{NO_ENGINE}{_MADE[kind]}: {why}"
 
 
 def engine_kinds() -> frozenset[str]:
     """Return the kinds of datasets that the installed engines make."""
     return frozenset(kind for engine in loadable_engines() for kind in kinds_of(engine))
+
+
+@functools.cache
+def _lacking(engine: str, kind: str, path: str | None) -> str | None:  # noqa: ARG001 - part of the key
+    """Return why an engine does not make visits or skycells here: its program may be missing."""
+    try:
+        choose_engine(engine, [], kind=kind)
+    except UnsupportedMode as error:
+        return error.message
+    return None
 
 
 @functools.cache
@@ -83,10 +104,9 @@ def uncovered(engine: str, instrument: str) -> str | None:
     ConfigError
         There is no such engine.
     """
-    names = engine_names() if engine == AUTO else (engine,)
-    for name in names:
+    for each in loadable_engines() if engine == AUTO else (load_engine(engine),):
         # Engines of other packages need not tell their instruments: they are asked with headers.
-        known = getattr(load_engine(name), "instruments", None)
+        known = getattr(each, "instruments", None)
         if known is None or instrument in known:
             return None
     return f"{NO_ENGINE}calibrates {instrument.upper()}"

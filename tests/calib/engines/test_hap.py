@@ -111,7 +111,7 @@ def test_poller_leads_to_the_private_folder_and_variables_to_the_child_alone(
         HapEngine().calibrate(request)
 
     said = caught.value.log_tail
-    assert "j8ph01abq_flc.fits,9453,8ph,01,340.0,F606W;CLEAR2S,WFC,j8ph01abq_flc.fits" in said
+    assert "j8ph01abq_flc.fits,9453,8PH,01,340.0,F606W;CLEAR2S,WFC,j8ph01abq_flc.fits" in said
     assert "/archive" not in said
     assert "ASTROMETRY_STEP_CONTROL=off" in said
     assert "ASTRODRIZ_NO_PARALLEL=1" in said
