@@ -49,7 +49,11 @@ class CalcosEngine:
 
     name = NAME
     kinds = frozenset({"ipst"})
-    instruments = frozenset({"cos"})
+
+    @property
+    def instruments(self) -> frozenset[str]:
+        """COS, where calcos is on PATH."""
+        return frozenset() if why_absent(CALCOS) else frozenset({"cos"})
 
     @property
     def numbers_version(self) -> str:

@@ -95,11 +95,15 @@ class HstcalEngine:
 
     name = NAME
     kinds = frozenset({"ipst"})
-    instruments = frozenset(PROGRAMS)
 
     def __init__(self, program: Program | None = None) -> None:
         self.program = program
         self.numbers_version = "that of the program" if program is None else _version(program)
+
+    @property
+    def instruments(self) -> frozenset[str]:
+        """Those whose program is on PATH."""
+        return frozenset(name for name, program in PROGRAMS.items() if not why_absent(program))
 
     def installations(self) -> tuple[Installation, ...]:
         """Return the programs, whether here or not."""

@@ -102,12 +102,14 @@ class ListedEngine(Protocol):
     ----------
     kinds
         Kinds of datasets: ``ipst``, ``svm``, ``mvm``. Engines that do not tell make ipst.
-    instruments
-        Lower case.
     """
 
     kinds: frozenset[str]
-    instruments: frozenset[str]
+
+    @property
+    def instruments(self) -> frozenset[str]:
+        """The instruments, lower case, that it calibrates here, with the programs on PATH."""
+        ...
 
     def installations(self) -> tuple[Installation, ...]:
         """Return what it needs, whether here or not."""

@@ -13,7 +13,7 @@ from typing import Any
 from astropy.utils.exceptions import AstropyUserWarning
 
 from calib import fitsfile
-from calib.caldp import ENVIRONMENT, suffix_of
+from calib.caldp import ENVIRONMENT
 from calib.environment import read_environment
 from calib.errors import CorruptFile
 from calib.fetch.hap_names import POLLER_ENDING, ImageName, read_image_name
@@ -70,7 +70,7 @@ def verify_file(path: Path) -> None:
     CorruptFile
         Any of this is not so.
     """
-    if suffix_of(path.name) == ENVIRONMENT:
+    if path.name.endswith(f"_{ENVIRONMENT}.txt"):
         read_environment(path)
         return
     if path.name.endswith(POLLER_ENDING):

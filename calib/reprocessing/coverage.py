@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection
 from dataclasses import replace
 
+from calib.engines.coverage import DETECTORS
 from calib.engines.lookup import (
     AUTO,
     choose_engine,
@@ -14,6 +15,7 @@ from calib.engines.lookup import (
     load_engine,
     loadable_engines,
 )
+from calib.engines.program import why_absent
 from calib.errors import UnsupportedMode
 from calib.ledger.reprocessings import NewMark
 
@@ -67,7 +69,7 @@ def why_not_made(
     if kind not in (engine_kinds() if kinds is None else kinds):
         return NO_ENGINE + _MADE.get(kind, f"makes datasets of the kind {kind}")
     if kind == "ipst":
-        return uncovered(engine, instrument)
+        return uncovered(engine, instrument, os.environ.get("PATH"))
     # Of visits and skycells nothing but the program counts; a skycell has no instrument.
     why = None if kinds is not None else _lacking(engine, kind, os.environ.get("PATH"))
     return None if why is None else f"{NO_ENGINE}{_MADE[kind]}: {why}"
@@ -89,7 +91,7 @@ def _lacking(engine: str, kind: str, path: str | None) -> str | None:  # noqa: A
 
 
 @functools.cache
-def uncovered(engine: str, instrument: str) -> str | None:
+def uncovered(engine: str, instrument: str, path: str | None) -> str | None:  # noqa: ARG001 - key
     """Return why an instrument is not calibrated by an engine; None: it may be.
 
     Parameters
@@ -98,6 +100,8 @@ def uncovered(engine: str, instrument: str) -> str | None:
         ``auto`` or a name.
     instrument
         Lower case.
+    path
+        PATH, on which programs are looked for.
 
     Raises
     ------
@@ -109,4 +113,6 @@ def uncovered(engine: str, instrument: str) -> str | None:
         known = getattr(each, "instruments", None)
         if known is None or instrument in known:
             return None
-    return f"{NO_ENGINE}calibrates {instrument.upper()}"
+    program = DETECTORS[instrument.upper()][1] if instrument.upper() in DETECTORS else None
+    why = why_absent(program) if program is not None and engine == AUTO else None
+    return f"{NO_ENGINE}calibrates {instrument.upper()}{f': {why}' if why else ''}"
