@@ -71,7 +71,7 @@ DEFAULTS: Mapping[str, Default] = {
     "SDQFLAGS": Default(65535),  # every bit is serious: calib.dq.ALL_BITS
 }
 
-_SWITCH = re.compile(r"[A-Z]{2,4}CORR")
+_SWITCH = re.compile(r"[A-Z][A-Z0-9]{1,3}CORR")  # X1DCORR of STIS too
 _PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _USER_VALUES = (Switch.PERFORM, Switch.OMIT)
 
