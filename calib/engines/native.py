@@ -146,8 +146,9 @@ class NativeEngine:
         split) or ``PRODUCT_sfl.fits`` (repeated), and ``ROOT_flt.fits`` each where the first
         one's EXPSCORR is PERFORM. The association table is copied with these products marked
         as present. A file whose image sets are the exposures of a split (STIS CCD) becomes
-        ``ROOT_crj.fits``, and ``ROOT_flt.fits`` where EXPSCORR is PERFORM. Trailers lie beside them: ``ROOT.tra``, ``PRODUCT.tra``, and for a
-        combination ``ASSOCIATION.tra`` with all lines.
+        ``ROOT_crj.fits``, and ``ROOT_flt.fits`` where EXPSCORR is PERFORM. Trailers lie
+        beside them: ``ROOT.tra``, ``PRODUCT.tra``, and for a combination ``ASSOCIATION.tra``
+        with all lines.
 
         Raises
         ------
