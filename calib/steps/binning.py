@@ -76,7 +76,7 @@ def match_finer(
     x, y = (
         (mine - other) // step
         for mine, other, step in zip(
-            of_image.corner, of_reference.corner, of_reference.bins, strict=True
+            of_image.centred_corner, of_reference.centred_corner, of_reference.bins, strict=True
         )
     )
     (ny, nx), whole = shape, reference.shape

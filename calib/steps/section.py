@@ -25,6 +25,15 @@ class PixelMapping(NamedTuple):
         return x, y
 
     @property
+    def centred_corner(self) -> tuple[int, int]:
+        """The same for STIS, whose LTV of a binned image maps the centres of pixels.
+
+        Source: calstis getcorner. Without binning both agree.
+        """
+        x, y = (nearest((1 / m - 1) / 2 - v / m) for v, m in zip(self.ltv, self.ltm, strict=True))
+        return x, y
+
+    @property
     def bins(self) -> tuple[int, int]:
         """Detector pixels per image pixel along x and y."""
         x, y = (nearest(1 / m) for m in self.ltm)
