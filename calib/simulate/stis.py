@@ -26,6 +26,7 @@ Pixels = npt.NDArray[np.float64]
 
 SIDE = 1024
 SERIAL, VIRTUAL = 19, 20  # columns of overscan at each side, rows of it at the far end
+BINNED_WIDTH = {1: 1054, 2: 1064, 4: 1084}  # columns read of a binned frame, before binning
 GAINS = {1: 1.0, 2: 2.02, 4: 4.016, 8: 8.1}  # electrons per DN by CCDGAIN
 READ_NOISE = {1: 5.6, 2: 5.9, 4: 8.0, 8: 12.0}  # electrons
 BIAS_LEVEL = 1510.0  # DN
@@ -126,7 +127,9 @@ class StisExposure:
         if self.rows is not None:
             return self.rows[0], 1 - SERIAL, self.rows[1], SIDE + 2 * (SERIAL - 1)
         below = VIRTUAL if self.amplifier in "CD" else 0
-        return -below, -SERIAL, SIDE + VIRTUAL, SIDE + 2 * SERIAL
+        width = SIDE + 2 * SERIAL if self.bins == (1, 1) else BINNED_WIDTH[self.bins[0]]
+        left = width - SIDE - SERIAL if self.amplifier in "BD" else SERIAL
+        return -below, -left, SIDE + VIRTUAL, width
 
 
 def sky_of(exposure: StisExposure) -> Pixels:
