@@ -97,8 +97,8 @@ class NativeEngine:
         if recipe.is_proven:
             return None
         return (
-            f"it covers {recipe.instrument}/{recipe.detector}, but was not compared with the "
-            f"reference program yet: --engine {NAME} asks for it"
+            f"it covers {recipe.instrument}/{recipe.detector}, but was not compared with "
+            f"{recipe.program} yet: --engine {NAME} asks for it"
         )
 
     def covers(self, header: Mapping[str, Any]) -> str | None:

@@ -161,6 +161,8 @@ class Recipe:
         combined where CRCORR asks for it. The combining step takes that one file then.
     is_proven
         Whether its numbers were compared with the reference program's: ``auto`` takes no other.
+    program
+        What to call that program in messages.
 
     Raises
     ------
@@ -178,6 +180,7 @@ class Recipe:
     keeps_exposures: bool = False
     splits_files: bool = False
     is_proven: bool = True
+    program: str = "the reference program"
 
     def __post_init__(self) -> None:
         given: set[str] = set()

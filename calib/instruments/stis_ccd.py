@@ -153,4 +153,5 @@ RECIPE = Recipe(
     other_switches=NOT_HERE,
     splits_files=True,
     is_proven=False,
+    program="cs0.e of HSTCAL",
 )

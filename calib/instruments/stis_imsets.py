@@ -10,13 +10,15 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from calib.errors import MissingReference
+from calib.errors import MissingReference, UnsupportedMode
 from calib.image import Image, Imset
 from calib.instruments.state import Chip, ExposureState, pixel_mapping
 from calib.steps.binning import match_finer
 from calib.switches import read_number
 
 GOOD = "IMSET_OK"
+# LTV of a trimmed image is 0, that of a binned one below 0.5: the centre of its first pixel.
+MOST_TRIMMED = 0.5
 WHOLE_CHIP = 1  # CCDCHIP, which STIS references do not have
 
 
@@ -66,6 +68,22 @@ def combined_count(chip: Chip) -> int:
     return max(int(found), 1) if isinstance(found, int | float) else 1
 
 
+def check_trimmed(chip: Chip) -> None:
+    """Refuse an image set that still has overscan: references have none.
+
+    Raises
+    ------
+    UnsupportedMode
+        BLEVCORR has not been done.
+    """
+    if max(chip.mapping.ltv) > MOST_TRIMMED:
+        raise UnsupportedMode(
+            "the image still has overscan, references do not",
+            expected="BLEVCORR PERFORM or COMPLETE",
+            found=f"BLEVCORR {chip.state.switch('BLEVCORR')}, LTV {chip.mapping.ltv}",
+        )
+
+
 def matched_reference(chip: Chip, keyword: str, *, average: bool) -> Image:
     """Return the part of a reference that belongs to an image set, binned like it.
 
@@ -78,7 +96,10 @@ def matched_reference(chip: Chip, keyword: str, *, average: bool) -> Image:
     ------
     MissingReference
         No file is named, or it does not fit.
+    UnsupportedMode
+        The image set still has overscan.
     """
+    check_trimmed(chip)
     image = chip.state.references.image(keyword, WHOLE_CHIP)
     try:
         return match_finer(

@@ -19,6 +19,7 @@ from calib.instruments.stis_imsets import (
     WHOLE_CHIP,
     change_good,
     change_pixels,
+    check_trimmed,
     combined_count,
     good_chips,
     is_good,
@@ -104,6 +105,7 @@ def divide_flat(state: ExposureState) -> ExposureState:
     flat, mapping = product_of_flats(state, usable)
 
     def divide(chip: Chip) -> Image:
+        check_trimmed(chip)
         own = match_finer(flat, mapping, chip.mapping, chip.image.shape, average=True)
         return divide_flat_image(chip.image, own)
 
