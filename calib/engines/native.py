@@ -27,13 +27,14 @@ from calib.engines.runner import Plan, check_all_references, combine, run_recipe
 from calib.engines.trailer import Trailer
 from calib.errors import (
     ArchiveError,
+    DataError,
     HstflowError,
     MissingReference,
     NotFound,
     UnsupportedMode,
 )
 from calib.fitsfile import primary_header, writing
-from calib.instruments.recipe import Recipe, Step, shown_parameters
+from calib.instruments.recipe import SPLIT_KEYWORDS, Recipe, Step, shown_parameters
 from calib.instruments.reference_set import reference_set
 from calib.instruments.state import ExposureState, load_state
 from calib.records import ExposureReferences, InputFile, Member, Products, References
@@ -207,11 +208,19 @@ class NativeEngine:
         return groups, product_names(request, groups, kept, single)
 
     def _names_alone(self, request: CalibrationRequest, file: InputFile) -> Sequence[str]:
-        """Return the names of what an exposure alone becomes; one not covered is told later."""
-        header = request.overrides.apply(primary_header(file.path))
-        if self.covers(header) is None and self.recipe_for(header).splits(header):
-            return split_names(file.rootname, header)
-        return (f"{file.rootname}_flt.fits",)
+        """Return the names of what an exposure alone becomes.
+
+        What is wrong with its file is told when it is calibrated, in its trailer too.
+        """
+        single = (f"{file.rootname}_flt.fits",)
+        with suppress(DataError):
+            found = primary_header(file.path)
+            for recipe in self.recipes:
+                if recipe.splits_files and recipe.applies_to(found):
+                    cards = {key: found.get(key) for key in (*SPLIT_KEYWORDS, EACH)}
+                    header = request.overrides.apply(cards)
+                    return split_names(file.rootname, header) if recipe.splits(header) else single
+        return single
 
     def _check_group(self, request: CalibrationRequest, group: Group) -> Sequence[InputFile]:
         """Look at the headers before anything is computed; return what becomes a product too."""

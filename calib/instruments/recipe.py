@@ -16,6 +16,7 @@ from calib.instruments.state import Combination, ExposureState
 from calib.switches import Overrides, Switch, read_switch
 
 SPLIT_SWITCH = "CRCORR"  # combines the image sets of one file
+SPLIT_KEYWORDS = (SPLIT_SWITCH, "NEXTEND")  # what Recipe.splits looks at
 FEWEST_IN_SPLIT = 6  # extensions: SCI, ERR and DQ of two exposures
 
 StepFunction = Callable[..., Any]
