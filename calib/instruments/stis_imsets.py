@@ -63,9 +63,15 @@ def number_of(chip: Chip, keyword: str) -> float:
 
 
 def combined_count(chip: Chip) -> int:
-    """Return NCOMBINE; at least 1, as in the program."""
+    """Return NCOMBINE; 1 where it is absent or less, as in the program.
+
+    Raises
+    ------
+    DataError
+        It is no number.
+    """
     found = chip.imset.sci.get("NCOMBINE")
-    return max(int(found), 1) if isinstance(found, int | float) else 1
+    return 1 if found is None else max(int(number_of(chip, "NCOMBINE")), 1)
 
 
 def check_trimmed(chip: Chip) -> None:

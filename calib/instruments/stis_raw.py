@@ -59,6 +59,7 @@ from calib.switches import Switch, read_number
 NO_CLIP = BiasLevelParameters(
     clip_sigma=math.inf, noise_clip=math.inf, truncate_thresholds=False, match_rows=True
 )
+IMSET_EXTENSIONS = 3  # SCI, ERR, DQ
 NO_SKY = ("BIAS", "DARK")  # TARGNAME of exposures with the shutter closed
 ARCSEC = 3600.0
 EDGE = 1e-3  # detector pixels by which a binned pixel may lie beyond the edge (calstis dodqi)
@@ -76,8 +77,10 @@ def check_exposure(state: ExposureState) -> ExposureState:
     Raises
     ------
     DataError
-        An EXPTIME is absent, no number, or negative; no image set holds anything.
+        An EXPTIME is absent, no number, or negative; no image set holds anything; CRCORR is
+        PERFORM and NEXTEND does not count the image sets, so that it would not be done.
     """
+    _check_count(state)
     if str(state.primary.get("TARGNAME", "")).strip().upper() != "BIAS":
         for chip in state.chips:
             if reason := why_empty(chip):
@@ -92,6 +95,17 @@ def check_exposure(state: ExposureState) -> ExposureState:
         state = state.with_primary({"CRCORR": str(Switch.SKIPPED)})
         state = state.warn("CRCORR skipped: there is one image set, nothing to compare it with.")
     return state
+
+
+def _check_count(state: ExposureState) -> None:
+    """Refuse a split that would not be combined, as NEXTEND says that it is none."""
+    expected = IMSET_EXTENSIONS * len(state.imsets)
+    if state.switch("CRCORR") is Switch.PERFORM and state.primary.get("NEXTEND") != expected:
+        raise DataError(
+            "NEXTEND does not count the image sets of the file",
+            expected=f"NEXTEND {expected}",
+            found=state.primary.get("NEXTEND", "absent"),
+        )
 
 
 def why_empty(chip: Chip) -> str | None:

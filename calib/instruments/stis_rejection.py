@@ -14,12 +14,11 @@ from calib.errors import DataError
 from calib.instruments.acs_rejection import COMMENTS, RejectionRow, mean_seconds, read_row
 from calib.instruments.state import Chip, Combination, ExposureState, double, single
 from calib.instruments.stis_imsets import good_chips, number_of, with_science
-from calib.instruments.stis_raw import ccd_of, is_imaging
+from calib.instruments.stis_raw import IMSET_EXTENSIONS, ccd_of, is_imaging
 from calib.steps.cosmic_rays import Combined
 from calib.steps.split_rejection import CountNoise, reject_split
 
 FEWEST = 2
-EXTENSIONS = 3  # of one image set
 
 
 def combine_split(states: Sequence[ExposureState], _parameters: None = None) -> Combination:
@@ -91,7 +90,7 @@ def record(
         "TEXPTIME": double(total),
         "TEXPSTRT": double(start),
         "TEXPEND": double(end),
-        "NEXTEND": EXTENSIONS,
+        "NEXTEND": IMSET_EXTENSIONS,
     }
     if total > 0:
         primary["REJ_RATE"] = single(made.rejected / total)

@@ -13,7 +13,7 @@ from factories import make_request
 
 from calib.engines.lookup import choose_engine
 from calib.engines.native import NativeEngine
-from calib.errors import DataError, HstflowError, MissingReference, UnsupportedMode
+from calib.errors import CorruptFile, DataError, HstflowError, MissingReference, UnsupportedMode
 from calib.fitsfile import primary_header
 from calib.instruments.stis_ccd import NOT_HERE, RECIPE
 from calib.records import Products
@@ -197,6 +197,28 @@ def test_split_with_one_good_exposure_is_refused(calibrate: Calibrate, tmp_path:
     with pytest.raises(DataError, match="too few image sets"):
         calibrate(StisExposure(rows=ROWS, seconds=(60.0, 0.0)))
     assert not list((tmp_path / "out").glob("*.fits"))
+
+
+@pytest.mark.parametrize("extensions", [3, None])
+def test_split_that_the_header_hides_is_refused(
+    tmp_path: Path, references: dict[str, Path], extensions: int | None
+) -> None:
+    """NEXTEND says one image set where there are two: CRCORR PERFORM would not be done."""
+    raw = write_raw(tmp_path, StisExposure(rows=ROWS, seconds=(10.0, 10.0)), DETECTOR)
+    with fits.open(raw, mode="update") as hdus:
+        hdus[0].header["NEXTEND"] = extensions
+    with pytest.raises(DataError, match=r"NEXTEND.*expected NEXTEND 6"):
+        ENGINE.calibrate(make_request(raw, references, tmp_path / "out"))
+
+
+def test_file_that_is_cut_short_is_refused(tmp_path: Path, references: dict[str, Path]) -> None:
+    """The second exposure is missing: nothing but the trailer, which says so, is left."""
+    raw = write_raw(tmp_path, StisExposure(rows=ROWS, seconds=(10.0, 10.0)), DETECTOR)
+    raw.write_bytes(raw.read_bytes()[:60000])
+    with pytest.raises(CorruptFile, match="truncated"):
+        ENGINE.calibrate(make_request(raw, references, tmp_path / "out"))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["obzz01010.tra"]
+    assert "stopped" in (tmp_path / "out" / "obzz01010.tra").read_text(encoding="ascii")
 
 
 def test_flags_of_dark_table_and_filter_come_together(calibrate: Calibrate) -> None:
