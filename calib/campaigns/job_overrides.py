@@ -22,6 +22,9 @@ MOST_TIME = 100.0
 MOST_RETRIES = 10
 MOST_PRIORITY = 1_000_000
 
+# What YAML 1.1 reads as False.
+_OFF: AstrometryMode = "off"
+
 # What BIGINT holds.
 _MOST_BYTES = 2**63 - 1
 
@@ -196,7 +199,9 @@ def _words(wanted: Mapping[str, Any]) -> list[str]:
         elif key == "set" and isinstance(value, list):
             words += [f"set={_plain(each)}" for each in value]
         else:
-            words.append(f"{key}={_plain(value)}")
+            words.append(
+                f"{key}={_plain(_OFF if key == 'astrometry' and value is False else value)}"
+            )
     return words
 
 
