@@ -22,9 +22,6 @@ MOST_TIME = 100.0
 MOST_RETRIES = 10
 MOST_PRIORITY = 1_000_000
 
-# What YAML 1.1 reads as False.
-_OFF: AstrometryMode = "off"
-
 # What BIGINT holds.
 _MOST_BYTES = 2**63 - 1
 
@@ -198,10 +195,10 @@ def _words(wanted: Mapping[str, Any]) -> list[str]:
             words += [f"set={name}={_plain(each)}" for name, each in value.items()]
         elif key == "set" and isinstance(value, list):
             words += [f"set={_plain(each)}" for each in value]
+        elif key == "astrometry" and value is False:  # what YAML 1.1 makes of `off`
+            words.append("astrometry=off")
         else:
-            words.append(
-                f"{key}={_plain(_OFF if key == 'astrometry' and value is False else value)}"
-            )
+            words.append(f"{key}={_plain(value)}")
     return words
 
 

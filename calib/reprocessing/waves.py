@@ -110,10 +110,10 @@ def _unmade(
     """Return why no engine makes datasets, by name; those that one may make are not there."""
     options = json.loads(found.plan).get("request", {}).get("options", {})
     engine = options.get("engine", AUTO)
-    every = list(some)
-    reasons = reasons_of({(each.kind, each.instrument) for each in every}, engine, kinds)
-    found = {each.dataset: reasons[each.kind, each.instrument] for each in every}
-    return {dataset: why for dataset, why in found.items() if why is not None}
+    every = {each.dataset: (each.kind, each.instrument) for each in some}
+    reasons = reasons_of(every.values(), engine, kinds)
+    whys = {dataset: reasons[pair] for dataset, pair in every.items()}
+    return {dataset: why for dataset, why in whys.items() if why is not None}
 
 
 def _not_final(

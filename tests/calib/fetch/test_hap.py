@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from astropy.io import fits
@@ -18,8 +21,10 @@ from calib.errors import (
     Unavailable,
 )
 from calib.fetch import FetchOptions, Patience, fetch_inputs
+from calib.fetch.hap_poller import MOST_BYTES
 from calib.fetch.looking import find_inputs
 from calib.fetch.registered import RegisteredFile
+from calib.fetch.tarball import TarLimits
 from calib.ids import parse_dataset
 from calib.records import Member, RawInputs
 from calib.simulate.mast_server import MastServer
@@ -95,8 +100,8 @@ def test_visit_of_a_folder_has_a_poller_made(visit: Path, fetch: Fetch) -> None:
 
 
 def test_supplied_poller_says_what_is_taken(visit: Path, fetch: Fetch) -> None:
-    """An FLT where the FLC lies beside it, one exposure less; its word on filters stands."""
-    line = "ib4606c5q_flt.fits,11665,B46,06,1.0,F606W,UVIS,/ifs/archive/ib4606c5q_flt.fits"
+    """An FLT where the FLC lies beside it, one exposure less; nothing lies where it says."""
+    line = "ib4606c5q_flt.fits,11665,B46,06,1.0,F555W,UVIS,/ifs/archive/ib4606c5q_flt.fits"
     (visit / f"{VISIT}_input.out").write_text(f"{line}\n")
 
     inputs = fetch(f"file:{visit}")
@@ -166,6 +171,7 @@ def test_poller_for_mast(
     inputs = fetch(f"astroquery:{tmp_path / 'pollers'}", options=options)
 
     assert names(inputs) == TAKEN[2:]
+    assert inputs.source == f"astroquery:{tmp_path / 'pollers'}"  # what gives the same again
     assert Path(inputs.of("poller")[0].path).read_text() == POLLER.splitlines(keepends=True)[2]
 
 
@@ -182,6 +188,7 @@ def test_skycell_of_mast(
     inputs = fetch(f"astroquery:s3://{bucket}/p", SKYCELL, options=options)
 
     assert names(inputs) == [MOSAIC]
+    assert inputs.source == f"astroquery:s3://{bucket}/p"
     assert inputs.members == (Member("ib4606c5q", "FLC", present=True),)
     text = Path(inputs.of("poller")[0].path).read_text()
     assert text == row.replace("/elsewhere/", "") + "\n"
@@ -260,13 +267,71 @@ def test_missing_files_at_mast(tmp_path: Path, fetch: Fetch, options: FetchOptio
     assert raised.value.code == 22
 
 
-def test_raw_without_product(visit: Path, write_raw: Write, fetch: Fetch) -> None:
+@pytest.mark.parametrize("form", ["folder", "archive", "bucket", "archive in a bucket"])
+def test_raw_without_product(
+    visit: Path, write_raw: Write, tmp_path: Path, bucket: str, fetch: Fetch, form: str
+) -> None:
     """An exposure that is not calibrated yet is missed, unless a poller leaves it out."""
+
+    def source(name: str) -> str:
+        if form == "folder":
+            return f"file:{visit}"
+        if form.startswith("archive"):
+            (tmp_path / name).mkdir()
+            archive = tar(visit, tmp_path / name / f"{VISIT}.tar.gz")
+        if form == "archive":
+            return f"file:{archive}"
+        store = S3Store(bucket, name)
+        if form == "bucket":
+            for path in visit.iterdir():
+                store.put(path, f"{VISIT}/{path.name}")
+        else:
+            store.put(archive, archive.name)
+        return f"s3://{bucket}/{name}"
+
     write_raw(visit / "ib4606zzq_raw.fits")
     with pytest.raises(MissingMember, match="not calibrated: ib4606zzq"):
-        fetch(f"file:{visit}")
+        fetch(source("before"))
     (visit / f"{VISIT}_input.out").write_text(POLLER)
+    check_complete(fetch(source("after")))
+
+
+def test_raw_without_product_at_mast(
+    visit: Path, write_raw: Write, fetch: Fetch, options: FetchOptions, mast: MastServer
+) -> None:
+    """It is MAST's word that the exposure is not calibrated: a note of the dataset says so."""
+    write_raw(visit / "ib4606zzq_raw.fits")
+    with MastServer(visit, {}) as server:
+        inputs = fetch("astroquery:", options=replace(options, mast_url=server.url))
+
+    check_complete(inputs)
+    assert inputs.notes == ("MAST has no flc or flt of ib4606zzq: not in the mosaics",)
+
+
+def test_names_that_differ_in_case(visit: Path, fetch: Fetch) -> None:
+    """Which of the two is meant nobody knows; where it is not taken it does not matter."""
+    double = Path(shutil.copy(visit / "ib4606c5q_flt.fits", visit / "IB4606C5Q_FLT.fits"))
     check_complete(fetch(f"file:{visit}"))
+    double.rename(visit / "IB4606C5Q_FLC.FITS")
+    with pytest.raises(CorruptFile, match=r"differ in case only .*IB4606C5Q_FLC") as raised:
+        fetch_inputs(parse_dataset(VISIT), f"file:{visit}", visit / "other")
+    assert str(raised.value.path).startswith(str(visit))
+
+
+@pytest.mark.parametrize("form", ["folder", "bucket"])
+def test_archives_of_visits_may_hold_many_files(
+    visit: Path, tmp_path: Path, bucket: str, fetch: Fetch, form: str
+) -> None:
+    """More than a dataset of exposures may have, wherever the archive lies."""
+    path = tmp_path / f"{VISIT}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for number in range(TarLimits.members):
+            archive.addfile(tarfile.TarInfo(f"{number}.txt"))
+        for name in TAKEN:
+            archive.add(visit / name, name)
+    S3Store(bucket, "in").put(path, path.name)
+
+    check_complete(fetch(f"file:{path}" if form == "folder" else f"s3://{bucket}/in"))
 
 
 @pytest.mark.parametrize(
@@ -276,6 +341,8 @@ def test_raw_without_product(visit: Path, write_raw: Write, fetch: Fetch) -> Non
         ("ib4607aaq_flc.fits", "line 1 of the poller has other file"),
         (POLLER.replace("UVIS", "IR"), "contradicts the header"),
         (POLLER.replace("11665", "11666"), "contradicts the header"),
+        (POLLER.replace("F555W", "F814W"), "expected .*F555W; found .*F814W"),
+        (POLLER.replace("F160W", "F160W;F110W"), "contradicts the header"),
     ],
 )
 def test_hostile_pollers(
@@ -288,6 +355,33 @@ def test_hostile_pollers(
     assert str(raised.value.path).startswith(str(visit))
     assert raised.value.dataset == VISIT
     assert not (tmp_path / "out").exists()
+
+
+def test_pollers_are_completed_from_headers(
+    write_image: Write, tmp_path: Path, fetch: Fetch
+) -> None:
+    """Filters in another order or case or without the empty wheel are the same ones."""
+    name, visit = "j8ph01abq_flc.fits", "acs_8ph_01"
+    write_image(tmp_path / name)
+    line = f"{name},9453,8PH,01,99999.0,f606w,WFC,{name}"
+    (tmp_path / f"{visit}_input.out").write_text(line)
+
+    (poller,) = fetch(f"file:{tmp_path}", visit).of("poller")
+
+    assert Path(poller.path).read_text() == f"{name},9453,8PH,01,500.0,F606W;CLEAR2L,WFC,{name}\n"
+
+
+def test_poller_of_a_bucket_that_is_none(tmp_path: Path, bucket: str, fetch: Fetch) -> None:
+    """Its size is asked first: nothing of it is brought."""
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    S3Store(bucket, "p").put(tmp_path / "large", f"{VISIT}_input.out")
+    with (
+        mock.patch.object(S3Store, "get", side_effect=AssertionError("brought")),
+        pytest.raises(CorruptFile, match=f"not a poller .*{MOST_BYTES}") as raised,
+    ):
+        fetch(f"astroquery:s3://{bucket}/p")
+    assert raised.value.path == f"s3://{bucket}/p/{VISIT}_input.out"
 
 
 def test_no_poller_where_one_was_promised(tmp_path: Path, fetch: Fetch) -> None:
