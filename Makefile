@@ -101,7 +101,7 @@ pictures: demo ## draw the pictures of README and pages anew; needs chromium (BR
 	  $(ACS)/jsky11010/jsky11aaq_raw.fits $(ACS)/jsky11010/jsky11011_crj.fits \
 	  $(ACS)/jsky12aaq/jsky12aaq_flt.fits --thumb 400 --output docs/pictures
 	rm -f $(DEMO)/lsky01aaq_x1d.fits
-	$(BIN)/python -m tests.pictured_spectrum $(DEMO)/lsky01aaq_x1d.fits
+	$(BIN)/python tests/pictured_spectrum.py $(DEMO)/lsky01aaq_x1d.fits
 	$(BIN)/hstflow preview $(DEMO)/lsky01aaq_x1d.fits --output docs/pictures
 	cd docs/pictures && rm -f *_raw.jpg *_flt.jpg *_crj.jpg *.json *_prev.fits *_x1d_thumb.png
 	rm -rf $(DEMO)/sky*

@@ -1,4 +1,4 @@
-"""A made-up spectrum of COS for the pages: ``python -m tests.pictured_spectrum FILE``.
+"""A made-up spectrum of COS for the pages: ``python tests/pictured_spectrum.py FILE``.
 
 Two segments of G130M as calcos lays them out: a continuum, two narrow absorption lines of the
 space between the stars, a broad emission line, airglow, noise, and a stretch that is flagged.
@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
-from tests.spectra import row, table, write_x1d
+from spectra import row, table, write_x1d
 
 POINTS = 16384  # along the dispersion (COS Data Handbook, chapter 1)
 STEP = 0.00997  # Angstroms, G130M (COS Instrument Handbook, chapter 5)
