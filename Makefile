@@ -86,7 +86,7 @@ docs: $(VENV)/.test ## check the pages: links, commands, exit codes
 	$(BIN)/pytest $(PYTEST_OPTIONS) tests/test_docs.py
 
 # The README's pictures: an HRC pair (raw, one exposure, both combined), a WFC split of three
-# (raw, all combined), an SBC exposure.
+# (raw, all combined), an SBC exposure. And a spectrum for docs/products.md.
 ACS = $(DEMO)/archive/data/acs
 # The page of a canary in docs/reprocessing.md. As root: BROWSER='chromium --no-sandbox'.
 BROWSER ?= chromium
@@ -100,7 +100,10 @@ pictures: demo ## draw the pictures of README and pages anew; needs chromium (BR
 	  $(ACS)/jsky05010/jsky05aaq_flt.fits $(ACS)/jsky05010/jsky05011_crj.fits \
 	  $(ACS)/jsky11010/jsky11aaq_raw.fits $(ACS)/jsky11010/jsky11011_crj.fits \
 	  $(ACS)/jsky12aaq/jsky12aaq_flt.fits --thumb 400 --output docs/pictures
-	cd docs/pictures && rm -f *_raw.jpg *_flt.jpg *_crj.jpg *.json
+	rm -f $(DEMO)/lsky01aaq_x1d.fits
+	$(BIN)/python tests/pictured_spectrum.py $(DEMO)/lsky01aaq_x1d.fits
+	$(BIN)/hstflow preview $(DEMO)/lsky01aaq_x1d.fits --output docs/pictures
+	cd docs/pictures && rm -f *_raw.jpg *_flt.jpg *_crj.jpg *.json *_prev.fits *_x1d_thumb.png
 	rm -rf $(DEMO)/sky*
 	$(SKY) process jsky02aaq $(SKY_PLACES) --context hst_9001.pmap
 	$(SKY) campaign plan july --old hst_9001.pmap --new hst_9002.pmap $(SKY_PLACES) \
@@ -109,8 +112,9 @@ pictures: demo ## draw the pictures of README and pages anew; needs chromium (BR
 	$(BROWSER) --headless --hide-scrollbars --window-size=1000,1240 \
 	  --screenshot=docs/pictures/canary.png \
 	  file://$(abspath $(DEMO))/sky-work/reprocessings/july/differences/jsky02aaq.html
-	$(BIN)/python -c 'import sys; from PIL import Image; name = sys.argv[1]; \
-	  Image.open(name).convert("RGB").quantize(128).save(name, optimize=True)' docs/pictures/canary.png
+	$(BIN)/python -c 'import sys; from PIL import Image; \
+	  [Image.open(name).convert("RGB").quantize(128).save(name, optimize=True) \
+	  for name in sys.argv[1:]]' docs/pictures/canary.png docs/pictures/lsky01aaq_x1d.png
 
 changes: $(VENV)/.test ## show what the next release will say
 	$(BIN)/towncrier build --draft --version next
