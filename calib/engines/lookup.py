@@ -22,7 +22,8 @@ NATIVE = "native"
 
 _IPST = "ipst"
 
-# How an engine says that an exposure, or kind, is none of its business: `auto` does not repeat it.
+# How an engine says that an exposure, or kind, is none of its business: `auto` repeats it only
+# of native, and only of exposures.
 OTHER = "it calibrates "
 
 Headers = Sequence[Mapping[str, Any]]
@@ -68,7 +69,9 @@ def choose_engine(
         if reason is None:
             return engine.narrowed(wanted[0]) if _is_narrowed(engine, wanted) else engine
         reasons[engine.name] = reason
-    raise UnsupportedMode(_all_reasons(reasons, name))
+    if name != AUTO:
+        raise UnsupportedMode(f"engine {name} does not cover this: {reasons[name]}")
+    raise UnsupportedMode(_all_reasons(reasons, kind))
 
 
 def _is_left(name: str, headers: Headers) -> bool:
@@ -97,10 +100,13 @@ def _is_narrowed(engine: Engine, headers: Headers) -> TypeGuard[ManyProgramEngin
     return bool(headers) and isinstance(engine, ManyProgramEngine)
 
 
-def _all_reasons(reasons: Mapping[str, str], name: str) -> str:
-    """Say why there is no engine; with ``auto``, of the others, only what concerns the exposure."""
-    shown = {e: why for e, why in reasons.items() if name != AUTO or OTHER not in why} or reasons
-    return "; ".join(f"engine {engine} does not cover this: {why}" for engine, why in shown.items())
+def _all_reasons(reasons: Mapping[str, str], kind: str) -> str:
+    """Say why no engine of ``auto`` makes a dataset: what each of those lacks that it concerns."""
+    concerned = {engine: why for engine, why in reasons.items() if not why.startswith(OTHER)}
+    told = [why if why.startswith(name) else f"{name}: {why}" for name, why in concerned.items()]
+    if kind == _IPST and NATIVE not in concerned:
+        told.insert(0, f"{NATIVE} {reasons[NATIVE].removeprefix('it ')}")
+    return f"no engine covers this: {'; '.join(told)}"
 
 
 def required_references(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from calib.engines.groups import Group, check_headers, combines, find_groups
+from calib.engines.lookup import OTHER
 from calib.engines.product import (
     merge,
     name_combination,
@@ -83,11 +84,15 @@ class NativeEngine:
 
     def installations(self) -> tuple[Installation, ...]:
         """Return what it is: it needs nothing else."""
+        purpose = "; ".join(self._known())
+        return (Installation(self.name, purpose, found="built in", version=self.numbers_version),)
+
+    def _known(self) -> list[str]:
+        """Return the detectors of each instrument: ``ACS HRC, SBC, WFC``."""
         known: dict[str, list[str]] = {}
         for recipe in self.recipes:
             known.setdefault(recipe.instrument, []).append(recipe.detector)
-        purpose = "; ".join(f"{name} {' '.join(each)}" for name, each in known.items())
-        return (Installation(self.name, purpose, found="built in", version=self.numbers_version),)
+        return [f"{name} {', '.join(each)}" for name, each in known.items()]
 
     def unproven(self, header: Mapping[str, Any]) -> str | None:
         """Say why ``auto`` passes over an exposure that is covered; None where it does not."""
@@ -104,9 +109,8 @@ class NativeEngine:
         for recipe in self.recipes:
             if recipe.applies_to(header):
                 return recipe.refuses(header)
-        found = f"{header.get('INSTRUME', '?')}/{header.get('DETECTOR', '?')}"
-        known = ", ".join(f"{recipe.instrument}/{recipe.detector}" for recipe in self.recipes)
-        return f"there are recipes for {known or 'nothing'}, not for {found}"
+        words = [str(header.get(key) or "?").strip() for key in ("INSTRUME", "DETECTOR")]
+        return f"{OTHER}{' and '.join(self._known()) or 'nothing'}, not {' '.join(words)}"
 
     def required_references(
         self, header: Mapping[str, Any], members: Sequence[Member] = ()
