@@ -13,11 +13,10 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calib.engines.hap_poller import bring_poller
 from calib.engines.hap_products import find_products
 from calib.engines.program import (
     RUNMULTIHAP,
@@ -31,9 +30,17 @@ from calib.engines.protocol import CalibrationRequest, Installation
 from calib.engines.version_keywords import version_cards, version_keywords
 from calib.engines.workplace import Workplace, workplace
 from calib.environment import merged
-from calib.errors import MVM, SVM, CorruptFile, EngineError, UnsupportedMode
+from calib.errors import (
+    MVM,
+    SVM,
+    CorruptFile,
+    EngineError,
+    MissingMember,
+    UnsupportedMode,
+)
 from calib.fitsfile import update_primary_header, writing
 from calib.ids import DatasetId, parse_dataset
+from calib.poller import Poller, read_poller, text_of
 from calib.programs.tail import last_lines
 from calib.records import Member, Products
 
@@ -185,10 +192,23 @@ def _bring(place: Workplace, dataset: DatasetId) -> str:
         for file in images:
             shutil.copyfile(file.path, place.folder / file.name)
     place.brought |= {file.name for file in inputs.files}
+    poller = read_poller(Path(pollers[0].path), dataset)
+    _check_there(dataset, poller, {file.name for file in images})
     target = place.folder / pollers[0].name
-    there = [file.name for file in images]
-    bring_poller(Path(pollers[0].path), target, dataset.kind, there)
+    with writing(target):
+        target.write_text(text_of(dataset, poller), encoding="ascii")
     return target.name
+
+
+def _check_there(dataset: DatasetId, poller: Poller, there: Collection[str]) -> None:
+    """Refuse a poller that names other images than those at hand: nothing else is combined."""
+    if absent := [name for name in poller.names if name not in there]:
+        raise MissingMember(
+            "the poller names images that are not among the inputs",
+            dataset=dataset.name,
+            expected=", ".join(poller.names),
+            found=f"all but {', '.join(absent)}",
+        )
 
 
 def _environment(request: CalibrationRequest) -> dict[str, str]:
