@@ -20,7 +20,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from calib.engines.astrometry import Astrometry, astrometry_of
+from calib.engines.astrometry import Astrometry, astrometry_of, unanswered
 from calib.engines.product import product_file
 from calib.engines.program import RUNASTRODRIZ
 from calib.engines.protocol import CalibrationRequest
@@ -43,9 +43,6 @@ _NOT_VIABLE_CODES = frozenset({55, 65})
 _NOT_VIABLE = re.compile(
     r"No valid (?:data found|input files|images found)|astrodrizzle processing not requested"
 )
-
-# stwcs goes on without the solutions of the archive where the service does not answer.
-_NO_SERVICE = re.compile(r"AstrometryDB (?:service unavailable|not available|connection failed)")
 
 # It starts no processes of its own (drizzlepac.util).
 _ALONE = {"ASTRODRIZ_NO_PARALLEL": "1"}
@@ -205,24 +202,19 @@ def _said(path: Path, start: int = 0) -> str:
 
 
 def _unaligned(place: Workplace, plan: Stage2Plan, settings: Astrometry) -> list[str]:
-    """Say that solutions of the archive were not to be had: the program goes on without them.
+    """Say that solutions of the archive were not to be had.
 
     Raises
     ------
     Unavailable
         They were asked for by name.
     """
-    if not settings.apriori or not _NO_SERVICE.search(_said(place.log)):
-        return []
-    text = "astrometry: the service of the archive did not answer"
-    if plan.astrometry == "auto":
-        return [f"{text}; drizzled without its solutions"]
-    raise Unavailable(
-        text,
-        dataset=place.request.dataset,
-        expected=f"an answer, or --astrometry off instead of {plan.astrometry}",
-        code=STAGE2,
-    )
+    try:
+        note = unanswered(plan.astrometry, settings, _said(place.log))
+    except Unavailable as error:
+        error.code, error.dataset = STAGE2, place.request.dataset
+        raise
+    return [note] if note else []
 
 
 def _take(place: Workplace, paths: Iterable[Path]) -> list[ProductFile]:

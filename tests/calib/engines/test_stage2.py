@@ -294,6 +294,7 @@ def test_astrometry(
     )
     one.runs(f"echo {words} > '{one.folder}/told'; {DRIZZLES}", monkeypatch)
     monkeypatch.setattr(astrometry, "is_reachable", lambda _: answers)
+    monkeypatch.delenv(astrometry.SERVICE_VARIABLE)
 
     products = one.drizzle(dataclasses.replace(PLAN, astrometry=mode))
 
