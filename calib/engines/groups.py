@@ -7,7 +7,7 @@ EXP-RPn into PROD-RPn (`_sfl`), each position by itself; EXP-DTH rows are calibr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,12 @@ def find_groups(inputs: RawInputs) -> tuple[Group, ...]:
             "two positions of the association make one product", dataset=inputs.dataset, found=twice
         )
     return groups
+
+
+def alone(inputs: RawInputs, groups: Sequence[Group]) -> Iterator[InputFile]:
+    """Return the exposures that are not combined with others."""
+    grouped = {file.name for group in groups for file in group.files}
+    return (file for file in inputs.calibrated if file.name not in grouped)
 
 
 def _group(inputs: RawInputs, position: Position) -> Group:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from calib.engines.idle import IdleEngine, is_idle
 from calib.engines.protocol import Engine, ListedEngine, ManyProgramEngine, ProvenEngine
 from calib.errors import ConfigError, HstflowError, UnsupportedMode
 from calib.records import Member
 from calib.switches import Overrides
+
+if TYPE_CHECKING:
+    from calib.instruments.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
@@ -132,6 +135,14 @@ def required_references(
     overrides = overrides or Overrides()
     engine = choose_engine(name, [header], overrides)
     return engine.required_references(overrides.apply(header), members)
+
+
+def detectors_of(recipes: Iterable[Recipe]) -> list[str]:
+    """Return for people which detectors recipes are for: ``ACS HRC, SBC, WFC``."""
+    known: dict[str, list[str]] = {}
+    for recipe in recipes:
+        known.setdefault(recipe.instrument, []).append(recipe.detector)
+    return [f"{name} {', '.join(each)}" for name, each in known.items()]
 
 
 def loadable_engines() -> Iterator[Engine]:

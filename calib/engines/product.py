@@ -13,7 +13,41 @@ from calib.fitsfile import Exposure, mark_present, write_exposure
 from calib.instruments.state import ExposureState
 from calib.records import ExposureReferences, InputFile, ProductFile, Products
 from calib.stores.store import hash_file
-from calib.switches import Overrides, is_switch
+from calib.switches import Overrides, Switch, is_switch, read_switch
+
+EACH = "EXPSCORR"  # asks for a product of each exposure that is combined as well
+
+
+def product_names(
+    request: CalibrationRequest,
+    groups: Sequence[Group],
+    kept: Sequence[InputFile],
+    single: Sequence[str],
+) -> list[str]:
+    """Return the names of all files that will be made, trailers apart.
+
+    Parameters
+    ----------
+    kept
+        Combined exposures that become products too.
+    single
+        Names of what the other exposures become.
+    """
+    tables = [table.name for table in request.inputs.of("asn")] if groups else []
+    combined = [group.file_name for group in groups]
+    return [*combined, *single, *(f"{file.rootname}_flt.fits" for file in kept), *tables]
+
+
+def split_names(root: str, header: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the products of a file that holds the exposures of a split.
+
+    Parameters
+    ----------
+    header
+        Primary header: EXPSCORR PERFORM asks for the exposures beside what they become.
+    """
+    both = read_switch(header, EACH) is Switch.PERFORM
+    return (f"{root}_crj.fits", f"{root}_flt.fits") if both else (f"{root}_crj.fits",)
 
 
 def new_target(request: CalibrationRequest, name: str, program: str) -> Path:
