@@ -108,6 +108,7 @@ def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HSTFLOW_LEDGER", f"sqlite:///{home / 'ledger.db'}")
     # Nothing listens there: a test that forgets its own server fails, and asks nobody outside.
     monkeypatch.setenv("HSTFLOW_MAST_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("ASTROMETRY_SERVICE_URL", "http://127.0.0.1:9")
     for name in list(os.environ):
         if name.startswith(("CRDS_", "XDG_", "CALDP_")) or name in {
             "HSTFLOW_PROFILE",

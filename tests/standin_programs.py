@@ -136,7 +136,7 @@ echo "combining $1"
 while IFS=, read -r name proposal program visit seconds beam detector rest; do
   [ -f "$name" ] || { echo "Input image $name missing"; exit 1; }
   begin=$(echo "hst_${proposal}_${visit}_${dataset%%_*}_${detector}" | tr 'A-Z' 'a-z')
-  beam=$(echo "$beam" | tr 'A-Z;' 'a-z-')
+  beam=$(echo "$beam" | tr 'A-Z;' 'a-z-' | sed 's,-n/a,,')
   exposure=$(echo "$name" | cut -c1-8); root=$(echo "$name" | cut -c1-6)
   suffix=${name##*_}; [ "$suffix" = flc.fits ] && made=drc || made=drz
   cp "$name" "${begin}_${beam}_${exposure}_${suffix}"

@@ -23,8 +23,6 @@ from calib.errors import (
 )
 from calib.fetch.copying import Copied
 from calib.fetch.hap import bring_poller, has_inputs, take_visit
-from calib.fetch.hap_names import input_test
-from calib.fetch.hap_poller import Poller
 from calib.fetch.holdings import Holdings, PlainFiles, UnpackedFiles
 from calib.fetch.options import FetchOptions
 from calib.fetch.registered import RegisteredFile, RegisteredFiles
@@ -37,7 +35,9 @@ from calib.fetch.selection import (
     table_name,
 )
 from calib.fetch.tarball import TarLimits, unpack
+from calib.hap_names import input_test
 from calib.ids import DatasetId
+from calib.poller import Poller
 from calib.records import InputFile, Member, RawInputs
 from calib.stores.uri import EXPECTED, Source, parse_uri
 

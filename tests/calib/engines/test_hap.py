@@ -245,9 +245,11 @@ def test_bad_pollers_are_refused_before_anything_runs(
     request = request_for(tmp_path, inputs)
     for text, kind, match in (
         (whole.replace("j8ph01acq", "j8ph01adq"), MissingMember, "j8ph01adq"),
-        (whole.replace("9453,", ""), CorruptFile, "1 or 8 columns"),
-        (whole + whole, CorruptFile, "once"),
-        ("\n", CorruptFile, "no line"),
+        (whole.replace("9453,", ""), CorruptFile, "columns"),
+        (whole + whole, CorruptFile, "twice"),
+        ("\n", CorruptFile, "no exposure"),
+        (whole.replace("j8ph01", "j8ph02"), CorruptFile, "line 1 .*j8ph01"),
+        (whole.replace(",WFC,", ",UVIS,"), CorruptFile, "detector"),
     ):
         poller.write_text(text)
         with pytest.raises(kind, match=match) as caught:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from factories import PRIMARY
+from standin_programs import hide_programs
 
 from calib.engines import lookup
 from calib.engines.lookup import choose_engine, engine_names, load_engine, required_references
@@ -64,9 +65,21 @@ def test_auto_takes_native_where_it_covers() -> None:
     ],
 )
 def test_auto_names_native_and_the_program(header: dict[str, Any], program: str) -> None:
-    """Where nothing covers, both are named."""
-    with pytest.raises(UnsupportedMode, match=rf"native.*{program}"):
+    """Where nothing covers, both are named, and nobody whose business it is not."""
+    with pytest.raises(UnsupportedMode, match=rf"native.*{program}") as caught:
         choose_engine("auto", [header])
+    assert str(caught.value).count(";") == 1
+
+
+def test_auto_says_briefly_what_a_user_of_cos_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What native is for, and how to get the program: no list of recipes, no other program."""
+    hide_programs(monkeypatch)
+    with pytest.raises(UnsupportedMode) as caught:
+        choose_engine("auto", [{"INSTRUME": "COS", "DETECTOR": "FUV"}])
+    native, calcos = str(caught.value).split("; ")
+    assert native.startswith("no engine covers this: native calibrates ACS HRC, SBC, WFC")
+    assert native.endswith(", not COS FUV")
+    assert calcos == "calcos is not on PATH (pip install 'hstflow[cos]')"
 
 
 def test_native_never_falls_back() -> None:

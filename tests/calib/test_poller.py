@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calib.errors import CorruptFile
-from calib.fetch.hap_poller import (
+from calib.ids import parse_dataset
+from calib.poller import (
     DETECTORS,
     MOST_BYTES,
     MOST_ROWS,
@@ -18,7 +19,6 @@ from calib.fetch.hap_poller import (
     read_poller,
     row_of,
 )
-from calib.ids import parse_dataset
 
 VISIT, SKYCELL = parse_dataset("wfc3_b46_06"), parse_dataset("skycell-p2381x06y09")
 ROW = "ib4606c5q_flc.fits,11665,B46,06,1.0,F555W,UVIS,/ifs/archive/ib46/ib4606c5q_flc.fits"
