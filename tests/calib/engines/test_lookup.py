@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from factories import PRIMARY
+from standin_programs import hide_programs
 
 from calib.engines import lookup
 from calib.engines.lookup import choose_engine, engine_names, load_engine, required_references
@@ -63,8 +64,11 @@ def test_auto_takes_native_where_it_covers() -> None:
         ({"INSTRUME": "COS", "DETECTOR": "FUV"}, "calcos"),
     ],
 )
-def test_auto_names_native_and_the_program(header: dict[str, Any], program: str) -> None:
+def test_auto_names_native_and_the_program(
+    header: dict[str, Any], program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where nothing covers, both are named."""
+    hide_programs(monkeypatch)
     with pytest.raises(UnsupportedMode, match=rf"native.*{program}"):
         choose_engine("auto", [header])
 
