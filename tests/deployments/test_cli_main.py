@@ -61,7 +61,7 @@ def test_answers_at_once(arguments: tuple[str, ...]) -> None:
         # It loads every engine and recipe, whose steps have arrays, and opens no file.
         (["engines", "list"], {"numpy"}),
     ],
-    ids=lambda each: " ".join(each),
+    ids=" ".join,
 )
 def test_nothing_heavy_is_imported(arguments: list[str], needed: set[str]) -> None:
     """Help and status import neither Prefect nor Astropy, NumPy, pydantic or SQLAlchemy."""
