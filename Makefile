@@ -66,8 +66,8 @@ unit: $(VENV)/.test ## tests without a server and without golden products, but t
 parity: $(VENV)/.test ## our pixels beside those of the reference programs
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m "parity and not prefect and not full" $(SPREAD) $(PARITY_TESTS)
 
-full: $(VENV)/.test ## what is too large or slow for `make test`: full-size frames, PostgreSQL, dying clusters
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m "full or slow" $(SPREAD) tests/parity tests/calib $(PREFECT_TESTS)
+full: $(VENV)/.test ## what is too large or slow for `make test`: full-size frames, real programs, dying clusters
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "full or slow" $(SPREAD)
 
 flows: $(VENV)/.test ## tests that start a Prefect server, but the slow ones
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m "prefect and not slow" $(SPREAD) $(PREFECT_TESTS)
@@ -122,10 +122,10 @@ changes: $(VENV)/.test ## show what the next release will say
 clean: ## remove what runs leave behind, keep .venv
 	rm -rf build dist htmlcov .coverage .coverage.* coverage.xml demo
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	find . -path "./$(VENV)*" -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-programs
 
 # The stamps say what is installed; they are older than what they depend on after a change of it.
 $(VENV)/.made:

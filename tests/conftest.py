@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from real_programs import take_off_path
 
 if TYPE_CHECKING:
     from calib.simulate.observatory import Observatory
@@ -30,6 +31,9 @@ settings.load_profile("ci")
 # inherit that: tests that press Ctrl-C would wait in vain.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What a developer has installed changes no test but those of the real programs.
+take_off_path()
 
 # Compiled loops are kept where the next test finds them, although each has its own home.
 os.environ.setdefault("HSTFLOW_CACHE", str(Path("~/.cache/hstflow").expanduser()))

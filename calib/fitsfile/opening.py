@@ -6,14 +6,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from astropy.io import fits
-from astropy.io.fits.verify import VerifyWarning
 
 from calib.errors import CorruptFile, NotFound
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 Kind = TypeVar("Kind", bound=np.generic)
 
@@ -32,6 +33,10 @@ def opened(path: str | Path, **options: Any) -> Iterator[fits.HDUList]:
         It is not FITS, or it is cut short, which includes errors that show only when a
         header or pixels are read inside the block.
     """
+    # Late: astropy takes half the time that a command needs to start, and many open no file.
+    from astropy.io import fits
+    from astropy.io.fits.verify import VerifyWarning
+
     options.setdefault("memmap", False)
     try:
         with warnings.catch_warnings():

@@ -32,6 +32,12 @@ class Elsewhere:
         return None if header["INSTRUME"] == "WFC3" else "not WFC3"
 
 
+def forget_engines() -> None:
+    """Look for installed engines anew."""
+    engine_names.cache_clear()
+    load_engine.cache_clear()
+
+
 @pytest.fixture
 def other_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Install engines of other packages: one works, one cannot be loaded."""
@@ -44,9 +50,9 @@ def other_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "entry_points",
         lambda *, group, name=None: [entry for entry in entries if name in {None, entry.name}],
     )
-    load_engine.cache_clear()
+    forget_engines()
     yield
-    load_engine.cache_clear()
+    forget_engines()
 
 
 def test_auto_takes_native_where_it_covers() -> None:
@@ -64,8 +70,11 @@ def test_auto_takes_native_where_it_covers() -> None:
         ({"INSTRUME": "COS", "DETECTOR": "FUV"}, "calcos"),
     ],
 )
-def test_auto_names_native_and_the_program(header: dict[str, Any], program: str) -> None:
+def test_auto_names_native_and_the_program(
+    header: dict[str, Any], program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where nothing covers, both are named, and nobody whose business it is not."""
+    hide_programs(monkeypatch)
     with pytest.raises(UnsupportedMode, match=rf"native.*{program}") as caught:
         choose_engine("auto", [header])
     assert str(caught.value).count(";") == 1

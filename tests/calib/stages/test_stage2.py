@@ -45,6 +45,7 @@ def drizzled(asked: Request, tmp_path: Path) -> Request:
         overrides=parse_overrides(["DRIZCORR=PERFORM"]),
         references={"MDRIZTAB": str(table)},
         astrometry="off",
+        previews="none",
     )
     return dataclasses.replace(asked, options=options)
 
@@ -123,7 +124,7 @@ def test_drizzled_files_are_published(
     with_program(tmp_path / "bin", monkeypatch)
     dataset = own.datasets[0]
 
-    outcome = process(drizzled, dataset)
+    outcome = process(asking(drizzled, previews="normal"), dataset)
 
     assert outcome.state == "processed"
     folder = Path(outcome.uri.removeprefix("file:").replace("//", "/"))
@@ -269,6 +270,7 @@ def test_quick_look(
 ) -> None:
     """It is a preview, made where its package is here and nothing was drizzled."""
     hide_programs(monkeypatch)
+    drizzled = asking(drizzled, previews="normal")
     dataset = own.datasets[0]
 
     def combine(exposures: list[Path], root: str, folder: Path) -> Path:
