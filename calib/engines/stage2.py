@@ -103,8 +103,8 @@ class Stage2Plan:
         """
         if self.wanted and self.is_must and not self.version:
             raise ConfigError(
-                "stage 2 must be done (--stage2 always), and its program is not on PATH",
-                expected=RUNASTRODRIZ.advice,
+                "stage 2 must be done (--stage2 always), and its program is not on PATH: "
+                f"{RUNASTRODRIZ.advice}",
                 found=f"no {RUNASTRODRIZ.name}",
                 code=STAGE2,
             )

@@ -27,7 +27,7 @@ from calib.errors import (
 )
 from calib.programs.allowance import Allowance, current_allowance
 from calib.programs.out_of_memory import count_kills, why_out_of_memory
-from calib.programs.tail import Relay, last_lines
+from calib.programs.tail import Relay, last_lines, last_words
 from calib.programs.tree import signal_tree, tree_resident
 
 log = logging.getLogger(__name__)
@@ -321,7 +321,7 @@ def _failure(run: ProgramRun, code: int, *, limit: int | None, kills: int) -> Hs
             found=f"{run.peak_rss / 1e9:.2f} GB",
             code=CHILD_MEMORY,
         )
-    said = tail.splitlines()[-1] if tail else "it said nothing"
+    said = last_words(run.log) or "it said nothing"
     return EngineError(
         f"{program} failed with {_named(code)}: {said}",
         program=program,

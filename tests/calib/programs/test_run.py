@@ -103,6 +103,30 @@ def test_failure_has_the_code_and_the_last_lines(place: Path) -> None:
     assert error.path == str(place / "program.log")
 
 
+def test_last_words_of_a_traceback_are_the_whole_message(place: Path) -> None:
+    """A message over several lines is told on one, with the name of its exception."""
+    code = (
+        "try:\n raise LookupError('first')\n"
+        "except LookupError as e: raise ValueError('\\nno row:\\n    CHIP: 1\\n') from e"
+    )
+    with pytest.raises(EngineError, match=r"exit code 1: ValueError: no row: CHIP: 1 \(f"):
+        run(place, code)
+
+
+def test_control_characters_reach_no_terminal(
+    place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Escape sequences of a program stay in its own log."""
+    code = "import os; os.write(1, b'\\x1b]0;owned\\x07 \\x9b2J\\xff\\n'); os._exit(2)"
+    with caplog.at_level(logging.INFO, "calib"), pytest.raises(EngineError) as caught:
+        run(place, code)
+
+    told = f"{caught.value}{caught.value.log_tail}{caplog.text}"
+    assert not set(told) & {"\x1b", "\x07", "\x9b"}
+    assert "]0;owned" in caught.value.log_tail
+    assert b"\x1b" in (place / "program.log").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("code", "options"),
     [
