@@ -59,6 +59,9 @@ _SETTINGS = {
     "full": Astrometry(apriori=True, aposteriori=True),
 }
 
+# How a note begins that says which alignment was not to be had.
+ASTROMETRY_NOTE = "astrometry: "
+
 
 def astrometry_of(mode: AstrometryMode, environ: Mapping[str, str]) -> tuple[Astrometry, str]:
     """Return the settings of a mode, and what a person should know about them.
@@ -76,7 +79,7 @@ def astrometry_of(mode: AstrometryMode, environ: Mapping[str, str]) -> tuple[Ast
     if is_reachable(address):
         return _SETTINGS["full"], ""
     note = (
-        f"astrometry: off, since {urlsplit(address).hostname or address} does not answer; "
+        f"{ASTROMETRY_NOTE}off, since {urlsplit(address).hostname or address} does not answer; "
         "--astrometry full makes the dataset again where it does"
     )
     return _SETTINGS["off"], note

@@ -33,6 +33,9 @@ SWITCH = "DRIZCORR"
 # How people are told that there is no program for it.
 NOT_INSTALLED = "not installed"
 
+# Parameter of a dataset that says how its images were aligned; it is there once they are drizzled.
+ASTROMETRY_DONE = "stage2.astrometry"
+
 # Whose exposures runastrodriz drizzles, of those that we calibrate.
 INSTRUMENTS = frozenset({"acs", "wfc3"})
 

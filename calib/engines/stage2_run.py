@@ -20,10 +20,10 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from calib.engines.astrometry import Astrometry, astrometry_of
+from calib.engines.astrometry import ASTROMETRY_NOTE, Astrometry, astrometry_of
 from calib.engines.program import RUNASTRODRIZ
 from calib.engines.protocol import CalibrationRequest
-from calib.engines.stage2 import SWITCH, Stage2Plan
+from calib.engines.stage2 import ASTROMETRY_DONE, SWITCH, Stage2Plan
 from calib.engines.workplace import Workplace, product_record, workplace
 from calib.errors import STAGE2, CorruptFile, EngineError, Unavailable
 from calib.fitsfile import opened, update_primary_header, writing
@@ -96,7 +96,7 @@ def drizzle(request: CalibrationRequest, products: Products, plan: Stage2Plan) -
         notes.append(f"stage 2: no viable data{'' if not any(viable) else ' in some exposures'}")
     if not any(viable):
         return _undone(done, plan, "no viable data", notes)
-    parameters = {**done.parameters, "stage2.astrometry": settings.name}
+    parameters = {**done.parameters, ASTROMETRY_DONE: settings.name}
     said = f"{plan.program}, astrometry {settings.name}"
     done = dataclasses.replace(done, stage2=said, parameters=parameters)
     return dataclasses.replace(done, notes=(*done.notes, *notes))
@@ -233,7 +233,7 @@ def _unaligned(place: Workplace, plan: Stage2Plan, settings: Astrometry) -> list
     """
     if not settings.apriori or not _NO_SERVICE.search(_said(place.log)):
         return []
-    text = "astrometry: the service of the archive did not answer"
+    text = f"{ASTROMETRY_NOTE}the service of the archive did not answer"
     if plan.astrometry == "auto":
         return [f"{text}; drizzled without its solutions"]
     raise Unavailable(

@@ -127,15 +127,19 @@ def _keeping_logs(folder: Path) -> Iterator[None]:
     kept = folder.parent
     for path in kept.glob(_LOGS):
         path.unlink(missing_ok=True)
+    is_done = False
     try:
         yield
-    except BaseException as error:
-        with suppress(OSError):  # a full disk: the error itself is what counts
-            for path in folder.glob(_LOGS):
-                path.replace(kept / path.name)
-                if isinstance(error, HstflowError) and error.path == str(path):
-                    error.path = str(kept / path.name)
+        is_done = True
+    except HstflowError as error:
+        if error.path is not None and Path(error.path) in folder.glob(_LOGS):
+            error.path = str(kept / Path(error.path).name)
         raise
+    finally:
+        if not is_done:
+            with suppress(OSError):  # a full disk: the error itself is what counts
+                for path in folder.glob(_LOGS):
+                    path.replace(kept / path.name)
 
 
 @contextmanager
