@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -273,3 +275,23 @@ def test_last_words_reach_the_log(place: Path, caplog: pytest.LogCaptureFixture)
     lines = [record.getMessage() for record in caplog.records]
     assert lines[-1].endswith(": the end")
     assert sum(line.endswith("yyy") for line in lines) == 2_500
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv (util-linux) is not here")
+def test_program_ends_with_a_process_that_was_killed(place: Path) -> None:
+    """Kill -9 of ours, or the system out of memory: the kernel ends the program."""
+    code = (
+        "import pathlib, sys\n"
+        "from calib.programs.run import run_program\n"
+        f"place = pathlib.Path({str(place)!r})\n"
+        "say = 'import os, time; print(os.getpid(), flush=True); time.sleep(60)'\n"
+        "run_program([sys.executable, '-c', say], folder=place, log_file=place / 'said.log')\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as ours:
+        said, end = place / "said.log", time.monotonic() + 20
+        while not (said.exists() and said.read_text().endswith("\n")):
+            assert time.monotonic() < end, "the program did not start"
+            time.sleep(0.02)
+        ours.kill()
+
+    assert wait_until_gone(int(said.read_text()))
