@@ -65,6 +65,9 @@ _SETTINGS = {
     "full": Astrometry(apriori=True, aposteriori=True),
 }
 
+# How a note begins that says which alignment was not to be had.
+ASTROMETRY_NOTE = "astrometry: "
+
 
 def astrometry_of(mode: AstrometryMode, environ: Mapping[str, str]) -> tuple[Astrometry, str]:
     """Return the settings of a mode, and what a person should know about them.
@@ -82,7 +85,7 @@ def astrometry_of(mode: AstrometryMode, environ: Mapping[str, str]) -> tuple[Ast
     if is_reachable(address):
         return _SETTINGS["full"], ""
     note = (
-        f"astrometry: off, since {urlsplit(address).hostname or address} does not answer; "
+        f"{ASTROMETRY_NOTE}off, since {urlsplit(address).hostname or address} does not answer; "
         "--astrometry full makes the dataset again where it does"
     )
     return _SETTINGS["off"], note
@@ -107,7 +110,7 @@ def unanswered(mode: AstrometryMode, settings: Astrometry, said: str) -> str:
     """
     if not settings.apriori or not _NO_SERVICE.search(said):
         return ""
-    text = "astrometry: the service of the archive did not answer"
+    text = f"{ASTROMETRY_NOTE}the service of the archive did not answer"
     if mode == "auto":
         return f"{text}; drizzled without its solutions"
     raise Unavailable(text, expected=f"an answer, or --astrometry off instead of {mode}")

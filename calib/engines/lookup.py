@@ -29,6 +29,9 @@ _IPST = "ipst"
 # of native, and only of exposures.
 OTHER = "it calibrates "
 
+# Kinds of datasets, for people.
+_KINDS = {"ipst": "exposures", "svm": "visits", "mvm": "skycells"}
+
 Headers = Sequence[Mapping[str, Any]]
 
 
@@ -66,7 +69,8 @@ def choose_engine(
     reasons = {}
     for engine in loadable_engines() if name == AUTO else [load_engine(name)]:
         if kind not in kinds_of(engine):
-            reasons[engine.name] = f"{OTHER}{' and '.join(sorted(kinds_of(engine)))}, not {kind}"
+            made = " and ".join(_KINDS.get(each, each) for each in sorted(kinds_of(engine)))
+            reasons[engine.name] = f"{OTHER}{made}, not {_KINDS.get(kind, kind)}"
             continue
         reason = next(filter(None, (_objection(name, engine, header) for header in wanted)), None)
         if reason is None:

@@ -24,7 +24,7 @@ from calib.engines.astrometry import Astrometry, astrometry_of, unanswered
 from calib.engines.product import product_file
 from calib.engines.program import RUNASTRODRIZ
 from calib.engines.protocol import CalibrationRequest
-from calib.engines.stage2 import SWITCH, Stage2Plan
+from calib.engines.stage2 import ASTROMETRY_DONE, SWITCH, Stage2Plan
 from calib.engines.workplace import Workplace, workplace
 from calib.errors import STAGE2, CorruptFile, EngineError, Unavailable
 from calib.fitsfile import opened, update_primary_header, writing
@@ -93,7 +93,7 @@ def drizzle(request: CalibrationRequest, products: Products, plan: Stage2Plan) -
         notes.append(f"stage 2: no viable data{'' if not any(viable) else ' in some exposures'}")
     if not any(viable):
         return _undone(done, plan, "no viable data", notes)
-    parameters = {**done.parameters, "stage2.astrometry": settings.name}
+    parameters = {**done.parameters, ASTROMETRY_DONE: settings.name}
     said = f"{plan.program}, astrometry {settings.name}"
     done = dataclasses.replace(done, stage2=said, parameters=parameters)
     return dataclasses.replace(done, notes=(*done.notes, *notes))

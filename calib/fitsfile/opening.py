@@ -28,7 +28,7 @@ def opened(path: str | Path, **options: Any) -> Iterator[fits.HDUList]:
     Raises
     ------
     NotFound
-        There is no such file.
+        There is no such file, or it is a folder.
     CorruptFile
         It is not FITS, or it is cut short, which includes errors that show only when a
         header or pixels are read inside the block.
@@ -47,6 +47,8 @@ def opened(path: str | Path, **options: Any) -> Iterator[fits.HDUList]:
                 yield hdus
     except FileNotFoundError as error:
         raise NotFound("no such file", path=path) from error
+    except IsADirectoryError as error:
+        raise NotFound("a folder, and no file", path=path) from error
     except (OSError, ValueError, TypeError, UserWarning, fits.VerifyError) as error:
         raise CorruptFile(f"not a readable FITS file: {error}", path=path) from error
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from calib.archive.layout import relative_name
 from calib.archive.manifest import FileEntry, Manifest
 from calib.caldp import DELETED_SUFFIXES, product_suffix
+from calib.engines.stage2 import ASTROMETRY_DONE
 from calib.errors import (
     ConfigError,
     CorruptFile,
@@ -242,7 +243,7 @@ def _stage2_of(told: Told) -> dict[str, Any]:
     if not recorded:
         done = told.resolved_parameters.get("astrometry", told.parameters.get("astrometry", "off"))
         return {"stage2": "never", "astrometry": done}
-    done = told.resolved_parameters.get("stage2.astrometry", recorded.get("astrometry", "off"))
+    done = told.resolved_parameters.get(ASTROMETRY_DONE, recorded.get("astrometry", "off"))
     return {"stage2": "always", "astrometry": done}
 
 

@@ -296,7 +296,7 @@ def test_engine_is_what_auto_takes_for_visits(programs: Path) -> None:
     taken: Engine = choose_engine("auto", [], kind="mvm")
     assert taken.name == "hap"
     assert [each.version for each in engine.installations()] == ["1.2.3 (stand-in)"] * 2
-    with pytest.raises(UnsupportedMode, match="svm"):
+    with pytest.raises(UnsupportedMode, match="skycells and visits, not exposures"):
         choose_engine("hap", [{"INSTRUME": "ACS"}])
 
 

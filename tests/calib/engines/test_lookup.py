@@ -179,3 +179,9 @@ def test_broken_recipe_is_left_out(
     monkeypatch.setattr("calib.engines.native.entry_points", lambda *, group: entries)
     assert installed_recipes() == ()
     assert "recipe broken cannot be loaded" in caplog.text
+
+
+def test_kinds_are_told_in_words() -> None:
+    """Who asks the native engine for a visit reads what it is for."""
+    with pytest.raises(UnsupportedMode, match="it calibrates exposures, not visits"):
+        choose_engine("native", [], kind="svm")

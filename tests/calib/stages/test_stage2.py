@@ -15,6 +15,7 @@ from standin_programs import FAILS, hide_programs, make_program, put_first_on_pa
 
 from calib.archive.outputs import open_output
 from calib.campaigns.job_overrides import of_record, parse_words
+from calib.engines.astrometry import AstrometryMode
 from calib.errors import STAGE2, ConfigError
 from calib.records import Outcome
 from calib.references.stage2_types import STAGE2_TYPES
@@ -144,6 +145,26 @@ def test_drizzled_files_are_published(
         use for use in found["references"][0]["references"] if use["keyword"] == "MDRIZTAB"
     )
     assert table["required"]
+
+
+@pytest.mark.parametrize(
+    ("astrometry", "end"), [("auto", "; drizzled without astrometry"), ("off", "")]
+)
+def test_outcome_says_what_alignment_was_not_to_be_had(
+    drizzled: Request,
+    own: Observatory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    astrometry: AstrometryMode,
+    end: str,
+) -> None:
+    """`status` shows it of each dataset; what was asked for is not told."""
+    with_program(tmp_path, monkeypatch)
+    monkeypatch.setenv("ASTROMETRY_SERVICE_URL", "http://127.0.0.1:9")
+
+    outcome = process(asking(drizzled, astrometry=astrometry), own.datasets[0])
+
+    assert outcome.reason == f"published in run {outcome.run}{end}"
 
 
 def test_always_without_the_program(
