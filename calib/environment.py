@@ -115,15 +115,17 @@ def _parse(path: Path, number: int, text: str) -> tuple[str, str]:
         raise _fault(path, number, "not a variable and its value", text)
     reason = refusal_of(name)
     if reason is None and (_OF_CODE.fullmatch(name) or _OF_REFERENCES.fullmatch(name.upper())):
-        reason = "such a file does not choose programs or references"
+        reason = "such a file does not choose programs or references (--context, --reference do)"
     if reason is None and "\0" in value:
         reason = "a variable cannot hold a null character"
     if reason is not None:
-        raise _fault(path, number, reason, name)
+        raise _fault(path, number, reason, name, expected=None)
     return name, value
 
 
-def _fault(path: Path, number: int, what: str, found: str) -> CorruptFile:
+def _fault(
+    path: Path, number: int, what: str, found: str, expected: str | None = "KEY=VALUE"
+) -> CorruptFile:
     return CorruptFile(
-        f"line {number}: {what}", path=path, expected="KEY=VALUE", found=repr(found[:80])
+        f"line {number}: {what}", path=path, expected=expected, found=repr(found[:80])
     )

@@ -23,7 +23,7 @@ from typing import BinaryIO, Self, cast
 from calib.caldp import INPUT_SUFFIXES, suffix_of
 from calib.errors import CorruptFile, NotFound
 from calib.fetch.copying import Copied, copy_stream
-from calib.fetch.hap_names import is_listed
+from calib.hap_names import is_listed
 from calib.ids import DatasetId
 
 _GZIP_MAGIC = b"\x1f\x8b"  # RFC 1952, section 2.3.1

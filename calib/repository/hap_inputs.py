@@ -9,15 +9,14 @@ from dataclasses import dataclass
 
 from calib.archive.layout import relative_name
 from calib.errors import MissingMember
-from calib.fetch.hap_names import (
+from calib.fetch.registered import RegisteredFile
+from calib.hap_names import (
     SHORT_LENGTH,
     environment_name,
     is_listed,
     read_image_name,
     visit_of,
-    visit_prefix,
 )
-from calib.fetch.registered import RegisteredFile
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.matching import any_of
 from calib.ledger.reports import Rows
@@ -97,7 +96,7 @@ class _Before:
 def _of_visit(
     rows: Rows, dataset: DatasetId, rank: Rank, before: _Before
 ) -> dict[str, RegisteredFile]:
-    every = rows(_OF_VISIT, {"visit": f"{visit_prefix(dataset)}%"})
+    every = rows(_OF_VISIT, {"visit": f"{dataset.visit_root}%"})
     found = [row for row in every if is_listed(dataset, _file_name(row))]
     files = _chosen(_as_before(found, dataset, before), rank)
     _check_all_there(dataset, before, files, "their products, or another source: astroquery:")

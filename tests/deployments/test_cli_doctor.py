@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,23 @@ def test_context_says_which_word_counts_and_what_is_missing(
     assert "hstflow context sync" in findings["context"]["advice"]
     assert (findings["server"]["state"], findings["cache"]["state"]) == ("note", "note")
     assert "does not answer" in findings["server"]["found"]
+
+
+def test_recipe_that_cannot_be_loaded_is_not_called_sound(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the native engine leaves out is told, with the reason."""
+    broken = EntryPoint("acs_none", "calib.instruments.nowhere:RECIPE", "hstflow.recipes")
+    points = entry_points(group="hstflow.recipes")
+    monkeypatch.setattr(
+        "deployments.cli.doctor.entry_points",
+        lambda group, **given: (
+            (*points, broken) if group == broken.group else entry_points(group=group, **given)
+        ),
+    )
+
+    findings = examine(capsys)[1]
+
+    assert findings["acs_hrc"]["state"] == "ok"
+    assert findings["acs_none"]["state"] == "note"
+    assert "calib.instruments.nowhere" in findings["acs_none"]["found"]

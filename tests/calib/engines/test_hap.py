@@ -245,9 +245,11 @@ def test_bad_pollers_are_refused_before_anything_runs(
     request = request_for(tmp_path, inputs)
     for text, kind, match in (
         (whole.replace("j8ph01acq", "j8ph01adq"), MissingMember, "j8ph01adq"),
-        (whole.replace("9453,", ""), CorruptFile, "1 or 8 columns"),
-        (whole + whole, CorruptFile, "once"),
-        ("\n", CorruptFile, "no line"),
+        (whole.replace("9453,", ""), CorruptFile, "columns"),
+        (whole + whole, CorruptFile, "twice"),
+        ("\n", CorruptFile, "no exposure"),
+        (whole.replace("j8ph01", "j8ph02"), CorruptFile, "line 1 .*j8ph01"),
+        (whole.replace(",WFC,", ",UVIS,"), CorruptFile, "detector"),
     ):
         poller.write_text(text)
         with pytest.raises(kind, match=match) as caught:
@@ -294,7 +296,7 @@ def test_engine_is_what_auto_takes_for_visits(programs: Path) -> None:
     taken: Engine = choose_engine("auto", [], kind="mvm")
     assert taken.name == "hap"
     assert [each.version for each in engine.installations()] == ["1.2.3 (stand-in)"] * 2
-    with pytest.raises(UnsupportedMode, match="svm"):
+    with pytest.raises(UnsupportedMode, match="skycells and visits, not exposures"):
         choose_engine("hap", [{"INSTRUME": "ACS"}])
 
 

@@ -16,7 +16,7 @@ from calib.errors import (
     NotFound,
 )
 from calib.fetch import FetchOptions, Patience
-from calib.fetch.hap_poller import MOST_BYTES
+from calib.poller import MOST_BYTES
 from calib.records import Member, RawInputs
 from calib.simulate.mast_server import MastServer
 from calib.stores import S3Store
