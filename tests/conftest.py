@@ -99,6 +99,13 @@ def closed_ledgers() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def forgotten_answers() -> None:
+    """Let no test know what a service answered in another."""
+    if astrometry := sys.modules.get("calib.engines.astrometry"):
+        astrometry._answers.clear()
+
+
+@pytest.fixture(autouse=True)
 def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep every test away from the user's home, ledger, caches and CRDS settings."""
     home = next(homes)
@@ -108,6 +115,7 @@ def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HSTFLOW_LEDGER", f"sqlite:///{home / 'ledger.db'}")
     # Nothing listens there: a test that forgets its own server fails, and asks nobody outside.
     monkeypatch.setenv("HSTFLOW_MAST_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("ASTROMETRY_SERVICE_URL", "http://127.0.0.1:9")
     for name in list(os.environ):
         if name.startswith(("CRDS_", "XDG_", "CALDP_")) or name in {
             "HSTFLOW_PROFILE",
