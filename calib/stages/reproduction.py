@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from calib.archive.layout import relative_name
 from calib.archive.manifest import FileEntry, Manifest
 from calib.caldp import DELETED_SUFFIXES, product_suffix
+from calib.engines.stage2 import ASTROMETRY
 from calib.errors import (
     ConfigError,
     CorruptFile,
@@ -38,6 +39,7 @@ from calib.stages.preview import preview
 from calib.stages.published import Found, not_ours
 from calib.stages.recorded_references import find_references
 from calib.stages.reproducibility import (
+    DRIZZLED,
     Facts,
     changes,
     classes_of,
@@ -202,7 +204,7 @@ def _job(manifest: Manifest, told: Told, rerun: Rerun, source: str) -> Job:
             dict(overrides.get("switches", {})), dict(overrides.get("parameters", {}))
         ),
         env=dict(told.parameters.get("env", {})),
-        **_stage2_of(told),
+        **_stage2_of(manifest, told),
         previews="normal" if drawn else "none",
         thumb=int(told.request.get("thumb", Options.thumb)),
         threads=rerun.threads,
@@ -222,16 +224,18 @@ def _job(manifest: Manifest, told: Told, rerun: Rerun, source: str) -> Job:
     )
 
 
-def _stage2_of(told: Told) -> dict[str, Any]:
+def _stage2_of(manifest: Manifest, told: Told) -> dict[str, Any]:
     """Return the settings of stage 2 that make the same again: what was done, not what was asked.
 
-    What was not drizzled, for lack of a program as well, is not drizzled now.
+    What was not drizzled, for lack of a program as well, is not drizzled now; what had no viable
+    data then may have none now.
     """
     recorded = told.parameters.get("stage2")
     if not recorded:
         return {"stage2": "never"}
-    done = told.resolved_parameters.get("stage2.astrometry", recorded.get("astrometry", "off"))
-    return {"stage2": "always", "astrometry": done}
+    done = told.resolved_parameters.get(ASTROMETRY, recorded.get("astrometry", "off"))
+    is_drizzled = any(file.name.endswith(DRIZZLED) for file in manifest.files)
+    return {"stage2": "always" if is_drizzled else "auto", "astrometry": done}
 
 
 class _Fetched(NamedTuple):
