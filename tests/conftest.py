@@ -103,6 +103,13 @@ def closed_ledgers() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def forgotten_answers() -> None:
+    """Let no test know what a service answered in another."""
+    if astrometry := sys.modules.get("calib.engines.astrometry"):
+        astrometry._answers.clear()
+
+
+@pytest.fixture(autouse=True)
 def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep every test away from the user's home, ledger, caches and CRDS settings."""
     home = next(homes)

@@ -35,6 +35,25 @@ DITHERS = ((0, 0), (5, 3), (-4, 6))  # pixels
 PLAN = Stage2Plan(wanted=True, version="3.11.0", astrometry="off")
 PARAMETERS, DISTORTION = "w3m18525i_mdz.fits", "w3m18525i_idc.fits"
 
+# What the real program does, as far as files go: coordinates into every calibrated exposure, a
+# drizzled image of each kind, headerlets, a trailer that is appended to, a log that is left.
+DRIZZLES = """
+root=${3%_*}
+for file in *_flt.fits *_flc.fits; do
+  [ -e "$file" ] || continue
+  LC_ALL=C sed -i "s/TARGNAME= 'ANY /TARGNAME= 'NEW /" "$file"
+  cp "$file" "${file%.fits}_hlet.fits"
+done
+for file in *_flt.fits; do cp "$file" "${root}_drz.fits"; done
+for file in *_flc.fits; do [ -e "$file" ] && cp "$file" "${root}_drc.fits"; done
+echo "drizzled $3 with astrometry $ASTROMETRY_APPLY_APRIORI, $OMP_NUM_THREADS thread" \
+  | tee -a "$root.tra"
+[ -e "$iref/w3m18525i_mdz.fits" ] || exit 3
+[ "$1 $2" = "-n 1" ] && [ $# = 3 ] || exit 4
+true
+"""
+NOT_VIABLE = 'echo "[ERROR   ] No valid data found in input exposures." | tee -a "${3%_*}.tra"'
+
 # What AstroDrizzle, updatewcs and runastrodriz look up besides what every raw has.
 _PRIMARY: dict[str, Any] = {
     "TELESCOP": "HST",

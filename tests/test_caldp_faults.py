@@ -266,7 +266,7 @@ def test_10_stage_2_without_a_product_is_noticed(
     put_first_on_path(tmp_path / "bin", monkeypatch)
 
     make_program(tmp_path / "bin", "runastrodriz", said)
-    plan = plan_stage2("always", "off", [header], None)
+    plan = plan_stage2("auto", "off", [header], None)
     assert "no viable data" in drizzle(world.request, world.products, plan).stage2
 
     make_program(tmp_path / "bin", "runastrodriz", MAKES_NOTHING)

@@ -7,7 +7,8 @@ and stwcs (updatewcs.astrometry_utils: ASTROMETRY_STEP_CONTROL, ASTROMETRY_SERVI
 from __future__ import annotations
 
 import re
-import socket
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -22,11 +23,19 @@ MODES: tuple[AstrometryMode, ...] = get_args(AstrometryMode)
 SERVICE = "https://mast.stsci.edu/portal/astrometryDB/"
 SERVICE_VARIABLE = "ASTROMETRY_SERVICE_URL"
 
-# How stwcs says that the service did not answer; it goes on without the solutions of the archive.
-_NO_SERVICE = re.compile(r"AstrometryDB (?:service unavailable|not available|connection failed)")
+# stwcs goes on without the solutions of the archive where the service does not answer at its
+# third try (updatewcs.astrometry_utils.AstrometryDB.isAvailable).
+_NO_SERVICE = re.compile(r"AstrometryDB (?:service unavailable!(?! Retrying)|not available)")
 
-# A service that has not taken a connection by then is not there, seconds.
-_PATIENCE = 3.0
+# A service that has not answered by then is not there, seconds; stwcs waits for as long.
+_PATIENCE = 5.0
+
+# What it has answered counts for so long, seconds: thousands of datasets ask once, and a worker
+# of days notices that the network has come back.
+_LIFE = 600.0
+
+_asking = threading.Lock()
+_answers: dict[str, tuple[float, bool]] = {}
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class Astrometry:
     aposteriori: bool
 
     @property
-    def name(self) -> str:
+    def name(self) -> AstrometryMode:
         """``off``, ``apriori``, ``aposteriori`` or ``full``."""
         return next(mode for mode, settings in _SETTINGS.items() if settings == self)
 
@@ -58,7 +67,7 @@ class Astrometry:
         }
 
 
-_SETTINGS = {
+_SETTINGS: dict[AstrometryMode, Astrometry] = {
     "off": Astrometry(apriori=False, aposteriori=False),
     "apriori": Astrometry(apriori=True, aposteriori=False),
     "aposteriori": Astrometry(apriori=False, aposteriori=True),
@@ -81,14 +90,43 @@ def astrometry_of(mode: AstrometryMode, environ: Mapping[str, str]) -> tuple[Ast
     """
     if mode != "auto":
         return _SETTINGS[mode], ""
-    address = environ.get(SERVICE_VARIABLE) or SERVICE
-    if is_reachable(address):
+    address = address_of(environ)
+    if answers(address):
         return _SETTINGS["full"], ""
-    note = (
-        f"{ASTROMETRY_NOTE}off, since {urlsplit(address).hostname or address} does not answer; "
-        "--astrometry full makes the dataset again where it does"
-    )
-    return _SETTINGS["off"], note
+    return _SETTINGS["off"], silence(address)
+
+
+def address_of(environ: Mapping[str, str]) -> str:
+    """Return where the solutions of the archive are asked for."""
+    return environ.get(SERVICE_VARIABLE) or SERVICE
+
+
+def silence(address: str) -> str:
+    """Say that images are not aligned, since a service does not answer."""
+    host = urlsplit(address).hostname or address
+    again = "processing it again when it does aligns"
+    return f"{ASTROMETRY_NOTE}off, since {host} does not answer; {again}"
+
+
+def answers(address: str) -> bool:
+    """Tell whether a service answers; this process asks it once in ten minutes."""
+    with _asking:
+        when, found = _answers.get(address, (0.0, False))
+        if not when or time.monotonic() - when > _LIFE:
+            found = is_reachable(address)
+            _answers[address] = (time.monotonic(), found)
+        return found
+
+
+def note_silence(address: str) -> None:
+    """Remember that a service has ceased to answer."""
+    with _asking:
+        _answers[address] = (time.monotonic(), False)
+
+
+def is_silent(said: str) -> bool:
+    """Tell from the log of a program that solutions of the archive were not to be had."""
+    return _NO_SERVICE.search(said) is not None
 
 
 def unanswered(mode: AstrometryMode, settings: Astrometry, said: str) -> str:
@@ -108,7 +146,7 @@ def unanswered(mode: AstrometryMode, settings: Astrometry, said: str) -> str:
     Unavailable
         They were asked for by name.
     """
-    if not settings.apriori or not _NO_SERVICE.search(said):
+    if not settings.apriori or not is_silent(said):
         return ""
     text = f"{ASTROMETRY_NOTE}the service of the archive did not answer"
     if mode == "auto":
@@ -117,13 +155,17 @@ def unanswered(mode: AstrometryMode, settings: Astrometry, said: str) -> str:
 
 
 def is_reachable(address: str) -> bool:
-    """Tell whether the host of a URL takes connections."""
-    parts = urlsplit(address)
+    """Tell whether a service says that it is available, asked as stwcs asks it.
+
+    A host that takes connections may have nothing behind them, and one behind a proxy takes
+    none of ours.
+    """
+    import requests
+
     try:
-        port = parts.port or (80 if parts.scheme == "http" else 443)
-        with socket.create_connection((parts.hostname or "", port), timeout=_PATIENCE):
-            return True
-    except (OSError, ValueError):
+        with requests.get(f"{address}availability", timeout=_PATIENCE) as answer:
+            return answer.status_code == requests.codes.ok
+    except requests.RequestException:
         return False
 
 

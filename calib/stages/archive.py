@@ -62,7 +62,7 @@ def published_before(job: Job, inputs: RawInputs, references: References) -> Arc
     The same result means an equal fingerprint: inputs, context, references, engine with its
     numbers-version, and parameters.
     """
-    found = find_published(job, job_fingerprint(job, inputs, references))
+    found = find_published(job, *sought_fingerprints(job, inputs, references))
     output = output_of(job)
     if found is not None and output is not None and job.options.becomes_current:
         return output.lead_forward(job.id, found, _guarded_context(job))
@@ -74,14 +74,17 @@ def _guarded_context(job: Job) -> str | None:
     return None if job.options.goes_back else job.context
 
 
-def find_published(job: Job, mark: str) -> Archived | None:
-    """Return where the result with a fingerprint lies already; None if it does not exist.
+def find_published(job: Job, *marks: str) -> Archived | None:
+    """Return where the result with the first known fingerprint lies; None if none exists.
 
     Where the job has to be in its own run, other runs do not count.
     """
     output = output_of(job)
     runs = [job.run] if job.options.own_run else None
-    return None if output is None else output.find_published(job.id, mark, runs=runs)
+    if output is None:
+        return None
+    found = (output.find_published(job.id, mark, runs=runs) for mark in marks)
+    return next(filter(None, found), None)
 
 
 def output_of(job: Job) -> Output | None:
@@ -222,8 +225,20 @@ def lay_out_tar(job: Job) -> None:
         publish_tar(output, job.id, job.folder)
 
 
-def job_fingerprint(
+def sought_fingerprints(
     job: Job, inputs: RawInputs, references: References, engine: Engine | None = None
+) -> list[str]:
+    """Return the fingerprints of results that will do, the last one of what this job makes."""
+    plans = plan_of(job, inputs).sought
+    return [job_fingerprint(job, inputs, references, engine, plan) for plan in plans]
+
+
+def job_fingerprint(
+    job: Job,
+    inputs: RawInputs,
+    references: References,
+    engine: Engine | None = None,
+    plan: Stage2Plan | None = None,
 ) -> str:
     """Return the fingerprint of the result that this job makes.
 
@@ -231,6 +246,8 @@ def job_fingerprint(
     ----------
     engine
         The job's, where it was chosen already.
+    plan
+        What becomes of it after it is calibrated, where that is known already.
     """
     engine = engine or engine_of(job, inputs)
     return fingerprint(
@@ -240,7 +257,7 @@ def job_fingerprint(
         references=reference_checksums(references),
         engine=engine.name,
         numbers_version=engine.numbers_version,
-        parameters=_all_parameters(job, references, plan_of(job, inputs)),
+        parameters=_all_parameters(job, references, plan or plan_of(job, inputs)),
     )
 
 
@@ -308,7 +325,7 @@ def _provenance(job: Job, made: Made) -> dict[str, Any]:
         inputs=made.inputs,
         references=made.references,
         products=made.products,
-        parameters=_all_parameters(job, made.references, plan_of(job, made.inputs)),
+        parameters=_all_parameters(job, made.references, plan_of(job, made.inputs, made.products)),
         data_ids=_data_ids(job, made.inputs),
         request=_request(job, made),
         execution={"campaign": job.campaign, "engine": job.options.engine},

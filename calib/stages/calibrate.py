@@ -13,7 +13,7 @@ from calib.records import Products, RawInputs, References
 from calib.stages.bestrefs import headers_of, updated_inputs
 from calib.stages.environment import environment_of, versions_of
 from calib.stages.job import Job, key_of
-from calib.stages.stage2 import plan_of
+from calib.stages.stage2 import is_as_planned, plan_of
 from calib.stages.visits import is_combined, visit_settings
 from calib.stages.workfolder import Finished, StageFolder
 
@@ -53,14 +53,16 @@ def calibrate(
         request = request_of(job, updated_inputs(job, inputs), references, folder)
         return calibrate_and_drizzle(engine, request, plan)
 
-    return place.run(work)
+    return place.run(work, still_valid=lambda found: is_as_planned(found, plan))
 
 
 def finished_calibrate(
     job: Job, engine: Engine, inputs: RawInputs, references: References
 ) -> Products | None:
     """Return the products that an earlier attempt made and that would be used again."""
-    return _place(job, engine, inputs, references, plan_of(job, inputs)).load()
+    plan = plan_of(job, inputs)
+    found = _place(job, engine, inputs, references, plan).load()
+    return found if found is not None and is_as_planned(found, plan) else None
 
 
 def request_of(

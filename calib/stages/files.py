@@ -80,7 +80,10 @@ def calibrate_file(
     inputs = found.describe()
     headers = [primary_header(each.path) for each in inputs.calibrated]
     engine = choose_engine(options.engine, headers, options.overrides)
-    plan = plan_stage2(options.stage2, options.astrometry, headers, options.overrides)
+    variables = dataset_environment(inputs)
+    plan = plan_stage2(
+        options.stage2, options.astrometry, headers, options.overrides, {**environ, **variables}
+    )
     plan.check()
 
     def required(each: Mapping[str, Any]) -> tuple[str, ...]:
@@ -102,7 +105,7 @@ def calibrate_file(
         output=output,
         overrides=options.overrides,
         threads=options.threads,
-        environment=dataset_environment(inputs),
+        environment=variables,
     )
     return calibrate_and_drizzle(engine, request, plan)
 

@@ -29,7 +29,13 @@ from calib.records import Member, RawInputs, References
 from calib.references.bestrefs import Choice
 from calib.references.profile import CrdsProfile
 from calib.repository.inputs import look_up
-from calib.stages.archive import find_published, free_run, job_fingerprint, output_of, run_content
+from calib.stages.archive import (
+    find_published,
+    free_run,
+    output_of,
+    run_content,
+    sought_fingerprints,
+)
 from calib.stages.bestrefs import choose, finished_bestrefs
 from calib.stages.calibrate import engine_of, finished_calibrate, request_of
 from calib.stages.fetch import finished_fetch
@@ -49,7 +55,7 @@ from calib.stages.reference_outlook import (
     describe_choice,
     remembered_references,
 )
-from calib.stages.stage2 import plan_of
+from calib.stages.stage2 import check_program, plan_of
 from calib.stages.visits import check_can_be_made, find_image_references, is_combined
 from calib.switches import Switch, is_switch, read_switch
 
@@ -129,6 +135,7 @@ def _foresee(draft: _Draft, desk: Desk, scratch: Path) -> DatasetForecast:
             check_admission(rows, job.campaign, job.dataset, job.run, job.context)
     draft.stage = "fetch"
     check_can_be_made(job)
+    check_program(job)
     _check_folder(Path(job.work), ConfigError("the work folder cannot be written"))
     inputs = _fetched_before(draft) or _look(draft, desk, scratch)
     if inputs is None:
@@ -136,8 +143,9 @@ def _foresee(draft: _Draft, desk: Desk, scratch: Path) -> DatasetForecast:
     with desk.lock:
         references = _references(draft, inputs, desk)
         engine = draft.engine or engine_of(job, inputs)
-        mark = draft.found["fingerprint"] = job_fingerprint(job, inputs, references, engine)
-    if found := find_published(job, mark):
+        marks = sought_fingerprints(job, inputs, references, engine)
+        mark = draft.found["fingerprint"] = marks[-1]
+    if found := find_published(job, *marks):
         draft.found |= {"run": found.run, "uri": found.uri}
         return draft.end("skip", f"nothing to do: the same result is in run {found.run}")
     if isinstance(engine, IdleEngine):

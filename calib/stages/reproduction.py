@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from calib.archive.layout import relative_name
 from calib.archive.manifest import FileEntry, Manifest
 from calib.caldp import DELETED_SUFFIXES, product_suffix
-from calib.engines.stage2 import ASTROMETRY_DONE
+from calib.engines.stage2 import ASTROMETRY
 from calib.errors import (
     ConfigError,
     CorruptFile,
@@ -40,6 +40,7 @@ from calib.stages.preview import preview
 from calib.stages.published import Found, not_ours
 from calib.stages.recorded_references import find_references
 from calib.stages.reproducibility import (
+    DRIZZLED,
     Facts,
     changes,
     classes_of,
@@ -205,7 +206,7 @@ def _job(manifest: Manifest, told: Told, rerun: Rerun, source: str) -> Job:
             dict(overrides.get("switches", {})), dict(overrides.get("parameters", {}))
         ),
         env=_environment_of(manifest, told),
-        **_stage2_of(told),
+        **_stage2_of(manifest, told),
         previews="normal" if drawn else "none",
         thumb=int(told.request.get("thumb", Options.thumb)),
         threads=rerun.threads,
@@ -234,17 +235,19 @@ def _environment_of(manifest: Manifest, told: Told) -> dict[str, str]:
     return said | dict(told.request.get("versions", {})) if is_combined(manifest.id) else said
 
 
-def _stage2_of(told: Told) -> dict[str, Any]:
+def _stage2_of(manifest: Manifest, told: Told) -> dict[str, Any]:
     """Return the settings of stage 2 that make the same again: what was done, not what was asked.
 
-    What was not drizzled, for lack of a program as well, is not drizzled now.
+    What was not drizzled, for lack of a program as well, is not drizzled now; what had no viable
+    data then may have none now.
     """
     recorded = told.parameters.get("stage2")
     if not recorded:
         done = told.resolved_parameters.get("astrometry", told.parameters.get("astrometry", "off"))
         return {"stage2": "never", "astrometry": done}
-    done = told.resolved_parameters.get(ASTROMETRY_DONE, recorded.get("astrometry", "off"))
-    return {"stage2": "always", "astrometry": done}
+    done = told.resolved_parameters.get(ASTROMETRY, recorded.get("astrometry", "off"))
+    is_drizzled = any(file.name.endswith(DRIZZLED) for file in manifest.files)
+    return {"stage2": "always" if is_drizzled else "auto", "astrometry": done}
 
 
 class _Fetched(NamedTuple):

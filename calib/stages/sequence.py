@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from calib.campaigns.features import features_of_files
 from calib.engines.astrometry import ASTROMETRY_NOTE
-from calib.engines.stage2 import ASTROMETRY_DONE
+from calib.engines.stage2 import ASTROMETRY
 from calib.errors import Cancelled, HstflowError, Interrupted, TransientError
 from calib.ledger.ledger import Attempt, Start, current_owner
 from calib.ledger.predictions import record_features
@@ -35,7 +35,7 @@ from calib.stages.outcomes import failed, interrupted
 from calib.stages.policy import is_retryable, with_patience, with_retries
 from calib.stages.recording import keeping_book, ledger_of, recorded, recorded_last
 from calib.stages.room import check_disk, check_memory
-from calib.stages.stage2 import plan_of
+from calib.stages.stage2 import check_program, plan_of
 from calib.stages.visits import check_can_be_made
 from calib.stages.watch import at_work, pause, unstopped, watching
 from calib.stages.workfolder import Finished
@@ -68,6 +68,7 @@ def run_fetch(job: Job, attempt: Attempt) -> Finished[RawInputs]:
 def _fetch(job: Job) -> Finished[RawInputs]:
     check_disk(job)
     check_can_be_made(job)
+    check_program(job)
     return fetching.fetch(job)
 
 
@@ -119,7 +120,8 @@ def run_archive(job: Job, attempt: Attempt, made: Made) -> Archived:
 
 def _publish(job: Job, attempt: Attempt, made: Made) -> Archived:
     """Publish; what is written in the ledger is not stopped half-way."""
-    mark = archiving.job_fingerprint(job, made.inputs, made.references)
+    plan = plan_of(job, made.inputs, made.products)
+    mark = archiving.job_fingerprint(job, made.inputs, made.references, plan=plan)
     run = archiving.choose_run(job, mark)
     with unstopped():
         archiving.register_run(job, run)
@@ -351,7 +353,7 @@ def _undrizzled(products: Products) -> str:
     """Say what was asked of stage 2 and not done; the warnings say why, and what to do."""
     if not products.stage2:
         return ""
-    if ASTROMETRY_DONE not in products.parameters:
+    if ASTROMETRY not in products.parameters:
         return "; not drizzled"
     unaligned = any(note.startswith(ASTROMETRY_NOTE) for note in products.notes)
     return "; drizzled without astrometry" if unaligned else ""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from calib.engines.astrometry import AstrometryMode
-from calib.engines.stage2 import Stage2Plan, Stage2Policy, plan_stage2
+from calib.engines.astrometry import MODES
+from calib.engines.program import RUNASTRODRIZ, find_program
+from calib.engines.stage2 import (
+    ASTROMETRY,
+    INSTRUMENTS,
+    Stage2Plan,
+    absent_program,
+    plan_stage2,
+)
+from calib.environment import merged
 from calib.fitsfile import primary_header
-from calib.records import RawInputs
+from calib.records import Products, RawInputs
 from calib.references.stage2_types import STAGE2_TYPES
+from calib.stages.environment import environment_of
 from calib.stages.job import Job
-from calib.switches import Overrides
 
 # drizzlepac.mdzhandler, which reads the parameters of a drizzle from it.
 _ALWAYS = frozenset({"MDRIZTAB"})
@@ -24,38 +32,49 @@ _NO_FILE = frozenset({"", "N/A"})
 _REPLACED = frozenset({"DGEOFILE"})
 
 
-def plan_of(job: Job, inputs: RawInputs) -> Stage2Plan:
+def plan_of(job: Job, inputs: RawInputs, products: Products | None = None) -> Stage2Plan:
     """Return what becomes of the dataset of a job after its exposures are calibrated.
+
+    Parameters
+    ----------
+    job, inputs
+        What is calibrated; the first exposure decides.
+    products
+        Where they are made already: they say how they were aligned, whatever is asked now.
 
     Raises
     ------
     NotFound, CorruptFile
-        The first exposure cannot be read.
+        The first exposure, or the dataset's file of variables, cannot be read.
     DataError
         Its DRIZCORR has no known value.
     """
     options = job.options
     if options.stage2 == "never":
         return Stage2Plan()
-    files = [Path(file.path) for file in inputs.calibrated]
-    return plan_of_files(files, options.stage2, options.astrometry, options.overrides)
+    headers = [primary_header(file.path) for file in inputs.calibrated[:1]]
+    done = products.parameters.get(ASTROMETRY) if products else None
+    astrometry = next((mode for mode in MODES if mode == done), options.astrometry)
+    environ = merged(os.environ, environment_of(job, inputs))
+    return plan_stage2(options.stage2, astrometry, headers, options.overrides, environ)
 
 
-def plan_of_files(
-    files: Sequence[Path],
-    policy: Stage2Policy,
-    astrometry: AstrometryMode,
-    overrides: Overrides,
-) -> Stage2Plan:
-    """Return what becomes of exposures that lie somewhere; the first one counts.
+def check_program(job: Job) -> None:
+    """Refuse, before anything is downloaded, what must be drizzled and cannot be.
 
     Raises
     ------
-    NotFound, CorruptFile, DataError
-        As :func:`plan_of`.
+    ConfigError
+        As :meth:`calib.engines.stage2.Stage2Plan.check`.
     """
-    headers = [primary_header(path) for path in files[:1]]
-    return plan_stage2(policy, astrometry, headers, overrides)
+    is_ours = job.id.kind == "ipst" and job.id.instrument in INSTRUMENTS
+    if job.options.stage2 == "always" and is_ours and find_program(RUNASTRODRIZ) is None:
+        raise absent_program()
+
+
+def is_as_planned(products: Products, plan: Stage2Plan) -> bool:
+    """Tell whether products are aligned as a plan says; the service may have ceased to answer."""
+    return products.parameters.get(ASTROMETRY, plan.astrometry) == plan.astrometry
 
 
 def with_stage2_references(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from astropy.io import fits
-from drizzle_world import PLAN, ROOTS, TABLE, World, make_world
+from drizzle_world import DRIZZLES, NOT_VIABLE, PLAN, ROOTS, TABLE, World, make_world
 from standin_programs import (
     CRASHES,
     FAILS,
@@ -20,8 +20,6 @@ from standin_programs import (
     put_first_on_path,
 )
 
-from calib.engines import astrometry
-from calib.engines.astrometry import AstrometryMode
 from calib.engines.product import product_file
 from calib.engines.stage2 import calibrate_and_drizzle, plan_stage2
 from calib.engines.stage2_run import drizzle
@@ -33,28 +31,8 @@ from calib.errors import (
     EngineError,
     HstflowError,
     OutOfMemory,
-    Unavailable,
 )
 from calib.switches import parse_overrides
-
-# What the real program does, as far as files go: coordinates into every calibrated exposure, a
-# drizzled image of each kind, headerlets, a trailer that is appended to, a log that is left.
-DRIZZLES = """
-root=${3%_*}
-for file in *_flt.fits *_flc.fits; do
-  [ -e "$file" ] || continue
-  LC_ALL=C sed -i "s/TARGNAME= 'ANY /TARGNAME= 'NEW /" "$file"
-  cp "$file" "${file%.fits}_hlet.fits"
-done
-for file in *_flt.fits; do cp "$file" "${root}_drz.fits"; done
-for file in *_flc.fits; do [ -e "$file" ] && cp "$file" "${root}_drc.fits"; done
-echo "drizzled $3 with astrometry $ASTROMETRY_APPLY_APRIORI, $OMP_NUM_THREADS thread" \
-  | tee -a "$root.tra"
-[ -e "$iref/w3m18525i_mdz.fits" ] || exit 3
-[ "$1 $2" = "-n 1" ] && [ $# = 3 ] || exit 4
-true
-"""
-NOT_VIABLE = 'echo "[ERROR   ] No valid data found in input exposures." | tee -a "${3%_*}.tra"'
 
 
 @pytest.fixture
@@ -159,7 +137,7 @@ def test_association(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert products.stage2 == "drizzlepac 3.11.0, astrometry off"
     assert products.parameters == {"stage2.astrometry": "off"}
     assert not products.notes
-    assert not list(world.request.output.glob(".drizzle"))
+    assert not list(world.request.output.glob(".*"))
     assert fits.getval(world.request.inputs.files[1].path, "TARGNAME") == "ANY"  # the raws stay
 
 
@@ -265,73 +243,3 @@ def test_nothing_to_drizzle(one: World, monkeypatch: pytest.MonkeyPatch) -> None
     done = drizzle(one.request, products, PLAN)
 
     assert done.notes == ("stage 2: there is no calibrated image (flt, flc) to drizzle",)
-
-
-@pytest.mark.parametrize(
-    ("mode", "answers", "told", "notes"),
-    [
-        ("off", True, "off off off", 0),
-        ("apriori", False, "on on off", 0),
-        ("aposteriori", False, "off off on", 0),
-        ("full", False, "on on on", 0),
-        ("auto", True, "on on on", 0),
-        ("auto", False, "off off off", 1),
-    ],
-)
-def test_astrometry(
-    mode: AstrometryMode,
-    answers: bool,
-    told: str,
-    notes: int,
-    one: World,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """All variables are set for the child; auto is full where the service answers, or says so."""
-    for name in ("STEP_CONTROL", "APPLY_APRIORI", "COMPUTE_APOSTERIORI"):
-        monkeypatch.setenv(f"ASTROMETRY_{name}", "of the user")
-    words = " ".join(
-        f"$ASTROMETRY_{name}" for name in ("STEP_CONTROL", "APPLY_APRIORI", "COMPUTE_APOSTERIORI")
-    )
-    one.runs(f"echo {words} > '{one.folder}/told'; {DRIZZLES}", monkeypatch)
-    monkeypatch.setattr(astrometry, "is_reachable", lambda _: answers)
-    monkeypatch.delenv(astrometry.SERVICE_VARIABLE)
-
-    products = one.drizzle(dataclasses.replace(PLAN, astrometry=mode))
-
-    assert (one.folder / "told").read_text().strip() == told
-    assert len(products.notes) == notes
-    assert all("mast.stsci.edu does not answer" in note for note in products.notes)
-
-
-def test_environment_of_the_dataset_wins(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an operator sets for one dataset is what the program is told."""
-    one.runs(f"echo $ASTROMETRY_APPLY_APRIORI > '{one.folder}/told'; {DRIZZLES}", monkeypatch)
-    one.request = dataclasses.replace(one.request, environment={"ASTROMETRY_APPLY_APRIORI": "yes"})
-
-    one.drizzle()
-
-    assert (one.folder / "told").read_text().strip() == "yes"
-
-
-@pytest.mark.parametrize("mode", ["auto", "full"])
-def test_service_that_goes_away(
-    mode: AstrometryMode, one: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The program goes on without solutions: a note, or, asked for by name, to be tried again."""
-    one.runs(f"echo 'AstrometryDB service unavailable!'; {DRIZZLES}", monkeypatch)
-    monkeypatch.setattr(astrometry, "is_reachable", lambda _: True)
-    plan = dataclasses.replace(PLAN, astrometry=mode)
-
-    if mode == "auto":
-        assert "did not answer" in one.drizzle(plan).notes[0]
-        return
-    with pytest.raises(Unavailable) as caught:
-        one.drizzle(plan)
-    assert caught.value.code == STAGE2
-
-
-def test_reachable() -> None:
-    """A port where nobody listens, and what is no address, are no service."""
-    assert not astrometry.is_reachable("http://127.0.0.1:9/x")
-    assert not astrometry.is_reachable("no address")
-    assert not astrometry.is_reachable("http://127.0.0.1:port")

@@ -84,6 +84,7 @@ def test_association_is_combined(tmp_path: Path) -> None:
         assert path_of(products, f"{root}_flt_hlet.fits").is_file()
     with fits.open(hit) as hdus:
         assert hdus["DQ"].data[30, 40] & 4096  # AstroDrizzle's mark of a cosmic ray
+    assert products.parameters["stage2.wcs"].startswith("IDC_")
     text = (world.request.output / f"{TABLE}.tra").read_text()
     assert text.startswith("calibrated\n")
     assert "astrodrizzle completed" in text

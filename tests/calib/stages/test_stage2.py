@@ -15,6 +15,7 @@ from standin_programs import FAILS, hide_programs, make_program, put_first_on_pa
 
 from calib.archive.outputs import open_output
 from calib.campaigns.job_overrides import of_record, parse_words
+from calib.engines import astrometry
 from calib.engines.astrometry import AstrometryMode
 from calib.errors import STAGE2, ConfigError
 from calib.records import Outcome
@@ -168,9 +169,9 @@ def test_outcome_says_what_alignment_was_not_to_be_had(
 
 
 def test_always_without_the_program(
-    drizzled: Request, own: Observatory, monkeypatch: pytest.MonkeyPatch
+    drizzled: Request, own: Observatory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is error 24, also where the same was published without, and nothing is calibrated."""
+    """It is error 24, also where the same was published without, and nothing is fetched."""
     hide_programs(monkeypatch)
     dataset = own.datasets[0]
     assert process(drizzled, dataset).state == "processed"
@@ -180,8 +181,83 @@ def test_always_without_the_program(
     outcome = process(must, dataset)
 
     assert seen.code == outcome.code == STAGE2
-    assert (outcome.state, outcome.stage) == ("error", "calibrate")
+    assert (outcome.state, outcome.stage) == ("error", "fetch")
+    assert seen.trouble is not None
+    assert seen.trouble.stage == "fetch"
+    assert not list((tmp_path / "work").rglob("*_raw.fits"))
     assert "pip install 'hstflow[drizzle]'" in outcome.reason
+
+
+def test_night_without_network(
+    drizzled: Request, own: Observatory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was drizzled without alignment is made again when the service answers, not before.
+
+    What was aligned is not made again without.
+    """
+    with_program(tmp_path / "bin", monkeypatch)
+    dataset, request = own.datasets[0], asking(drizzled, astrometry="auto")
+    seen, outcomes = [], []
+    for answers in (False, False, True, False):
+        astrometry._answers.clear()
+        monkeypatch.setattr(astrometry, "is_reachable", lambda _, answers=answers: answers)
+        seen.append(look(request, dataset)[dataset])
+        outcomes.append(process(request, dataset))
+
+    assert [outcome.state for outcome in outcomes] == ["processed", "skipped"] * 2
+    assert [each.state for each in seen] == ["run", "skip", "run", "skip"]
+    first, _, second, last = outcomes
+    marks = [manifest_of(request, outcome).fingerprint for outcome in (first, second)]
+    assert marks == [seen[0].fingerprint, seen[2].fingerprint]
+    assert "does not answer" in first.warnings[0]
+    assert (last.run, last.warnings) == (second.run, ())
+    for outcome, mode in ((first, "off"), (second, "full")):
+        assert provenance_of(request, outcome)["parameters"]["stage2"]["astrometry"] == mode
+    named = asking(drizzled, astrometry="full")
+    assert process(named, dataset).run == second.run
+
+
+def test_service_that_goes_away_while_drizzling(
+    drizzled: Request, own: Observatory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record and the fingerprint are those of what was done."""
+    body = f"[ $ASTROMETRY_STEP_CONTROL = off ] || echo 'AstrometryDB not available.'{DRIZZLES}"
+    make_program(tmp_path / "bin", "runastrodriz", body, "3.11.0")
+    put_first_on_path(tmp_path / "bin", monkeypatch)
+    monkeypatch.setattr(astrometry, "is_reachable", lambda _: True)
+    dataset, request = own.datasets[0], asking(drizzled, astrometry="auto")
+    foreseen = look(request, dataset)[dataset].fingerprint
+
+    outcome = process(request, dataset)
+
+    found = provenance_of(request, outcome)
+    assert found["parameters"]["stage2"]["astrometry"] == "off"
+    assert found["resolved_parameters"]["stage2.astrometry"] == "off"
+    mark = manifest_of(request, outcome).fingerprint
+    assert mark == look(request, dataset)[dataset].fingerprint != foreseen
+    assert process(request, dataset).state == "skipped"
+    astrometry._answers.clear()
+    assert look(request, dataset)[dataset].fingerprint == foreseen
+
+
+def test_reproducing_what_was_not_viable(
+    drizzled: Request, own: Observatory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the calibrated image alone, then and now, and no failure."""
+    from calib.stages.published import find_publication
+    from calib.stages.reproduction import Rerun, reproduce
+
+    body = 'echo "No valid data found in input exposures."'
+    make_program(tmp_path / "bin", "runastrodriz", body, "3.11.0")
+    put_first_on_path(tmp_path / "bin", monkeypatch)
+    outcome = process(drizzled, own.datasets[0])
+    assert "stage 2: no viable data" in outcome.warnings
+
+    found = find_publication(outcome.dataset, run=outcome.run, output=drizzled.output)
+    folders = (tmp_path / "drizzle",)
+    rerun = Rerun(drizzled.profile, tmp_path / "again", drizzled.ledger, folders=folders)
+
+    assert reproduce(found, rerun).reproduced
 
 
 def test_never(drizzled: Request, own: Observatory, monkeypatch: pytest.MonkeyPatch) -> None:
