@@ -9,9 +9,8 @@ SkyCellExposure).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from functools import partial
 
 from calib.caldp import ENVIRONMENT_FILE
 from calib.errors import MissingMember
@@ -108,11 +107,6 @@ def is_hap_input(dataset: DatasetId, name: str) -> bool:
     """Tell whether a file is an exposure, the poller or the variables of a visit or skycell."""
     of_dataset = {poller_name(dataset), environment_name(dataset)}
     return name in of_dataset or is_image_of(dataset, name)
-
-
-def input_test(dataset: DatasetId) -> Callable[[str], bool]:
-    """Return the test of :func:`is_hap_input` for one visit or skycell."""
-    return partial(is_hap_input, dataset)
 
 
 def choose_images(dataset: DatasetId, names: Iterable[str]) -> tuple[str, ...]:

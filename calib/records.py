@@ -88,12 +88,15 @@ class RawInputs:
     members
         Rows of the association table; of a visit or skycell one row for each exposure, with
         the type ``FLC`` or ``FLT``.
+    notes
+        What a person should know of what is not among them.
     """
 
     dataset: str
     source: str
     files: tuple[InputFile, ...]
     members: tuple[Member, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def of(self, suffix: str) -> tuple[InputFile, ...]:
         """Return the files with this suffix, in name order."""

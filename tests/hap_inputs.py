@@ -47,7 +47,9 @@ def make_image(folder: Path, name: str = "j8ph01abq_flc.fits", **header: Any) ->
             primary.header[keyword] = value
     # The sky of each image is its own, so that no two files are equal.
     sky = np.full((4, 5), sum(map(ord, name)) % 997, dtype=np.float32)
-    hdus = fits.HDUList([primary, fits.ImageHDU(sky, name="SCI")])
+    errors, flags = np.ones_like(sky), np.zeros(sky.shape, np.int16)
+    images = {"SCI": sky, "ERR": errors, "DQ": flags}
+    hdus = fits.HDUList([primary, *(fits.ImageHDU(images[n], name=n, ver=1) for n in images)])
     hdus.writeto(folder / name, overwrite=True)
     return folder / name
 

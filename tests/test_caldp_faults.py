@@ -18,7 +18,7 @@ import pytest
 from astropy.io import fits
 from drizzle_world import ROOTS, make_world
 from failing_stages import failing
-from hap_inputs import VISIT, make_inputs
+from hap_inputs import VISIT, make_image, make_inputs
 from program_headers import STIS
 from standin_programs import (
     CRASHES,
@@ -43,9 +43,9 @@ from calib.errors import EngineError, HstflowError, MissingMember, NotFound, Uns
 from calib.fetch import mast
 from calib.fetch.local import fetch_inputs
 from calib.fetch.options import FetchOptions
-from calib.hap_names import choose_images
 from calib.ids import parse_dataset
 from calib.records import Previews
+from calib.simulate.mast_server import MastServer
 from calib.simulate.observatory import Observatory, build_observatory
 from calib.stages import fetch as fetching
 from calib.stages.job import Job, Options
@@ -298,11 +298,27 @@ def test_11_every_raw_of_cos_is_calibrated(tmp_path: Path, monkeypatch: pytest.M
     assert {f"{root}_flt.fits" for root in roots} < {file.name for file in made.files}
 
 
-def test_12_a_mixed_visit_is_complete() -> None:
-    """UVIS gives its FLC and IR its FLT: CALDP takes one kind for all."""
-    names = ["ib4606c5q_flt.fits", "ib4606c5q_flc.fits", "ib4606clq_flt.fits"]
-    visit = parse_dataset("wfc3_b46_06")
-    assert choose_images(visit, names) == ("ib4606c5q_flc.fits", "ib4606clq_flt.fits")
+@pytest.mark.parametrize("source", ["folder", "MAST"])
+def test_12_a_mixed_visit_is_complete(tmp_path: Path, source: str) -> None:
+    """WFC gives its FLC and SBC its FLT: CALDP takes one kind for all."""
+    there = tmp_path / "there"
+    for name in ("j8ph01abq_flt.fits", "j8ph01abq_flc.fits"):
+        make_image(there, name)
+    make_image(there, "j8ph01acq_flt.fits", DETECTOR="SBC", FILTER1="F140LP", FILTER2="N/A")
+    visit = parse_dataset(VISIT)
+
+    if source == "folder":
+        inputs = fetch_inputs(visit, f"file:{there}", tmp_path / "in")
+    else:
+        with MastServer(there, {}) as server:
+            options = FetchOptions(mast_url=server.url, cache=tmp_path / "cache")
+            inputs = fetch_inputs(visit, "astroquery:", tmp_path / "in", options=options)
+
+    taken = ["j8ph01abq_flc.fits", "j8ph01acq_flt.fits"]
+    assert [file.name for file in inputs.images] == taken
+    (poller,) = inputs.of("poller")
+    lines = Path(poller.path).read_text().splitlines()
+    assert [line.partition(",")[0] for line in lines] == taken
 
 
 @pytest.mark.parametrize(

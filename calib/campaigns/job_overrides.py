@@ -203,6 +203,8 @@ def _words(wanted: Mapping[str, Any]) -> list[str]:
             words += [f"set={name}={_plain(each)}" for name, each in value.items()]
         elif key == "set" and isinstance(value, list):
             words += [f"set={_plain(each)}" for each in value]
+        elif key == "astrometry" and value is False:  # what YAML 1.1 makes of `off`
+            words.append("astrometry=off")
         else:
             words.append(f"{key}={_plain(value)}")
     return words

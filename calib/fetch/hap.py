@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from calib.caldp import ENVIRONMENT
@@ -26,6 +27,7 @@ from calib.hap_names import (
 )
 from calib.ids import DatasetId
 from calib.poller import (
+    MOST_BYTES,
     Poller,
     PollerRow,
     poller_text,
@@ -37,6 +39,10 @@ from calib.stores.s3_store import open_store
 from calib.stores.uri import Source
 
 _SHOWN = 12  # names in a message
+
+# Elements of the filter wheels through which all light passes (ACS Instrument Handbook, table
+# 3.3), and what stands where there is none.
+_NO_FILTER = ("CLEAR", "N/A", "NONE")
 
 
 def take_visit(
@@ -95,8 +101,8 @@ def wanted_images(dataset: DatasetId, holdings: Holdings, poller: Poller | None)
         _check_there(dataset, poller.names, holdings.names)
         return poller.names
     # A registry answers with what a skycell was made of, and with nothing else.
-    is_chosen = dataset.kind == "svm" or str(holdings.origin).startswith("archive:")
-    names = choose_images(dataset, holdings.names) if is_chosen else ()
+    is_known = dataset.kind == "svm" or holdings.is_chosen
+    names = choose_images(dataset, holdings.names) if is_known else ()
     if not names and dataset.kind == "mvm":
         raise _no_poller(dataset, holdings.names)
     if not names:
@@ -153,6 +159,11 @@ def bring_poller(dataset: DatasetId, source: Source, staging: Path) -> Poller | 
 def _from_bucket(dataset: DatasetId, location: str, staging: Path) -> Poller:
     store, name = open_store(location, "input"), poller_name(dataset)
     path = staging / f".{name}"
+    stored = store.head(name)
+    if stored is not None and stored.size > MOST_BYTES:
+        expected = f"at most {MOST_BYTES} bytes"
+        place = store.uri_of(name)
+        raise CorruptFile("not a poller", path=place, expected=expected, found=stored.size)
     store.get(name, path)
     try:
         return read_poller(path, dataset)
@@ -198,13 +209,12 @@ def _no_poller(dataset: DatasetId, names: Collection[str]) -> NotFound:
 
 
 def _rows(copied: Sequence[Copied], poller: Poller | None) -> list[PollerRow]:
-    """Return the rows of the poller: as supplied where it said more than names."""
+    """Return the rows of the poller: those of the headers, with the flags of a supplied one."""
     found = {each.path.name: row_of(each.path.name, _header(each)) for each in copied}
-    if poller is None or not poller.rows:
-        return list(found.values())
-    for row in poller.rows:
+    for row in poller.rows if poller else ():
         _check_agrees(row, found[row.name])
-    return list(poller.rows)
+        found[row.name] = replace(found[row.name], flag=row.flag)
+    return list(found.values())
 
 
 def _header(copied: Copied) -> dict[str, object]:
@@ -212,14 +222,24 @@ def _header(copied: Copied) -> dict[str, object]:
 
 
 def _check_agrees(said: PollerRow, found: PollerRow) -> None:
-    """Compare what names products: a wrong detector would mix cameras."""
-    if (said.detector, said.proposal) != (found.detector, found.proposal):
+    """Compare what names products: a wrong detector or filter would mix what is not alike."""
+    if _names_of(said) != _names_of(found):
         raise CorruptFile(
             "the poller contradicts the header of an exposure",
             path=said.name,
-            expected=f"proposal {found.proposal}, detector {found.detector}",
-            found=f"proposal {said.proposal}, detector {said.detector}",
+            expected=_shown(found),
+            found=_shown(said),
         )
+
+
+def _names_of(row: PollerRow) -> tuple[int, str, set[str]]:
+    """Return what products are named after; empty places of filter wheels are not."""
+    beam = row.filters.upper().split(";")
+    return row.proposal, row.detector, {n for n in beam if not n.startswith(_NO_FILTER)}
+
+
+def _shown(row: PollerRow) -> str:
+    return f"proposal {row.proposal}, detector {row.detector}, filters {row.filters}"
 
 
 def _describe(copied: Copied) -> InputFile:

@@ -7,7 +7,6 @@ the whole answer or, where there is none at all, the FLT; here each exposure has
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +19,6 @@ from calib.fetch.mast import MastHoldings, find_products
 from calib.fetch.options import FetchOptions
 from calib.hap_names import is_image_of, read_image_name
 from calib.ids import DatasetId
-
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -38,6 +35,8 @@ class VisitHoldings:
         By name in lower case.
     asked
         Visits that were asked for.
+    notes
+        Which exposures MAST has raw only: it is MAST's word that they are not calibrated.
     """
 
     dataset: DatasetId
@@ -45,7 +44,9 @@ class VisitHoldings:
     staging: Path
     files: dict[str, Remote] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
     code: int = MAST
+    is_chosen: bool = False
 
     @property
     def origin(self) -> str:
@@ -69,7 +70,8 @@ class VisitHoldings:
             found = find_products(f"{visit}*", self.options)
             self.asked.add(visit)
             self.files |= {n: f for n, f in found.items() if is_image_of(self.dataset, n)}
-            _warn_of_uncalibrated(visit, found)
+            if self.dataset.kind == "svm":  # of a skycell the poller says which
+                self.notes += _uncalibrated(visit, found)
 
     def describe(self, name: str) -> Listed:
         """Say what MAST's list says of a file."""
@@ -106,9 +108,8 @@ def find_visit_holdings(dataset: DatasetId, options: FetchOptions, staging: Path
     return holdings
 
 
-def _warn_of_uncalibrated(visit: str, found: Collection[str]) -> None:
-    """Name exposures that MAST has raw only: it is MAST's word that they are not calibrated."""
+def _uncalibrated(visit: str, found: Collection[str]) -> list[str]:
     done = {image.exposure for name in found if (image := read_image_name(name)) is not None}
     raws = {n.partition("_")[0] for n in found if n.startswith(visit) and n.endswith("_raw.fits")}
-    if missing := sorted(raws - done):
-        log.warning("%s: MAST has no flc or flt of %s", visit, " ".join(missing))
+    missing = " ".join(sorted(raws - done))
+    return [f"MAST has no flc or flt of {missing}: not in the mosaics"] if missing else []

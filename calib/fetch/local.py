@@ -23,7 +23,7 @@ from calib.errors import (
 )
 from calib.fetch.copying import Copied
 from calib.fetch.hap import bring_poller, has_inputs, take_visit
-from calib.fetch.holdings import Holdings, PlainFiles, UnpackedFiles
+from calib.fetch.holdings import Holdings, PlainFiles, UnpackedFiles, list_folder, only_one
 from calib.fetch.options import FetchOptions
 from calib.fetch.registered import RegisteredFile, RegisteredFiles
 from calib.fetch.s3 import find_holdings as find_objects
@@ -34,17 +34,13 @@ from calib.fetch.selection import (
     root_of,
     table_name,
 )
-from calib.fetch.tarball import TarLimits, unpack
-from calib.hap_names import input_test
+from calib.fetch.tarball import TarLimits, unpack_inputs
 from calib.ids import DatasetId
 from calib.poller import Poller
 from calib.records import InputFile, Member, RawInputs
 from calib.stores.uri import EXPECTED, Source, parse_uri
 
 log = logging.getLogger(__name__)
-
-# A visit holds hundreds of exposures of 168 MB at most, a skycell those of many visits.
-_HAP_LIMITS = TarLimits(members=20_000, total_bytes=256 << 30)
 
 _TABLE_COLUMNS = ("MEMNAME", "MEMTYPE", "MEMPRSNT")
 
@@ -131,8 +127,18 @@ def fetch_inputs(
         members, files = take_all(dataset, holdings, staging, poller)
         inputs = _publish(files, destination.absolute())
     log.info("%s: %d input files from %s", dataset, len(inputs), holdings.origin)
-    origin = f"file:{holdings.origin}" if isinstance(holdings.origin, Path) else holdings.origin
-    return RawInputs(dataset.name, origin, inputs, members)
+    for note in holdings.notes:
+        log.warning("%s: %s", dataset, note)
+    origin = _recorded(source, holdings.origin)
+    return RawInputs(dataset.name, origin, inputs, members, tuple(holdings.notes))
+
+
+def _recorded(source: Source, origin: Path | str) -> str:
+    """Return the source as it is recorded: what gives the same again, pollers included."""
+    if source.scheme == "astroquery" and source.location:
+        is_bucket = source.location.startswith("s3://")
+        return f"astroquery:{source.location if is_bucket else source.path}"
+    return f"file:{origin}" if isinstance(origin, Path) else origin
 
 
 def read_association(path: Path) -> Association:
@@ -214,15 +220,16 @@ def open_local(
         As :func:`fetch_inputs`.
     """
     if path.is_file():
-        return _unpacked(dataset, path, staging, limits)
+        return UnpackedFiles(path, unpack_inputs(dataset, path, staging, limits))
     paths = _list_files(dataset, path)
-    archive = paths.get(tarball_name(dataset.name))
-    if archive is None or _has_own(dataset, paths):
+    archives = paths.get(tarball_name(dataset.name))
+    if archives is None or _has_own(dataset, paths):
         own = path / dataset.name
-        if archive is None and not _has_own(dataset, paths) and own.is_dir():
+        if archives is None and not _has_own(dataset, paths) and own.is_dir():
             return files(own, _list_files(dataset, own), staging)
         return files(path, paths, staging)
-    return _unpacked(dataset, archive, staging, limits)
+    archive = only_one(archives)
+    return UnpackedFiles(archive, unpack_inputs(dataset, archive, staging, limits))
 
 
 def _has_own(dataset: DatasetId, names: Iterable[str]) -> bool:
@@ -231,40 +238,13 @@ def _has_own(dataset: DatasetId, names: Iterable[str]) -> bool:
     return bool(inputs_of(dataset.name, dataset.instrument, names))
 
 
-def _unpacked(
-    dataset: DatasetId, archive: Path, staging: Path, limits: TarLimits | None
-) -> UnpackedFiles:
-    if dataset.kind == "ipst":
-        return UnpackedFiles(archive, unpack(archive, staging, dataset.instrument, limits))
-    files = unpack(
-        archive,
-        staging,
-        dataset.instrument,
-        limits or _HAP_LIMITS,
-        is_wanted=input_test(dataset),
-    )
-    return UnpackedFiles(archive, files)
-
-
-def _list_files(dataset: DatasetId, folder: Path) -> dict[str, Path]:
-    paths: dict[str, Path] = {}
+def _list_files(dataset: DatasetId, folder: Path) -> dict[str, list[Path]]:
     try:
-        entries = sorted(p for p in folder.iterdir() if p.is_file())
+        return list_folder(folder)
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise NotFound(
             "no such folder or archive, or it may not be read", dataset=dataset.name, path=folder
         ) from error
-    for entry in entries:
-        name = entry.name.lower()
-        if name in paths and root_of(name) == dataset.name:
-            raise CorruptFile(
-                "two files whose names differ in case only",
-                dataset=dataset.name,
-                path=folder,
-                found=f"{paths[name].name} {entry.name}",
-            )
-        paths[name] = entry
-    return paths
 
 
 def take_all(

@@ -135,7 +135,9 @@ class View:
         self, holdings: Holdings, members: tuple[Member, ...], files: list[InputFile]
     ) -> Sight:
         found = sorted(files, key=lambda file: file.name)
-        inputs = RawInputs(self.dataset.name, _origin(holdings), tuple(found), members)
+        inputs = RawInputs(
+            self.dataset.name, _origin(holdings), tuple(found), members, tuple(holdings.notes)
+        )
         return Sight(tuple(self._of(holdings, file) for file in found), inputs, members)
 
     def _of(self, holdings: Holdings, file: InputFile) -> SeenFile:
@@ -179,6 +181,14 @@ class _AtHand:
     @property
     def code(self) -> int:
         return self.holdings.code
+
+    @property
+    def is_chosen(self) -> bool:
+        return self.holdings.is_chosen
+
+    @property
+    def notes(self) -> Collection[str]:
+        return self.holdings.notes
 
     @property
     def names(self) -> Collection[str]:
@@ -252,7 +262,7 @@ def _view_registry(dataset: DatasetId, holdings: RegisteredFiles, *, fetch: bool
 def _view_local(dataset: DatasetId, path: Path, scratch: Path) -> View:
     holdings = open_local(dataset, path, scratch, files=LinkedFiles)
     if isinstance(holdings, LinkedFiles):
-        return View(dataset, holdings, lambda name: _stated(name, holdings.paths[name]), scratch)
+        return View(dataset, holdings, lambda name: _stated(name, holdings.paths[name][0]), scratch)
     return View(dataset, holdings, lambda name: _seen(name, ARCHIVE, holdings.origin), scratch)
 
 

@@ -64,6 +64,8 @@ class MastHoldings:
     staging: Path
     files: dict[str, Remote] = field(default_factory=dict)
     code: int = MAST
+    is_chosen: bool = False
+    notes: Collection[str] = ()
 
     @property
     def origin(self) -> str:

@@ -23,8 +23,8 @@ from calib.errors import S3_INPUT, CorruptFile, HstflowError, NotFound
 from calib.fetch.copying import Copied
 from calib.fetch.holdings import Holdings, Listed, UnpackedFiles
 from calib.fetch.integrity import verify_file
-from calib.fetch.tarball import TarLimits, unpack
-from calib.hap_names import input_test, is_listed
+from calib.fetch.tarball import TarLimits, unpack_inputs
+from calib.hap_names import is_listed
 from calib.ids import DatasetId
 from calib.stores.s3_store import open_store
 from calib.stores.store import Store, Stored
@@ -57,6 +57,8 @@ class ObjectFolder:
     keys: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     code: int = S3_INPUT
+    is_chosen: bool = False
+    notes: Collection[str] = ()
 
     @property
     def origin(self) -> str:
@@ -207,8 +209,7 @@ def _unpack_object(
     key = tarball_name(dataset.name)
     try:
         store.get(key, staging / key)
-        wanted = None if dataset.kind == "ipst" else input_test(dataset)
-        files = unpack(staging / key, staging, dataset.instrument, limits, is_wanted=wanted)
+        files = unpack_inputs(dataset, staging / key, staging, limits)
     except HstflowError as error:
         error.dataset, error.path = dataset.name, store.uri_of(key)
         raise

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
+from calib.archive.layout import relative_name
 from calib.errors import MissingMember
 from calib.fetch.registered import RegisteredFile
 from calib.hap_names import (
     SHORT_LENGTH,
-    ImageName,
+    environment_name,
     is_listed,
     read_image_name,
     visit_of,
@@ -19,6 +22,8 @@ from calib.ledger.matching import any_of
 from calib.ledger.reports import Rows
 from calib.repository.precedence import Rank, Row, rank_of, registered
 
+log = logging.getLogger(__name__)
+
 _COLUMNS = """
 SELECT id, run, dataset, name, rootname, sha256, size, uri, published_at, is_current
 FROM products
@@ -26,9 +31,12 @@ FROM products
 _OF_VISIT = _COLUMNS + "WHERE LOWER(name) LIKE '%.fits' AND rootname LIKE :visit"
 _OF_MOSAICS = _COLUMNS + "WHERE LOWER(name) LIKE '%.fits' AND {names}"
 
-# What a skycell was made of: the exposures of all its publications, the newest first.
+_OWN = _COLUMNS + "WHERE dataset = :dataset AND name = :name"
+
+# What a visit or skycell was made of: the files of all its publications, the newest first.
 _LAST_INPUTS = """
-SELECT inputs.input AS name, publications.id AS publication
+SELECT inputs.input AS name, publications.id AS publication,
+  publications.published_at AS published_at
 FROM publications
   JOIN inputs ON inputs.dataset = publications.dataset AND inputs.run = publications.run
 WHERE publications.dataset = :dataset AND publications.removed_at IS NULL
@@ -44,8 +52,10 @@ def registered_images(rows: Rows, dataset: DatasetId, source: str) -> dict[str, 
     an association comes before that of the exposure alone: there its cosmic rays are flagged.
     Raw files of the visit are among the answer, so that what is not calibrated is seen.
 
-    Of a skycell those are returned that its last publication was made of, as the visits have
-    them now, and nothing where it was never published.
+    A visit that was published before is made of the same exposures again, and of those that
+    came since: what was there and not taken had been left out by a poller. Of a skycell those
+    are returned that its last publication was made of, as the visits have them now, and nothing
+    where it was never published. The file of variables that was published with either comes too.
 
     Parameters
     ----------
@@ -59,48 +69,108 @@ def registered_images(rows: Rows, dataset: DatasetId, source: str) -> dict[str, 
     Raises
     ------
     MissingMember
-        The visits have not all exposures that the skycell was made of before.
+        There are not all exposures that the visit or skycell was made of before.
     ConfigError
         As :func:`calib.repository.precedence.rank_of`.
     """
     rank = rank_of(rows, source)
-    if dataset.kind == "mvm":
-        return _of_skycell(rows, dataset, rank)
-    found = rows(_OF_VISIT, {"visit": f"{dataset.visit_root}%"})
-    return _chosen((row for row in found if is_listed(dataset, _file_name(row))), rank)
+    before = _before(rows, dataset)
+    of_kind = _of_skycell if dataset.kind == "mvm" else _of_visit
+    files = of_kind(rows, dataset, rank, before)
+    return files | _environment(rows, dataset, rank)
 
 
-def _of_skycell(rows: Rows, dataset: DatasetId, rank: Rank) -> dict[str, RegisteredFile]:
-    before = _exposures_before(rows, dataset)
-    visits = sorted({visit_of(each.exposure) for each in before})
+@dataclass(frozen=True)
+class _Before:
+    """What a visit or skycell was last made of: names of images, and when; empty: never."""
+
+    names: frozenset[str]
+    at: str = ""
+
+    @property
+    def short(self) -> set[str]:
+        """Its exposures."""
+        return {image.short for name in self.names if (image := read_image_name(name))}
+
+
+def _of_visit(
+    rows: Rows, dataset: DatasetId, rank: Rank, before: _Before
+) -> dict[str, RegisteredFile]:
+    every = rows(_OF_VISIT, {"visit": f"{dataset.visit_root}%"})
+    found = [row for row in every if is_listed(dataset, _file_name(row))]
+    files = _chosen(_as_before(found, dataset, before), rank)
+    _check_all_there(dataset, before, files, "their products, or another source: astroquery:")
+    return files
+
+
+def _as_before(found: Sequence[Row], dataset: DatasetId, before: _Before) -> list[Row]:
+    """Leave out what was there when the visit was last made, and was not taken.
+
+    That is an exposure, the raw file of one that was not calibrated, or the FLC of one of which
+    the FLT was taken.
+    """
+    there = {_file_name(row) for row in found if str(row["published_at"]) < before.at}
+    left = there - before.names
+    images = (image for name in left if (image := read_image_name(name)))
+    gone = {image.short for image in images} - before.short
+    if gone:
+        log.warning("%s: left out as it was before: %s", dataset, " ".join(sorted(gone)))
+    return [
+        row
+        for row in found
+        if (name := _file_name(row))[:SHORT_LENGTH] not in gone
+        and (name not in left or name.endswith("_flt.fits"))
+    ]
+
+
+def _check_all_there(
+    dataset: DatasetId, before: _Before, files: Collection[str], expected: str
+) -> None:
+    """Refuse a mosaic of less exposures than before: it would look complete."""
+    there = {image.short for name in files if (image := read_image_name(name))}
+    if missing := sorted(before.short - there):
+        kind = "skycell" if dataset.kind == "mvm" else "visit"
+        raise MissingMember(
+            f"{len(missing)} of {len(before.short)} exposures that the {kind} was made of before "
+            "are not published here: " + " ".join(missing),
+            dataset=dataset.name,
+            expected=expected,
+            found=f"{len(there)} exposures",
+        )
+
+
+def _environment(rows: Rows, dataset: DatasetId, rank: Rank) -> dict[str, RegisteredFile]:
+    name = relative_name("env", environment_name(dataset))
+    found = _first_of(list(rows(_OWN, {"dataset": dataset.name, "name": name})), rank)
+    return {_file_name(row): registered(row) for row in found}
+
+
+def _of_skycell(
+    rows: Rows, dataset: DatasetId, rank: Rank, before: _Before
+) -> dict[str, RegisteredFile]:
+    visits = sorted({visit_of(each) for each in before.short})
     if not visits:
         return {}
     parameters: dict[str, object] = {}
     names = any_of("dataset", visits, parameters, label="visit")
-    wanted = {each.short for each in before}
+    wanted = before.short
     found = [
         row
         for row in rows(_OF_MOSAICS.format(names=names), parameters)
         if (image := read_image_name(_file_name(row))) and image.of_mosaic and image.short in wanted
     ]
     files = _chosen(found, rank)
-    there = {image.short for name in files if (image := read_image_name(name))}
-    if missing := sorted(wanted - there):
-        raise MissingMember(
-            f"{len(missing)} of {len(wanted)} exposures of the skycell are in no visit that is "
-            "published: " + " ".join(missing),
-            dataset=dataset.name,
-            expected="products of " + " ".join(visits),
-            found=f"{len(there)} exposures",
-        )
+    _check_all_there(dataset, before, files, "products of " + " ".join(visits))
     return files
 
 
-def _exposures_before(rows: Rows, dataset: DatasetId) -> list[ImageName]:
-    """Return the exposures of the publication of a skycell that is current, or the newest."""
+def _before(rows: Rows, dataset: DatasetId) -> _Before:
+    """Return the exposures of the publication that is current, or the newest."""
     found = list(rows(_LAST_INPUTS, {"dataset": dataset.name}))
-    last = [row["name"] for row in found if row["publication"] == found[0]["publication"]]
-    return [image for name in last if (image := read_image_name(str(name).lower()))]
+    last = [row for row in found if row["publication"] == found[0]["publication"]]
+    names = {str(row["name"]).lower() for row in last}
+    images = frozenset(name for name in names if read_image_name(name))
+    return _Before(images, str(last[0]["published_at"])) if images else _Before(images)
 
 
 def _chosen(found: Iterable[Row], rank: Rank) -> dict[str, RegisteredFile]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from calib.engines.coverage import DETECTORS
@@ -25,26 +23,34 @@ NO_ENGINE = "no engine "
 _MADE = {"svm": "makes visits (SVM)", "mvm": "makes skycells (MVM)"}
 
 
-def with_coverage(marked: NewMark, engine: str) -> NewMark:
-    """Return a mark that says why the dataset is not run, where an engine cannot.
+def with_coverage(marks: Iterable[NewMark], engine: str) -> list[NewMark]:
+    """Return marks that say why datasets are not run, where an engine cannot.
 
     Parameters
     ----------
-    marked
-        A mark; a reason that it has already stays.
+    marks
+        A reason that a mark has already stays.
     engine
-        ``auto`` or a name. Modes are looked at when the dataset is run: its headers tell.
+        ``auto`` or a name. Modes are looked at when a dataset is run: its headers tell.
 
     Raises
     ------
     ConfigError
         There is no such engine.
     """
-    if marked.left_out is not None:
-        return marked
-    dataset = marked.dataset
-    reason = why_not_made(dataset.kind, dataset.instrument, engine)
-    return marked if reason is None else replace(marked, left_out=reason)
+    every = [(each, (each.dataset.kind, each.dataset.instrument)) for each in marks]
+    why = reasons_of((pair for _, pair in every), engine)
+    return [mark if mark.left_out else replace(mark, left_out=why[pair]) for mark, pair in every]
+
+
+def reasons_of(
+    some: Iterable[tuple[str, str]], engine: str, kinds: Collection[str] | None = None
+) -> dict[tuple[str, str], str | None]:
+    """Return for kinds and instruments what :func:`why_not_made` says, asked once for each.
+
+    There may be 60,000 datasets of them. Nothing is kept for the next time: a program may come.
+    """
+    return {(kind, name): why_not_made(kind, name, engine, kinds) for kind, name in set(some)}
 
 
 def why_not_made(
@@ -69,9 +75,9 @@ def why_not_made(
     if kind not in (engine_kinds() if kinds is None else kinds):
         return NO_ENGINE + _MADE.get(kind, f"makes datasets of the kind {kind}")
     if kind == "ipst":
-        return uncovered(engine, instrument, os.environ.get("PATH"))
+        return uncovered(engine, instrument)
     # Of visits and skycells nothing but the program counts; a skycell has no instrument.
-    why = None if kinds is not None else _lacking(engine, kind, os.environ.get("PATH"))
+    why = None if kinds is not None else _lacking(engine, kind)
     return None if why is None else f"{NO_ENGINE}{_MADE[kind]}: {why}"
 
 
@@ -80,8 +86,7 @@ def engine_kinds() -> frozenset[str]:
     return frozenset(kind for engine in loadable_engines() for kind in kinds_of(engine))
 
 
-@functools.cache
-def _lacking(engine: str, kind: str, path: str | None) -> str | None:  # noqa: ARG001 - part of the key
+def _lacking(engine: str, kind: str) -> str | None:
     """Return why an engine does not make visits or skycells here: its program may be missing."""
     try:
         choose_engine(engine, [], kind=kind)
@@ -90,8 +95,7 @@ def _lacking(engine: str, kind: str, path: str | None) -> str | None:  # noqa: A
     return None
 
 
-@functools.cache
-def uncovered(engine: str, instrument: str, path: str | None) -> str | None:  # noqa: ARG001 - key
+def uncovered(engine: str, instrument: str) -> str | None:
     """Return why an instrument is not calibrated by an engine; None: it may be.
 
     Parameters
@@ -100,8 +104,6 @@ def uncovered(engine: str, instrument: str, path: str | None) -> str | None:  # 
         ``auto`` or a name.
     instrument
         Lower case.
-    path
-        PATH, on which programs are looked for.
 
     Raises
     ------

@@ -99,7 +99,7 @@ def wave_plan(found: Reprocessing, number: int, ledger: str) -> CampaignPlan:
     """Return the plan of one of its waves.
 
     Visits and skycells are made of what the waves before have published, wherever the raw files
-    of those came from.
+    of those came from: collections that a source of wave 1 named have the old products.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def wave_plan(found: Reprocessing, number: int, ledger: str) -> CampaignPlan:
         From 1.
     """
     plan = plan_for(found, campaign_of_wave(found.name, number), ledger)
-    if number == 1 or plan.request.source.startswith(_ARCHIVE):
+    if number == 1:
         return plan
     return replace(plan, request=replace(plan.request, source=_ARCHIVE))
 

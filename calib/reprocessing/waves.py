@@ -12,7 +12,7 @@ from calib.ids import DatasetId, parse_dataset
 from calib.ledger.reports import Rows, states_in
 from calib.ledger.reprocessing_reports import Mark, Reprocessing, marks
 from calib.ledger.states import FINISHED
-from calib.reprocessing.coverage import NO_ENGINE, why_not_made
+from calib.reprocessing.coverage import NO_ENGINE, reasons_of
 from calib.reprocessing.life import campaign_of_wave
 
 _FIRST = 1  # the wave that has no inputs among the marked
@@ -110,8 +110,10 @@ def _unmade(
     """Return why no engine makes datasets, by name; those that one may make are not there."""
     options = json.loads(found.plan).get("request", {}).get("options", {})
     engine = options.get("engine", AUTO)
-    reasons = {e.dataset: why_not_made(e.kind, e.instrument, engine, kinds) for e in some}
-    return {dataset: why for dataset, why in reasons.items() if why is not None}
+    every = {each.dataset: (each.kind, each.instrument) for each in some}
+    reasons = reasons_of(every.values(), engine, kinds)
+    whys = {dataset: reasons[pair] for dataset, pair in every.items()}
+    return {dataset: why for dataset, why in whys.items() if why is not None}
 
 
 def _not_final(

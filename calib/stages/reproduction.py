@@ -279,8 +279,11 @@ def _fetch(found: Found, told: Told, rerun: Rerun) -> _Fetched:
 
 
 def _recorded_source(told: Told) -> str:
-    """Return where the inputs came from; MAST is where the settings say that it is now."""
-    return "astroquery:" if told.source.startswith("astroquery:") else told.source
+    """Return where the inputs came from; MAST is where the settings say that it is now.
+
+    What follows is its address at that time, or the place of the pollers of visits.
+    """
+    return "astroquery:" if told.source.startswith("astroquery:http") else told.source
 
 
 def _refuse_others(told: Told, inputs: RawInputs) -> None:

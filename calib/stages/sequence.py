@@ -297,22 +297,22 @@ def _all_stages(job: Job, attempt: Attempt, stages: Stages, progress: _Progress)
     if found := at_work(attempt, "bestrefs", partial(published_before, job, inputs, references)):
         progress.stage = "archive"
         at_work(attempt, "archive", partial(_take_found, job, attempt, found))
-        return _nothing_to_do(job, found, plan_of(job, inputs).notes)
+        return _nothing_to_do(job, found, (*inputs.notes, *plan_of(job, inputs).notes))
     progress.stage = "calibrate"
     products = stages.calibrate(job, attempt, inputs, references)
     if products.record.ending is not None:
-        return _without_products(job, products.record)
+        return _without_products(job, inputs, products.record)
     progress.stage = "preview"
     previews = stages.preview(job, attempt, inputs, products.record)
     made = Made(inputs, references, products.record, previews.record)
     progress.stage = "archive"
     archived = stages.archive(job, attempt, made)
     if archived.already_there or (job.output is None and products.reused and previews.reused):
-        return _nothing_to_do(job, archived)
+        return _nothing_to_do(job, archived, inputs.notes)
     return _processed(job, archived, made)
 
 
-def _without_products(job: Job, products: Products) -> Outcome:
+def _without_products(job: Job, inputs: RawInputs, products: Products) -> Outcome:
     """Skip what an engine has nothing to make of: that is no failure, and nothing is published."""
     return Outcome(
         dataset=job.dataset,
@@ -320,7 +320,7 @@ def _without_products(job: Job, products: Products) -> Outcome:
         reason=": ".join(filter(None, (products.ending, products.reason))),
         stage="calibrate",
         context=job.context,
-        warnings=products.notes,
+        warnings=(*inputs.notes, *products.notes),
     )
 
 
@@ -340,7 +340,12 @@ def _processed(job: Job, archived: Archived, made: Made) -> Outcome:
         run=archived.run,
         uri=archived.uri,
         context=job.context,
-        warnings=(*made.products.notes, *made.previews.warnings, *archived.notes),
+        warnings=(
+            *made.inputs.notes,
+            *made.products.notes,
+            *made.previews.warnings,
+            *archived.notes,
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -81,6 +82,18 @@ def test_mappings_are_read_as_words() -> None:
     for bad in ({"rung": True}, {"retries": None}, {"rung": [8]}, {"env": {"A": {}}}, {"x": 1}):
         with pytest.raises(ConfigError):
             parse_mapping(bad)
+
+
+@pytest.mark.parametrize(
+    "text", ["{astrometry: off}", "{astrometry: 'off'}", '{"astrometry":"off"}']
+)
+def test_off_of_yaml_is_off(text: str) -> None:
+    """YAML reads the word without quotes as False; what has no such word refuses it."""
+    assert parse_mapping(yaml.safe_load(text)) == parse_words(["astrometry=off"])
+    with pytest.raises(ConfigError):
+        parse_mapping({"stage2": False})
+    with pytest.raises(ConfigError):
+        parse_mapping({"astrometry": True})
 
 
 SWITCHES = st.dictionaries(

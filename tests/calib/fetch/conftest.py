@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from whole_visit import VISIT
+
+from calib.fetch import FetchOptions, Patience, fetch_inputs
+from calib.ids import parse_dataset
+from calib.records import RawInputs
+from calib.simulate.mast_server import MastServer
 
 WriteRaw = Callable[..., Path]
 WriteTable = Callable[..., Path]
 WriteImage = Callable[..., Path]
+Fetch = Callable[..., RawInputs]
+
+QUICK = Patience(connect=2, read=2, deadline=20, tries=2, backoff=0.01)
 
 _CALIBRATED: dict[str, dict[str, Any]] = {
     "j": {
@@ -153,3 +162,25 @@ def visit(write_image: WriteImage, tmp_path: Path) -> Path:
     write_image(folder / "ib4607aaq_flc.fits")
     (folder / "ib4606010_drz.fits").write_text("no input")
     return folder
+
+
+@pytest.fixture
+def fetch(tmp_path: Path) -> Fetch:
+    """Return a function that fetches into a fresh folder."""
+    return lambda uri, name=VISIT, **more: fetch_inputs(
+        parse_dataset(name), uri, tmp_path / "out", **more
+    )
+
+
+@pytest.fixture
+def mast(visit: Path, tmp_path: Path) -> Iterator[MastServer]:
+    """Return a server of the visit."""
+    (visit / "ib4606010_drz.fits").unlink()
+    with MastServer(visit, {}) as server:
+        yield server
+
+
+@pytest.fixture
+def options(mast: MastServer, tmp_path: Path) -> FetchOptions:
+    """Return options for that server."""
+    return FetchOptions(mast_url=mast.url, cache=tmp_path / "cache", patience=QUICK)

@@ -3,108 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from astropy.io import fits
+from whole_visit import POLLER, TAKEN, VISIT, check_complete, names, tar
 
 from calib.errors import (
-    ConfigError,
     CorruptFile,
     MissingMember,
     NotFound,
     Unavailable,
 )
-from calib.fetch import FetchOptions, Patience, fetch_inputs
+from calib.fetch import FetchOptions, fetch_inputs
 from calib.fetch.looking import find_inputs
 from calib.fetch.registered import RegisteredFile
+from calib.fetch.tarball import TarLimits
 from calib.ids import parse_dataset
-from calib.records import Member, RawInputs
+from calib.records import RawInputs
 from calib.simulate.mast_server import MastServer
 from calib.stores import S3Store
 from calib.stores.s3_client import open_client
 
-VISIT, SKYCELL = "wfc3_b46_06", "skycell-p2381x06y09"
-TAKEN = ["ib4606c5q_flc.fits", "ib4606c6q_flc.fits", "ib4606clq_flt.fits"]
-MOSAIC = "hst_11665_06_wfc3_uvis_f555w_ib4606c5_flc.fits"
-POLLER = """\
-ib4606c5q_flc.fits,11665,B46,06,1.0,F555W,UVIS,ib4606c5q_flc.fits
-ib4606c6q_flc.fits,11665,B46,06,1.0,F555W,UVIS,ib4606c6q_flc.fits
-ib4606clq_flt.fits,11665,B46,06,602.9,F160W,IR,ib4606clq_flt.fits
-"""
-QUICK = Patience(connect=2, read=2, deadline=20, tries=2, backoff=0.01)
 Write = Callable[..., Path]
 Fetch = Callable[..., RawInputs]
-
-
-@pytest.fixture
-def fetch(tmp_path: Path) -> Fetch:
-    """Return a function that fetches into a fresh folder."""
-    return lambda uri, name=VISIT, **more: fetch_inputs(
-        parse_dataset(name), uri, tmp_path / "out", **more
-    )
-
-
-@pytest.fixture
-def mast(visit: Path, tmp_path: Path) -> Iterator[MastServer]:
-    """Return a server of the visit."""
-    (visit / "ib4606010_drz.fits").unlink()
-    with MastServer(visit, {}) as server:
-        yield server
-
-
-@pytest.fixture
-def options(mast: MastServer, tmp_path: Path) -> FetchOptions:
-    """Return options for that server."""
-    return FetchOptions(mast_url=mast.url, cache=tmp_path / "cache", patience=QUICK)
-
-
-def names(inputs: RawInputs) -> list[str]:
-    """Return the names of the images fetched."""
-    return [file.name for file in inputs.images]
-
-
-def check_complete(inputs: RawInputs) -> None:
-    """See that this is the whole visit, with its poller."""
-    (poller,) = inputs.of("poller")
-    assert names(inputs) == TAKEN
-    assert Path(poller.path).read_text() == POLLER
-    assert (poller.name, poller.rootname) == (f"{VISIT}_input.out", VISIT)
-    assert inputs.members == tuple(Member(n[:9], n[10:13].upper(), present=True) for n in TAKEN)
-    assert [file.rootname for file in inputs.images] == [n[:9] for n in TAKEN]
-    for file in inputs.files:
-        content = Path(file.path).read_bytes()
-        assert (hashlib.sha256(content).hexdigest(), len(content)) == (file.sha256, file.size)
-    folder = Path(poller.path).parent
-    assert sorted(path.name for path in folder.iterdir()) == [*TAKEN, poller.name]
-
-
-def tar(folder: Path, target: Path, *, only: str = "*") -> Path:
-    """Write an archive of a folder."""
-    with tarfile.open(target, "w:gz") as archive:
-        for path in sorted(folder.glob(only)):
-            archive.add(path, f"{VISIT}/{path.name}")
-    return target
 
 
 def test_visit_of_a_folder_has_a_poller_made(visit: Path, fetch: Fetch) -> None:
     """UVIS brings FLC, IR its FLT; what the headers say is in the poller."""
     check_complete(fetch(f"file:{visit}"))
-
-
-def test_supplied_poller_says_what_is_taken(visit: Path, fetch: Fetch) -> None:
-    """An FLT where the FLC lies beside it, one exposure less; its word on filters stands."""
-    line = "ib4606c5q_flt.fits,11665,B46,06,1.0,F606W,UVIS,/ifs/archive/ib4606c5q_flt.fits"
-    (visit / f"{VISIT}_input.out").write_text(f"{line}\n")
-
-    inputs = fetch(f"file:{visit}")
-
-    assert names(inputs) == ["ib4606c5q_flt.fits"]
-    text = Path(inputs.of("poller")[0].path).read_text()
-    assert text == line.replace("/ifs/archive/", "") + "\n"
-    assert inputs.members == (Member("ib4606c5q", "FLT", present=True),)
 
 
 @pytest.mark.parametrize("with_poller", [True, False])
@@ -156,57 +87,6 @@ def test_visit_of_mast(fetch: Fetch, options: FetchOptions, mast: MastServer) ->
     assert len(loaded) == len(TAKEN)
 
 
-def test_poller_for_mast(
-    tmp_path: Path, fetch: Fetch, options: FetchOptions, mast: MastServer
-) -> None:
-    """A list of names in a folder of pollers, completed from what MAST sends."""
-    (tmp_path / "pollers").mkdir()
-    (tmp_path / "pollers" / f"{VISIT}_input.out").write_text(f"{TAKEN[2]}\n")
-
-    inputs = fetch(f"astroquery:{tmp_path / 'pollers'}", options=options)
-
-    assert names(inputs) == TAKEN[2:]
-    assert Path(inputs.of("poller")[0].path).read_text() == POLLER.splitlines(keepends=True)[2]
-
-
-def test_skycell_of_mast(
-    tmp_path: Path, bucket: str, write_image: Write, visit: Path, fetch: Fetch, mast: MastServer
-) -> None:
-    """Its poller from a bucket; its files are those that mosaics of visits have named."""
-    write_image(visit / MOSAIC)
-    row = f"{MOSAIC},11665,B46,06,1.0,F555W,UVIS,{SKYCELL},OLD,/elsewhere/{MOSAIC}"
-    (tmp_path / "poller").write_text(row)
-    S3Store(bucket, "p").put(tmp_path / "poller", f"{SKYCELL}_input.out")
-    options = FetchOptions(mast_url=mast.url, cache=tmp_path / "cache", patience=QUICK)
-
-    inputs = fetch(f"astroquery:s3://{bucket}/p", SKYCELL, options=options)
-
-    assert names(inputs) == [MOSAIC]
-    assert inputs.members == (Member("ib4606c5q", "FLC", present=True),)
-    text = Path(inputs.of("poller")[0].path).read_text()
-    assert text == row.replace("/elsewhere/", "") + "\n"
-
-
-def test_skycell_of_a_folder(visit: Path, write_image: Write, fetch: Fetch) -> None:
-    """Other exposures of mosaics beside it are not taken."""
-    write_image(visit / MOSAIC)
-    write_image(visit / MOSAIC.replace("c5_", "c7_"))
-    (visit / f"{SKYCELL}_input.out").write_text(MOSAIC)
-
-    assert names(fetch(f"file:{visit}", SKYCELL)) == [MOSAIC]
-
-
-@pytest.mark.parametrize("source", ["file", "mast", "archive"])
-def test_skycell_without_poller(
-    visit: Path, fetch: Fetch, options: FetchOptions, source: str
-) -> None:
-    """Nobody guesses which exposures overlap it: the message says how to supply a poller."""
-    uri = {"file": f"file:{visit}", "mast": "astroquery:", "archive": "archive:"}[source]
-    with pytest.raises(NotFound, match=f"{SKYCELL}_input.out beside the exposures") as raised:
-        fetch(uri, SKYCELL, options=options, registered={})
-    assert raised.value.code == (22 if source == "mast" else 21)
-
-
 def test_visit_of_a_registry(visit: Path, fetch: Fetch) -> None:
     """What our own run made; a file that has changed since is not taken."""
     known = {
@@ -239,62 +119,71 @@ def test_empty_visits(visit: Path, bucket: str, fetch: Fetch, options: FetchOpti
         assert raised.value.code == code
 
 
-def test_missing_files_of_a_poller_are_all_listed(
-    visit: Path, tmp_path: Path, fetch: Fetch
+@pytest.mark.parametrize("form", ["folder", "archive", "bucket", "archive in a bucket"])
+def test_raw_without_product(
+    visit: Path, write_raw: Write, tmp_path: Path, bucket: str, fetch: Fetch, form: str
 ) -> None:
-    """Not one mosaic with less exposures than was asked for."""
-    for name in TAKEN[1:]:
-        (visit / name).unlink()
-    (visit / f"{VISIT}_input.out").write_text(POLLER)
-    with pytest.raises(MissingMember, match="2 of 3 files of the poller are missing: ") as raised:
-        fetch(f"file:{visit}")
-    assert all(name in str(raised.value) for name in TAKEN[1:])
-    assert not (tmp_path / "out").exists()
-
-
-def test_missing_files_at_mast(tmp_path: Path, fetch: Fetch, options: FetchOptions) -> None:
-    """Code 22: the archive has not what the poller names."""
-    (tmp_path / f"{VISIT}_input.out").write_text("ib4606zzq_flc.fits")
-    with pytest.raises(MissingMember, match="ib4606zzq_flc") as raised:
-        fetch(f"astroquery:{tmp_path}", options=options)
-    assert raised.value.code == 22
-
-
-def test_raw_without_product(visit: Path, write_raw: Write, fetch: Fetch) -> None:
     """An exposure that is not calibrated yet is missed, unless a poller leaves it out."""
+
+    def source(name: str) -> str:
+        if form == "folder":
+            return f"file:{visit}"
+        if form.startswith("archive"):
+            (tmp_path / name).mkdir()
+            archive = tar(visit, tmp_path / name / f"{VISIT}.tar.gz")
+        if form == "archive":
+            return f"file:{archive}"
+        store = S3Store(bucket, name)
+        if form == "bucket":
+            for path in visit.iterdir():
+                store.put(path, f"{VISIT}/{path.name}")
+        else:
+            store.put(archive, archive.name)
+        return f"s3://{bucket}/{name}"
+
     write_raw(visit / "ib4606zzq_raw.fits")
     with pytest.raises(MissingMember, match="not calibrated: ib4606zzq"):
-        fetch(f"file:{visit}")
+        fetch(source("before"))
     (visit / f"{VISIT}_input.out").write_text(POLLER)
-    check_complete(fetch(f"file:{visit}"))
+    check_complete(fetch(source("after")))
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("/etc/passwd", "line 1 of the poller has other file"),
-        ("ib4607aaq_flc.fits", "line 1 of the poller has other file"),
-        (POLLER.replace("UVIS", "IR"), "contradicts the header"),
-        (POLLER.replace("11665", "11666"), "contradicts the header"),
-    ],
-)
-def test_hostile_pollers(
-    visit: Path, tmp_path: Path, fetch: Fetch, line: str, message: str
+def test_raw_without_product_at_mast(
+    visit: Path, write_raw: Write, fetch: Fetch, options: FetchOptions, mast: MastServer
 ) -> None:
-    """The message names the folder that the user knows, and nothing is published."""
-    (visit / f"{VISIT}_input.out").write_text(line)
-    with pytest.raises(CorruptFile, match=message) as raised:
-        fetch(f"file:{visit}")
+    """It is MAST's word that the exposure is not calibrated: a note of the dataset says so."""
+    write_raw(visit / "ib4606zzq_raw.fits")
+    with MastServer(visit, {}) as server:
+        inputs = fetch("astroquery:", options=replace(options, mast_url=server.url))
+
+    check_complete(inputs)
+    assert inputs.notes == ("MAST has no flc or flt of ib4606zzq: not in the mosaics",)
+
+
+def test_names_that_differ_in_case(visit: Path, fetch: Fetch) -> None:
+    """Which of the two is meant nobody knows; where it is not taken it does not matter."""
+    double = Path(shutil.copy(visit / "ib4606c5q_flt.fits", visit / "IB4606C5Q_FLT.fits"))
+    check_complete(fetch(f"file:{visit}"))
+    double.rename(visit / "IB4606C5Q_FLC.FITS")
+    with pytest.raises(CorruptFile, match=r"differ in case only .*IB4606C5Q_FLC") as raised:
+        fetch_inputs(parse_dataset(VISIT), f"file:{visit}", visit / "other")
     assert str(raised.value.path).startswith(str(visit))
-    assert raised.value.dataset == VISIT
-    assert not (tmp_path / "out").exists()
 
 
-def test_no_poller_where_one_was_promised(tmp_path: Path, fetch: Fetch) -> None:
-    """The folder of pollers lacks this one: MAST is not asked."""
-    with pytest.raises(NotFound, match="there is no poller") as raised:
-        fetch(f"astroquery:{tmp_path}")
-    assert raised.value.path == str(tmp_path / f"{VISIT}_input.out")
+@pytest.mark.parametrize("form", ["folder", "bucket"])
+def test_archives_of_visits_may_hold_many_files(
+    visit: Path, tmp_path: Path, bucket: str, fetch: Fetch, form: str
+) -> None:
+    """More than a dataset of exposures may have, wherever the archive lies."""
+    path = tmp_path / f"{VISIT}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for number in range(TarLimits.members):
+            archive.addfile(tarfile.TarInfo(f"{number}.txt"))
+        for name in TAKEN:
+            archive.add(visit / name, name)
+    S3Store(bucket, "in").put(path, path.name)
+
+    check_complete(fetch(f"file:{path}" if form == "folder" else f"s3://{bucket}/in"))
 
 
 @pytest.mark.parametrize(
@@ -373,13 +262,6 @@ def test_looking_at_a_broken_visit(visit: Path, tmp_path: Path) -> None:
     sight = view.look()
     assert isinstance(sight.error, MissingMember)
     assert f"{VISIT}_input.out" in [file.name for file in sight.files]
-
-
-@pytest.mark.parametrize("uri", ["astroquery:pollers", "astroquery://host/x", "astroquery:s3://x"])
-def test_places_of_pollers_are_checked(uri: str, fetch: Fetch) -> None:
-    """A word is no folder; a bucket needs a name."""
-    with pytest.raises(ConfigError):
-        fetch(uri)
 
 
 def test_variables_of_a_visit_come_too(visit: Path, fetch: Fetch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 
 from calib.campaigns.features import features_of_files
-from calib.errors import ConfigError
+from calib.errors import ConfigError, CorruptFile
 from calib.fetch.in_place import find_files
 from calib.fetch.local import fetch_inputs
 from calib.ids import parse_dataset
@@ -85,3 +85,17 @@ def test_other_roots_stay_alone(tmp_path: Path) -> None:
     assert [(f.name, f.rootname) for f in inputs.files] == [("old_raw.fits", "old")]
     with pytest.raises(ConfigError, match="neither"):
         find_files(tmp_path / "old_wav.fits")
+
+
+def test_exposures_whose_names_differ_in_case(tmp_path: Path) -> None:
+    """Which of the two goes with the other segment nobody knows; a folder is no file."""
+    named = tmp_path / f"{COS}_rawtag_a.fits"
+    named.write_text("1")
+    (tmp_path / named.name.upper()).mkdir()
+    assert find_files(named).exposures == (named,)
+
+    other = tmp_path / f"{COS.upper()}_rawtag_a.fits"
+    other.write_text("2")
+    for each in (named, other):
+        with pytest.raises(CorruptFile, match="differ in case only"):
+            find_files(each)

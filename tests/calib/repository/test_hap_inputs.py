@@ -41,16 +41,22 @@ def publish(ledger: Ledger, run: str, dataset: str, day: int, *names: str) -> No
 
 def make_skycell(ledger: Ledger, run: str, day: int, *names: str) -> None:
     """Tell the ledger of a skycell that was made of files of visits."""
-    dataset = parse_dataset(SKYCELL)
+    make_mosaic(ledger, SKYCELL, run, day, *names)
+
+
+def make_mosaic(ledger: Ledger, name: str, run: str, day: int, *names: str) -> None:
+    """Tell the ledger of a visit or skycell that was made of these files."""
+    dataset = parse_dataset(name)
     ledger.ensure_run(run, parameters={}, **RUN)
     job = ledger.submit("adhoc", dataset, run, context="c")
     attempt = ledger.begin_attempt(job, current_owner())
     files = [InputFile(n, f"/in/{n}", n.ljust(64)[:64], 1, n[-8:-5], n[-17:-9]) for n in names]
-    files.append(InputFile(f"{SKYCELL}_input.out", "/in/x", "0" * 64, 1, "poller", SKYCELL))
-    ledger.record_inputs(attempt, RawInputs(SKYCELL, "file:/in", tuple(files)))
-    found = publication(run, SKYCELL, day, f"hst_{SKYCELL}_acs_wfc_f606w_all_drc.fits")
+    files.append(InputFile(f"{name}_input.out", "/in/x", "0" * 64, 1, "poller", name))
+    ledger.record_inputs(attempt, RawInputs(name, "file:/in", tuple(files)))
+    made = (f"hst_{name}_acs_wfc_f606w_drc.fits", f"env/{name}_cal_env.txt")
+    found = publication(run, name, day, *made)
     ledger.record_publication(attempt, found)
-    ledger.finish_attempt(attempt, Outcome(SKYCELL, "processed", "published", uri=found.uri))
+    ledger.finish_attempt(attempt, Outcome(name, "processed", "published", uri=found.uri))
 
 
 def runs_of(ledger: Ledger, dataset: str, source: str = "archive:") -> dict[str, str]:
@@ -101,8 +107,10 @@ def test_skycell_is_made_of_the_same_exposures_again(ledger: Ledger) -> None:
     make_skycell(ledger, "a", 2, FIRST, SECOND)
     publish(ledger, "b", VISIT, 3, FIRST, SECOND, third)
 
-    assert runs_of(ledger, SKYCELL) == {FIRST: "b", SECOND: "b"}
-    assert runs_of(ledger, SKYCELL, "archive:a") == {FIRST: "a", SECOND: "a"}
+    own = f"{SKYCELL}_cal_env.txt"
+    assert runs_of(ledger, SKYCELL) == {FIRST: "b", SECOND: "b", own: "a"}
+    assert runs_of(ledger, SKYCELL, "archive:a") == {FIRST: "a", SECOND: "a", own: "a"}
+    assert runs_of(ledger, SKYCELL, "archive:b") == {FIRST: "b", SECOND: "b"}
 
 
 def test_skycell_that_was_never_made(ledger: Ledger) -> None:
@@ -115,5 +123,35 @@ def test_skycell_whose_visits_lack_exposures(ledger: Ledger) -> None:
     """All that are missing are named: a smaller skycell would look complete."""
     publish(ledger, "a", VISIT, 1, FIRST)
     make_skycell(ledger, "a", 2, FIRST, SECOND)
-    with pytest.raises(MissingMember, match=r"1 of 2 exposures of the skycell .* j8ph01ac"):
+    with pytest.raises(MissingMember, match=r"1 of 2 exposures that the skycell .* j8ph01ac"):
         runs_of(ledger, SKYCELL)
+
+
+def test_visit_that_would_lose_exposures(ledger: Ledger) -> None:
+    """It was made of two of MAST's, one is published here: a smaller one would look complete."""
+    make_mosaic(ledger, VISIT, "a", 1, f"{ONE}_flc.fits", f"{TWO}_flc.fits")
+    publish(ledger, "b", ONE, 2, f"{ONE}_flc.fits", f"{ONE}_raw.fits")
+    message = r"1 of 2 exposures that the visit .* j8ph01ac \(.*expected .*astroquery:"
+    with pytest.raises(MissingMember, match=message):
+        runs_of(ledger, VISIT)
+    publish(ledger, "b", TWO, 2, f"{TWO}_flt.fits")
+    assert {ONE, TWO} == {name[:9] for name in runs_of(ledger, VISIT) if "_fl" in name}
+
+
+def test_visit_is_made_of_the_same_exposures_again(ledger: Ledger) -> None:
+    """What its poller left out stays out, calibrated anew or not; what came since is taken."""
+    three, four, five = "j8ph01adq", "j8ph01aeq", "j8ph01afq"
+    flt, flc, raw = "{}_flt.fits", "{}_flc.fits", "{}_raw.fits"
+    for each in (ONE, TWO, three):
+        publish(ledger, "a", each, 1, flt.format(each), flc.format(each), raw.format(each))
+    publish(ledger, "a", four, 1, raw.format(four))
+    make_mosaic(ledger, VISIT, "a", 2, flt.format(ONE), flc.format(TWO))
+    for each in (ONE, TWO, three, five):
+        publish(ledger, "b", each, 3, flt.format(each), flc.format(each))
+
+    own = f"{VISIT}_cal_env.txt"
+    assert runs_of(ledger, VISIT) == {
+        **{flt.format(each): "b" for each in (ONE, TWO, five)},
+        **{flc.format(each): "b" for each in (TWO, five)},
+        own: "a",
+    }

@@ -88,6 +88,22 @@ def test_visit_is_published_with_its_list_and_poller(job_of: JobOf, dataset: str
     assert manifest.provenance["references"] == []
 
 
+@pytest.mark.parametrize("body", ["", FINDS_NOTHING_VIABLE])
+def test_what_fetch_missed_is_told_of_the_dataset(
+    job_of: JobOf, bin_folder: Path, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    """In the outcome, and so in the ledger, however it ends; and again where nothing is to do."""
+    make_combiners(bin_folder, visit=body)
+    job = job_of()
+    inputs = dataclasses.replace(fetch.fetch(job).record, notes=("MAST has no flc of x",))
+    monkeypatch.setattr(fetch, "fetch", lambda _: Finished(inputs, reused=False))
+
+    outcomes = [process_dataset(job), process_dataset(job)]
+
+    assert [each.state for each in outcomes] == ["skipped" if body else "processed", "skipped"]
+    assert all(inputs.notes[0] in each.warnings for each in outcomes)
+
+
 def test_same_images_are_nothing_to_do_on_any_context(
     job_of: JobOf, request_of: Request, observatory: object
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from standin_programs import (
 from calib.engines import astrometry
 from calib.errors import CorruptFile
 from calib.hap_names import visit_of
+from calib.simulate.mast_server import MastServer
 from calib.stages.job import Options
 from calib.stages.planning import Request, plan_jobs
 from calib.stages.sequence import process_dataset
@@ -77,6 +79,30 @@ def test_visit_is_made_again_from_the_archive(
     assert fits.getheader(home.file(images[0], VISIT))["CSYS_VER"] == "image:1"
     assert not [file.name for file in result.files if "_trl" in file.name]
     assert {why.split()[0] for why in result.reasons} == {"drizzled"}
+
+
+def test_visit_of_mast_is_made_again_with_its_poller(
+    home: Home, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the exposure that the poller names, which lies where the record says."""
+    images, pollers = tmp_path / "mast", tmp_path / "pollers"
+    images.mkdir()
+    pollers.mkdir()
+    (image,) = home.file("manifest.json").parent.glob(f"{EXPOSURE}_fl?.fits")
+    shutil.copy(image, images)
+    shutil.copy(image, images / f"{EXPOSURE[:7]}z{image.name[8:]}")  # the poller leaves it out
+    (pollers / f"{VISIT}_input.out").write_text(image.name)
+    with MastServer(images, {}) as server:
+        monkeypatch.setenv("HSTFLOW_MAST_URL", server.url)
+        monkeypatch.setenv("HSTFLOW_DOWNLOADS", str(tmp_path / "kept"))
+        request = dataclasses.replace(home.request, source=f"astroquery:{pollers}")
+        outcome = process_dataset(plan_jobs(request, [VISIT])[0])
+        assert outcome.state == "processed", outcome.reason
+
+        result = home.again(VISIT)
+
+    assert result.inputs == f"astroquery:{pollers}"
+    assert result.reproduced
 
 
 @pytest.mark.parametrize(
