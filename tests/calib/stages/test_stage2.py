@@ -14,17 +14,15 @@ from foretelling import look, process
 from standin_programs import FAILS, hide_programs, make_program, put_first_on_path
 
 from calib.archive.outputs import open_output
-from calib.campaigns.job_overrides import of_record, parse_words
 from calib.engines import astrometry
 from calib.engines.astrometry import AstrometryMode
-from calib.errors import STAGE2, ConfigError
+from calib.errors import STAGE2
 from calib.records import Outcome
 from calib.references.stage2_types import STAGE2_TYPES
 from calib.simulate.observatory import Observatory
 from calib.stages import preview
-from calib.stages.enrolment import with_own
 from calib.stages.job import Options
-from calib.stages.planning import Request, fixed_key, plan_jobs
+from calib.stages.planning import Request, plan_jobs
 from calib.stages.stage2 import stage2_references
 from calib.stores.store import hash_file
 from calib.switches import parse_overrides
@@ -314,14 +312,6 @@ def test_what_asks_for_nothing_is_as_before(
     assert look(asked, dataset)[dataset].stage2 == ""
 
 
-def test_run_names_of_before_stay() -> None:
-    """Only what a user says of stage 2 makes another run."""
-    plain = fixed_key(Options(), None)
-    assert fixed_key(Options(stage2="auto", astrometry="auto"), None) == plain
-    others = [Options(stage2="never"), Options(stage2="always"), Options(astrometry="off")]
-    assert len({plain, *(fixed_key(each, None) for each in others)}) == 4
-
-
 @pytest.mark.parametrize(
     ("header", "keywords"),
     [
@@ -386,16 +376,3 @@ def test_quick_look(
     assert quick(process(drizzled, own.datasets[1])) == wanted
     with_program(tmp_path / "bin", monkeypatch)
     assert quick(process(drizzled, own.datasets[1])) == []
-
-
-def test_settings_of_one_dataset() -> None:
-    """A manifest may say of one dataset whether it is drizzled; other words are refused."""
-    own = parse_words(["stage2=never", "astrometry=off"])
-
-    options = with_own(Options(), own)
-
-    assert (options.stage2, options.astrometry) == ("never", "off")
-    assert of_record(own.record()) == own
-    for word in ("stage2=maybe", "astrometry=on"):
-        with pytest.raises(ConfigError, match="cannot be this"):
-            parse_words([word])
