@@ -24,6 +24,7 @@ from calib.engines.program import (
     RUNSINGLEHAP,
     Program,
     find_program,
+    shown_version,
     version_of,
     why_absent,
 )
@@ -133,7 +134,7 @@ def _installation(program: Program) -> Installation:
     found = find_program(program)
     if found is None:
         return Installation(program.name, program.purpose, None, advice=program.advice)
-    return Installation(program.name, program.purpose, str(found), version_of(program))
+    return Installation(program.name, program.purpose, str(found), shown_version(program))
 
 
 def _program_for(dataset: DatasetId) -> Program:
