@@ -1,7 +1,7 @@
 """A dataset of STIS with all that lies beside it, through all stages, by a stand-in for cs0.e.
 
-Its raw is a real acquisition that is asked to be calibrated; the wavelength calibration and the
-table of temperatures are made up from real files.
+Its raw is a real acquisition that is asked to be calibrated; the wavelength calibration, which it
+does not use, the list of events and the table of temperatures are made up from real files.
 """
 
 from __future__ import annotations
@@ -57,14 +57,16 @@ def job(shared: Path, crds_pack: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def lay_inputs(shared: Path, folder: Path) -> Path:
-    """Lay out raw, support file, wavelength calibration, temperatures and variables."""
+    """Lay out raw, support file, wavelength calibration, events, temperatures and variables."""
     folder.mkdir()
     real = shared / "data" / "real"
     for suffix in ("raw", "spt"):
         shutil.copyfile(real / f"{DATASET}_{suffix}.fits", folder / f"{DATASET}_{suffix}.fits")
     with fits.open(folder / f"{DATASET}_raw.fits") as hdus:
-        hdus[0].header["TARGNAME"] = "WAVE"
-        hdus.writeto(folder / f"{DATASET}_wav.fits", checksum=True)
+        for suffix, target in (("wav", "WAVE"), ("tag", hdus[0].header["TARGNAME"])):
+            hdus[0].header["TARGNAME"] = target
+            hdus[0].header["FILENAME"] = f"{DATASET}_{suffix}.fits"
+            hdus.writeto(folder / f"{DATASET}_{suffix}.fits", checksum=True)
     shutil.copyfile(real / f"{DATASET}_spt.fits", folder / f"{DATASET}_epc.fits")
     (folder / f"{DATASET}_cal_env.txt").write_text(VARIABLES)
     return folder
@@ -84,7 +86,7 @@ def test_a_whole_dataset(job: Job, tmp_path: Path) -> None:
 
     assert (outcome.state, outcome.code) == ("processed", 0), outcome.reason
     names, provenance = provenance_of(job)
-    assert {f"{DATASET}_{suffix}.fits" for suffix in ("raw", "wav", "spt", "flt")} < names
+    assert {f"{DATASET}_{suffix}.fits" for suffix in ("raw", "wav", "tag", "spt", "flt")} < names
     assert f"{DATASET}_epc.fits" not in names
     assert f"env/{DATASET}_cal_env.txt" in names
     folder = tmp_path / "out" / "data" / "stis" / DATASET
