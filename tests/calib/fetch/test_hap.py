@@ -384,7 +384,7 @@ def test_places_of_pollers_are_checked(uri: str, fetch: Fetch) -> None:
 
 def test_variables_of_a_visit_come_too(visit: Path, fetch: Fetch) -> None:
     """The file of a dataset's environment, under the name that CALDP gives it."""
-    (visit / f"{VISIT}_cal_env.txt").write_text("ASTROMETRY_STEP_CONTROL=OFF\n")
+    (visit / f"{VISIT}_cal_env.txt").write_text("SVM_QUALITY_TESTING=on\n")
 
     inputs = fetch(f"file:{visit}")
 

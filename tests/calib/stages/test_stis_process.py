@@ -26,7 +26,7 @@ from calib.stages.sequence import process_dataset
 from calib.switches import parse_overrides
 
 DATASET = "ocmv0lw6q"
-VARIABLES = "OPTIONS=a=b\nAWSYSVER=0.4.48\n"
+VARIABLES = "PIPELINE_OPTIONS=a=b\nAWSYSVER=0.4.48\n"
 
 
 @pytest.fixture
@@ -99,7 +99,10 @@ def test_a_whole_dataset(job: Job, tmp_path: Path) -> None:
         header = fits.getheader(folder / f"{DATASET}_{suffix}.fits")
         assert {key: header[key] for key in expected} == expected
     assert provenance["request"]["versions"].items() > expected.items()
-    assert provenance["request"]["environment_file"] == {"OPTIONS": "a=b", "AWSYSVER": "0.4.48"}
+    assert provenance["request"]["environment_file"] == {
+        "PIPELINE_OPTIONS": "a=b",
+        "AWSYSVER": "0.4.48",
+    }
     # What the exposure shows is what its image shows, not its wavelength calibration.
     assert provenance["data_ids"][0]["target"] != "WAVE"
 
@@ -115,6 +118,6 @@ def test_another_file_of_variables_is_other_work(job: Job, tmp_path: Path) -> No
     """It is part of the fingerprint: the same dataset is not skipped then."""
     assert process_dataset(job).state == "processed"
     assert process_dataset(job).state == "skipped"
-    (tmp_path / "in" / f"{DATASET}_cal_env.txt").write_text("OPTIONS=other\n")
+    (tmp_path / "in" / f"{DATASET}_cal_env.txt").write_text("PIPELINE_OPTIONS=other\n")
     assert process_dataset(job).state == "processed"
-    assert provenance_of(job)[1]["request"]["environment_file"] == {"OPTIONS": "other"}
+    assert provenance_of(job)[1]["request"]["environment_file"] == {"PIPELINE_OPTIONS": "other"}
