@@ -33,7 +33,7 @@ _REFUSALS = {
         ),
         (
             r"CRDS_.*|[IJLONU]REF",
-            "a dataset does not choose references: they are chosen on its context, and recorded",
+            "a dataset does not choose references: --context and --reference do",
         ),
         (
             r"OMP_.*|.*_NUM_THREADS|ASTRODRIZ_NO_PARALLEL",
@@ -41,7 +41,7 @@ _REFUSALS = {
         ),
         (
             r"ASTROMETRY_(STEP_CONTROL|APPLY_APRIORI|COMPUTE_APOSTERIORI)",
-            "the setting `astrometry` says how images are aligned",
+            "the setting `astrometry` (--astrometry) says how images are aligned",
         ),
     )
 }
@@ -153,7 +153,7 @@ def _parse(path: Path, number: int, text: str) -> tuple[str, str]:
     if reason is None and "\0" in value:
         reason = "a variable cannot hold a null character"
     if reason is not None:
-        raise _fault(path, number, reason, name)
+        raise _fault(path, number, reason, name, expected=None)
     return name, value
 
 

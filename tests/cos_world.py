@@ -28,7 +28,7 @@ from calib.records import (
 )
 from calib.references import library
 from calib.references.profile import CrdsProfile
-from calib.simulate.context import _write_mapping, offline_profile, set_operational_context
+from calib.simulate.context import offline_profile, set_operational_context, write_mapping
 from calib.switches import parse_overrides
 
 CONTEXT = "hst_9001.pmap"
@@ -372,9 +372,9 @@ def _write_rules(folder: Path, references: Mapping[str, Path]) -> None:
             "reffile_switch": switch or "NONE",
             "rmap_relevance": f'({switch} != "OMIT")' if switch else "ALWAYS",
         }
-        _write_mapping(folder, name, header, f"Match({{{cases}}})")
+        write_mapping(folder, name, header, f"Match({{{cases}}})")
     header = {"mapping": "INSTRUMENT", "instrument": "COS", "parkey": ("REFTYPE",)}
     types = {key.lower(): name for key, name in kinds.items()}
-    _write_mapping(folder, "hst_cos_9001.imap", header, repr(types))
+    write_mapping(folder, "hst_cos_9001.imap", header, repr(types))
     header = {"mapping": "PIPELINE", "parkey": ("INSTRUME",)}
-    _write_mapping(folder, CONTEXT, header, repr({"COS": "hst_cos_9001.imap"}))
+    write_mapping(folder, CONTEXT, header, repr({"COS": "hst_cos_9001.imap"}))

@@ -18,10 +18,10 @@ from astropy.io import fits
 from standin_programs import make_program, put_first_on_path
 
 from calib.association import read_rows
+from calib.engines.product import product_file
 from calib.engines.protocol import CalibrationRequest
 from calib.engines.stage2 import Stage2Plan
 from calib.engines.stage2_run import drizzle
-from calib.engines.workplace import product_record
 from calib.records import ExposureReferences, Products, RawInputs, References, ReferenceUse
 
 SIZE = 160  # pixels on a side
@@ -108,7 +108,7 @@ def _exposure(root: str, dither: tuple[int, int]) -> fits.HDUList:
     rows, columns = star_pixels()
     image[rows.start + dy : rows.stop + dy, columns.start + dx : columns.stop + dx] += STAR
     primary = fits.PrimaryHDU()
-    primary.header.update({**_PRIMARY, "ROOTNAME": root})
+    primary.header.update({**_PRIMARY, "ROOTNAME": root, "NEXTEND": 5})
     shape, one = (SIZE, SIZE), np.ones((SIZE, SIZE))
     return fits.HDUList(
         [
@@ -285,7 +285,7 @@ def make_world(folder: Path, roots: tuple[str, ...], *, table: bool, cte: bool =
     dataset = TABLE if table else roots[0]
     log = output / f"{dataset}.tra"
     log.write_text("calibrated\n")
-    made = tuple(product_record(path) for path in sorted(output.glob("*.fits")))
+    made = tuple(product_file(path) for path in sorted(output.glob("*.fits")))
     raws = RawInputs(dataset, "file", tuple(files), members)
     chosen = tuple(ExposureReferences(file.name, uses) for file in raws.exposures)
     references = References("hst_9001.pmap", "14", chosen)

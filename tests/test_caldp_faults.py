@@ -41,9 +41,9 @@ from calib.engines.stage2 import plan_stage2
 from calib.engines.stage2_run import drizzle
 from calib.errors import EngineError, HstflowError, MissingMember, NotFound, UnsupportedMode
 from calib.fetch import mast
-from calib.fetch.hap_names import choose_images
 from calib.fetch.local import fetch_inputs
 from calib.fetch.options import FetchOptions
+from calib.hap_names import choose_images
 from calib.ids import parse_dataset
 from calib.records import Previews
 from calib.simulate.observatory import Observatory, build_observatory

@@ -15,12 +15,15 @@ from calib.environment import check_variable
 from calib.errors import ConfigError
 from calib.switches import Overrides, parse_overrides
 
-KEYS = "rung, timeout_scale, retries, priority, stage2, astrometry, env.NAME, set"
+KEYS = "rung, disk, timeout_scale, retries, priority, stage2, astrometry, env.NAME, set"
 
 # Bounds against typing mistakes: a hundred times the time limit is months.
 MOST_TIME = 100.0
 MOST_RETRIES = 10
 MOST_PRIORITY = 1_000_000
+
+# Kept in bytes, said in GB.
+_SIZES = ("rung", "disk")
 
 # What BIGINT holds.
 _MOST_BYTES = 2**63 - 1
@@ -34,6 +37,8 @@ class JobOverrides:
     ----------
     rung
         Memory of its first attempt, bytes.
+    disk
+        What its work folder needs, bytes, instead of what is predicted.
     timeout_scale
         Factor on its time limits.
     retries
@@ -49,6 +54,7 @@ class JobOverrides:
     """
 
     rung: int | None = None
+    disk: int | None = None
     timeout_scale: float | None = None
     retries: int | None = None
     priority: int | None = None
@@ -65,6 +71,7 @@ class JobOverrides:
         settings = {**self.switches.switches, **self.switches.parameters}
         said: dict[str, Any] = {
             "rung": self.rung,
+            "disk": self.disk,
             "timeout_scale": self.timeout_scale,
             "retries": self.retries,
             "priority": self.priority,
@@ -89,13 +96,13 @@ def of_record(record: Mapping[str, Any]) -> JobOverrides:
     """
     if not record:
         return _NOTHING
-    words = [f"rung={record['rung']}B"] if "rung" in record else []
-    rest = {key: value for key, value in record.items() if key != "rung"}
+    words = [f"{key}={record[key]}B" for key in _SIZES if key in record]
+    rest = {key: value for key, value in record.items() if key not in _SIZES}
     return parse_words([*words, *_words(rest)])
 
 
 def parse_mapping(wanted: Mapping[str, Any]) -> JobOverrides:
-    """Read what a YAML or JSON manifest says of a dataset; a rung is GB or has a unit.
+    """Read what a YAML or JSON manifest says of a dataset; sizes are GB or have a unit.
 
     Raises
     ------
@@ -137,10 +144,10 @@ def _once(found: dict[str, Any], name: str, value: str, read: Callable[[str, str
     found[name] = read(name, value)
 
 
-def _rung(_name: str, text: str) -> int:
+def _size(_name: str, text: str) -> int:
     size = parse_size(text)
     if size > _MOST_BYTES:
-        raise ConfigError("not a size of memory", expected="8, 8GB or 512MiB", found=repr(text))
+        raise ConfigError("not a size", expected="8, 8GB or 512MiB", found=repr(text))
     return size
 
 
@@ -176,7 +183,8 @@ def _one_of(words: Collection[str]) -> Callable[[str, str], str]:
 
 
 _READERS: dict[str, Callable[[str, str], Any]] = {
-    "rung": _rung,
+    "rung": _size,
+    "disk": _size,
     "timeout_scale": _factor,
     "retries": _whole(0, MOST_RETRIES),
     "priority": _whole(-MOST_PRIORITY, MOST_PRIORITY),

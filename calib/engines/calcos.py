@@ -17,12 +17,12 @@ from calib.engines.calcos_modes import refusal, text_of
 from calib.engines.calcos_products import expected_products, why_nothing
 from calib.engines.calcos_references import required_references
 from calib.engines.lookup import OTHER
-from calib.engines.product import new_target, provenance_cards, switches_of
+from calib.engines.product import provenance_cards, switches_of
 from calib.engines.program import CALCOS, find_program, shown_version, version_of, why_absent
 from calib.engines.protocol import CalibrationRequest, Installation
-from calib.engines.workplace import Workplace, refuse_parameters, workplace
+from calib.engines.workplace import Workplace, clear_way, refuse_parameters, workplace
 from calib.errors import EngineError, MissingReference, NotFound, UnsupportedMode
-from calib.fitsfile import primary_header, writing
+from calib.fitsfile import primary_header
 from calib.instruments.reference_set import reference_set
 from calib.records import Member, Products
 
@@ -138,11 +138,7 @@ class CalcosEngine:
         """
         calls = self._foresee(request)
         expected = {call.name: expected_products(call) for call in calls}
-        for name in (name for names in expected.values() for name in names):
-            new_target(request, name, NAME)
-        log = request.output / f"{request.dataset}_{NAME}.log"
-        with writing(log):
-            log.unlink(missing_ok=True)
+        clear_way(request, NAME, [name for names in expected.values() for name in names])
         with workplace(request, NAME) as place:
             _bring_all(place)
             for call in calls:
@@ -183,11 +179,8 @@ class CalcosEngine:
         place.check([path.name for path in (*made, *tables)], NAME)
         switches = switches_of(primary_header(_furthest(made))) if made else {}
         with ExitStack() as undo:
-            for path in (*made, *tables):
-                target = new_target(place.request, path.name, NAME)
-                undo.callback(target.unlink, missing_ok=True)
-            files = place.publish([*made, *tables])
-            trailers = _keep_trailers(place)
+            files = place.publish([*made, *tables], undo)
+            trailers = place.keep_trailers()
             undo.pop_all()
         idle = [why_nothing(call) for call in calls if not expected_products(call)]
         return Products(
@@ -197,7 +190,7 @@ class CalcosEngine:
             switches=switches,
             parameters={key: str(value) for key, value in SEED.items()} if files else {},
             log=str(place.log),
-            logs=trailers,
+            logs=tuple(map(str, trailers)),
             notes=(*idle, *_cautions(calls)) if files else (),
             ending=None if files else "nothing to do",
             reason="" if files else "; ".join(idle),
@@ -270,16 +263,6 @@ def _explained(
         path=place.log,
         expected=", ".join(expected) or None,
     )
-
-
-def _keep_trailers(place: Workplace) -> tuple[str, ...]:
-    """Move the trailers to the products, in place of those of an earlier run."""
-    kept = []
-    for path in place.made():
-        if path.suffix == ".tra":
-            with writing(place.request.output):
-                kept.append(str(path.replace(place.request.output / path.name)))
-    return tuple(kept)
 
 
 def _furthest(made: Sequence[Path]) -> Path:

@@ -13,11 +13,11 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calib.engines.hap_poller import bring_poller
+from calib.engines.astrometry import Astrometry, astrometry_of, unanswered
 from calib.engines.hap_products import find_products
 from calib.engines.program import (
     RUNMULTIHAP,
@@ -32,9 +32,18 @@ from calib.engines.protocol import CalibrationRequest, Installation
 from calib.engines.version_keywords import version_cards, version_keywords
 from calib.engines.workplace import Workplace, workplace
 from calib.environment import merged
-from calib.errors import MVM, SVM, CorruptFile, EngineError, UnsupportedMode
+from calib.errors import (
+    MVM,
+    SVM,
+    CorruptFile,
+    EngineError,
+    MissingMember,
+    Unavailable,
+    UnsupportedMode,
+)
 from calib.fitsfile import update_primary_header, writing
 from calib.ids import DatasetId, parse_dataset
+from calib.poller import Poller, read_poller, text_of
 from calib.programs.tail import last_lines
 from calib.records import Member, Products
 
@@ -118,6 +127,8 @@ class HapEngine:
             what it says.
         OutOfMemory, TimedOut
             As :func:`calib.programs.run.run_program`.
+        Unavailable
+            The astrometry that was asked for by name is not to be had now (code 40 or 41).
         """
         dataset = parse_dataset(request.dataset)
         program = _program_for(dataset)
@@ -128,6 +139,9 @@ class HapEngine:
                 if error.exit_code in NOT_VIABLE:
                     return _not_viable(place, self.numbers_version)
                 raise _named(error, dataset) from error
+            except Unavailable as error:
+                error.code, error.dataset = CODES[dataset.kind], dataset.name
+                raise
 
 
 def _installation(program: Program) -> Installation:
@@ -154,7 +168,9 @@ def _program_for(dataset: DatasetId) -> Program:
 def _calibrated(place: Workplace, dataset: DatasetId, program: Program, version: str) -> Products:
     request = place.request
     poller = _bring(place, dataset)
-    place.run(program.name, poller, environment=_environment(request))
+    settings, off = astrometry_of(request.astrometry, {**os.environ, **request.environment})
+    place.run(program.name, poller, environment=_environment(request, settings))
+    alone = unanswered(request.astrometry, settings, place.log.read_text(errors="replace"))
     found, note = find_products(place, dataset, program.name)
     cards = version_cards(version_keywords(merged(os.environ, request.environment)))
     for path in found:
@@ -164,9 +180,10 @@ def _calibrated(place: Workplace, dataset: DatasetId, program: Program, version:
         files=place.publish(found),
         engine=NAME,
         engine_version=version,
+        parameters={"astrometry": settings.name},
         log=str(place.log),
         logs=_logs(place),
-        notes=(*filter(None, (note,)), *_ignored(request)),
+        notes=(*filter(None, (note, off, alone)), *_ignored(request)),
     )
 
 
@@ -186,15 +203,32 @@ def _bring(place: Workplace, dataset: DatasetId) -> str:
         for file in images:
             shutil.copyfile(file.path, place.folder / file.name)
     place.brought |= {file.name for file in inputs.files}
+    poller = read_poller(Path(pollers[0].path), dataset)
+    _check_there(dataset, poller, {file.name for file in images})
     target = place.folder / pollers[0].name
-    there = [file.name for file in images]
-    bring_poller(Path(pollers[0].path), target, dataset.kind, there)
+    with writing(target):
+        target.write_text(text_of(dataset, poller), encoding="ascii")
     return target.name
 
 
-def _environment(request: CalibrationRequest) -> dict[str, str]:
-    """Keep drizzlepac, which else starts a process per CPU of the machine, to one thread."""
-    return {"ASTRODRIZ_NO_PARALLEL": "1"} if request.threads == 1 else {}
+def _check_there(dataset: DatasetId, poller: Poller, there: Collection[str]) -> None:
+    """Refuse a poller that names other images than those at hand: nothing else is combined."""
+    if absent := [name for name in poller.names if name not in there]:
+        raise MissingMember(
+            "the poller names images that are not among the inputs",
+            dataset=dataset.name,
+            expected=", ".join(poller.names),
+            found=f"all but {', '.join(absent)}",
+        )
+
+
+def _environment(request: CalibrationRequest, settings: Astrometry) -> dict[str, str]:
+    """Return the variables of the program, which stand above those of the dataset.
+
+    Drizzlepac, which else starts a process per CPU of the machine, is kept to one thread.
+    """
+    alone = {"ASTRODRIZ_NO_PARALLEL": "1"} if request.threads == 1 else {}
+    return {**settings.environment(), **alone}
 
 
 def _logs(place: Workplace) -> tuple[str, ...]:

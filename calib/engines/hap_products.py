@@ -13,7 +13,7 @@ from pathlib import Path
 
 from calib.engines.workplace import Workplace
 from calib.errors import EngineError
-from calib.ids import INSTRUMENT_BY_LETTER, DatasetId
+from calib.ids import DatasetId
 from calib.programs.tail import last_lines
 
 _EXTENSIONS = {"svm": (".fits", ".txt", ".ecsv"), "mvm": (".fits", ".txt")}
@@ -30,15 +30,9 @@ def manifest_name(dataset: DatasetId) -> str:
     return f"{dataset.name}_manifest.txt"
 
 
-def visit_root(dataset: DatasetId) -> str:
-    """Return how names of a visit's exposures begin: ``j8ph01`` of ``acs_8ph_01``."""
-    letters = {name: letter for letter, name in INSTRUMENT_BY_LETTER.items()}
-    return f"{letters[dataset.instrument]}{dataset.program}{dataset.visit}"
-
-
 def is_product(name: str, dataset: DatasetId) -> bool:
     """Tell whether a file is a product of a dataset by its name."""
-    whose = f"*{visit_root(dataset)}" if dataset.kind == "svm" else dataset.name
+    whose = f"*{dataset.visit_root}" if dataset.kind == "svm" else dataset.name
     return name.endswith(_EXTENSIONS[dataset.kind]) and fnmatchcase(name, f"hst_{whose}*")
 
 

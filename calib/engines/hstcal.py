@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calib.engines.hstcal_calls import Call, is_idle, plan_calls
+from calib.engines.hstcal_calls import Call, plan_calls
 from calib.engines.hstcal_products import SUFFIXES
+from calib.engines.idle import REASON, is_idle
 from calib.engines.lookup import OTHER
-from calib.engines.product import new_target, provenance_cards, switches_of
+from calib.engines.product import provenance_cards, switches_of
 from calib.engines.program import (
     CALACS,
     CALWF3,
@@ -23,10 +24,16 @@ from calib.engines.program import (
     why_absent,
 )
 from calib.engines.protocol import CalibrationRequest, Engine, Installation
-from calib.engines.switch_references import OPENINGS, is_wavecal, switch_references
-from calib.engines.workplace import Workplace, refuse_parameters, workplace
+from calib.engines.switch_references import OPENINGS, switch_references
+from calib.engines.workplace import (
+    Workplace,
+    clear_way,
+    log_of,
+    refuse_parameters,
+    workplace,
+)
 from calib.errors import ConfigError, NotFound, UnsupportedMode
-from calib.fitsfile import primary_header, writing
+from calib.fitsfile import primary_header
 from calib.records import Member, ProductFile, Products
 
 logger = logging.getLogger(__name__)
@@ -145,7 +152,7 @@ class HstcalEngine:
         instrument = _instrument(header)
         if instrument not in PROGRAMS:
             raise UnsupportedMode(f"engine {NAME} does not cover this: {self.covers(header)}")
-        if is_idle(header) and not is_wavecal(header):
+        if is_idle(header):
             return ()
         return switch_references(instrument, header, members)
 
@@ -188,18 +195,13 @@ class HstcalEngine:
         """
         headers, calls = self._foresee(request)
         program = self.program or PROGRAMS[_instrument(next(iter(headers.values())))]
-        for call in calls:
-            for name in _published(call):
-                new_target(request, name, program.name)
-        log = request.output / f"{request.dataset}_{NAME}.log"
-        with writing(log):
-            log.unlink(missing_ok=True)
+        clear_way(request, NAME, [name for call in calls for name in _published(call)])
         with ExitStack() as undo:
             made = [_run(request, program, call, undo) for call in calls]
             undo.pop_all()
         version = self.numbers_version if self.program else _version(program)
-        idle = [f"{name}: no switch is PERFORM" for name, each in headers.items() if is_idle(each)]
-        return _record(made, version, idle, log)
+        idle = [f"{name}: {REASON}" for name, each in headers.items() if is_idle(each)]
+        return _record(made, version, idle, log_of(request, NAME))
 
     def _foresee(self, request: CalibrationRequest) -> tuple[dict[str, Header], tuple[Call, ...]]:
         """Look at everything before anything is started."""
@@ -230,16 +232,13 @@ def _run(request: CalibrationRequest, program: Program, call: Call, undo: ExitSt
         place.run(program.name, *call.options, call.name)
         said = _said(place.log, start)
         if not _products(place) and (idle := _idle_text(said)):
-            return _Made(trailers=_keep_trailers(place), idle=f"{call.name}: {idle}")
+            return _Made(trailers=place.keep_trailers(), idle=f"{call.name}: {idle}")
         expected = [name for name in call.products if not _is_excused(name, said)]
         made = [path.name for path in _products(place)]
         place.check(dict.fromkeys([*expected, *made]) or call.products, program.name)
         switches = switches_of(primary_header(place.folder / expected[0])) if expected else {}
         wanted = [*_products(place), *([place.folder / call.name] if call.table else [])]
-        for path in wanted:
-            target = new_target(request, path.name, program.name)
-            undo.callback(target.unlink, missing_ok=True)
-        return _Made(place.publish(wanted), _keep_trailers(place), switches=switches)
+        return _Made(place.publish(wanted, undo), place.keep_trailers(), switches=switches)
 
 
 def _record(made: Sequence[_Made], version: str, idle: Sequence[str], log: Path) -> Products:
@@ -272,16 +271,6 @@ def _products(place: Workplace) -> list[Path]:
         for path in place.made()
         if path.suffix == ".fits" and path.stem.rpartition("_")[2] in SUFFIXES
     ]
-
-
-def _keep_trailers(place: Workplace) -> tuple[Path, ...]:
-    """Move the trailers to the products, in place of those of an earlier run."""
-    kept = []
-    for path in place.made():
-        if path.suffix == ".tra":
-            with writing(place.request.output):
-                kept.append(path.replace(place.request.output / path.name))
-    return tuple(kept)
 
 
 def _said(log: Path, start: int) -> str:

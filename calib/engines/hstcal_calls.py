@@ -16,23 +16,14 @@ from calib.engines.hstcal_products import (
     exposure_products,
     stis_products,
 )
+from calib.engines.idle import is_idle
 from calib.engines.program import CALWF3, CS0, Program
 from calib.engines.protocol import CalibrationRequest
-from calib.engines.switch_references import performs, wavecal_of
+from calib.engines.switch_references import wavecal_of
 from calib.errors import MissingMember
 from calib.records import InputFile
-from calib.switches import is_switch
 
 Header = Mapping[str, Any]
-
-# Switches that start nothing by themselves: they say how another step is done, or ask for
-# the next program (DRIZCORR).
-_HOW = frozenset(
-    {
-        *("DRIZCORR", "EXPSCORR", "BACKCORR", "CTECORR", "DISPCORR", "DOPPCORR", "FLUXCORR"),
-        *("HELCORR", "SGEOCORR", "SC2DCORR"),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -58,17 +49,6 @@ class Call:
     files: tuple[InputFile, ...]
     products: tuple[str, ...]
     table: bool = False
-
-
-def is_idle(header: Header) -> bool:
-    """Whether the switches of an exposure ask for nothing, as those of acquisitions.
-
-    A header without any switch is none that was read from a raw: nobody knows.
-    """
-    switches = [keyword for keyword in header if is_switch(keyword)]
-    return bool(switches) and not any(
-        performs(header, each) for each in switches if each not in _HOW
-    )
 
 
 def plan_calls(

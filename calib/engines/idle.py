@@ -11,10 +11,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from calib.engines.protocol import CalibrationRequest
+from calib.engines.switch_references import is_wavecal
 from calib.records import Member, Products
 from calib.switches import Switch, is_switch, read_switch
 
 REASON = "no switch is PERFORM"
+
+# Switches of ACS, WFC3 and STIS that start nothing by themselves: they say how another step is
+# done, or ask for the next program (DRIZCORR).
+_HSTCAL = frozenset({"ACS", "WFC3", "STIS"})
+_HOW = frozenset(
+    {
+        *("DRIZCORR", "EXPSCORR", "BACKCORR", "CTECORR", "DISPCORR", "DOPPCORR", "FLUXCORR"),
+        *("HELCORR", "SGEOCORR", "SC2DCORR"),
+    }
+)
 
 
 class IdleEngine:
@@ -51,18 +62,21 @@ class IdleEngine:
 
 
 def is_idle(header: Mapping[str, Any]) -> bool:
-    """Tell whether a header has calibration switches, and none of them is PERFORM.
+    """Tell whether a header has calibration switches, and none of them starts anything.
 
     A wavelength calibration of STIS does not count: cs0.e takes it as the image asks for it.
+    Of COS any switch counts: which of them start calcos, its engine knows.
 
     Raises
     ------
     DataError
         A switch has a word that none has.
     """
-    if str(header.get("FILENAME") or "").strip().lower().endswith("_wav.fits"):
+    if is_wavecal(header):
         return False
     switches = [keyword for keyword in header if is_switch(keyword)]
+    idle = _HOW if str(header.get("INSTRUME") or "").strip().upper() in _HSTCAL else frozenset()
     return bool(switches) and all(
-        read_switch(header, keyword) is not Switch.PERFORM for keyword in switches
+        read_switch(header, keyword) is not Switch.PERFORM or keyword in idle
+        for keyword in switches
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from calib.engines.groups import Group, alone, check_headers, combines, find_groups
+from calib.engines.lookup import OTHER, detectors_of
 from calib.engines.product import (
     EACH,
     merge,
@@ -86,10 +87,7 @@ class NativeEngine:
 
     def installations(self) -> tuple[Installation, ...]:
         """Return what it is: it needs nothing else."""
-        known: dict[str, list[str]] = {}
-        for recipe in self.recipes:
-            known.setdefault(recipe.instrument, []).append(recipe.detector)
-        purpose = "; ".join(f"{name} {' '.join(each)}" for name, each in known.items())
+        purpose = "; ".join(detectors_of(self.recipes))
         return (Installation(self.name, purpose, found="built in", version=self.numbers_version),)
 
     def unproven(self, header: Mapping[str, Any]) -> str | None:
@@ -107,9 +105,10 @@ class NativeEngine:
         for recipe in self.recipes:
             if recipe.applies_to(header):
                 return recipe.refuses(header)
-        found = f"{header.get('INSTRUME', '?')}/{header.get('DETECTOR', '?')}"
-        known = ", ".join(f"{recipe.instrument}/{recipe.detector}" for recipe in self.recipes)
-        return f"there are recipes for {known or 'nothing'}, not for {found}"
+        words = [str(header.get(key) or "?").strip() for key in ("INSTRUME", "DETECTOR")]
+        return (
+            f"{OTHER}{' and '.join(detectors_of(self.recipes)) or 'nothing'}, not {' '.join(words)}"
+        )
 
     def required_references(
         self, header: Mapping[str, Any], members: Sequence[Member] = ()

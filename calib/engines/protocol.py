@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from calib.engines.astrometry import AstrometryMode
 from calib.records import Member, Products, RawInputs, References
 from calib.switches import Overrides
 
@@ -36,6 +37,8 @@ class CalibrationRequest:
         How many threads the engine may use. The products do not depend on it.
     environment
         Variables for the programs that the engine starts, beside those of this process.
+    astrometry
+        How a program that makes mosaics puts them on the sky.
     """
 
     dataset: str
@@ -45,6 +48,7 @@ class CalibrationRequest:
     overrides: Overrides = field(default_factory=Overrides)
     threads: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
+    astrometry: AstrometryMode = "off"
 
 
 def available_cpus() -> int:

@@ -33,6 +33,9 @@ SWITCH = "DRIZCORR"
 # How people are told that there is no program for it.
 NOT_INSTALLED = "not installed"
 
+# Parameter of a dataset that says how its images were aligned; it is there once they are drizzled.
+ASTROMETRY_DONE = "stage2.astrometry"
+
 # Whose exposures runastrodriz drizzles, of those that we calibrate.
 INSTRUMENTS = frozenset({"acs", "wfc3"})
 
@@ -103,8 +106,8 @@ class Stage2Plan:
         """
         if self.wanted and self.is_must and not self.version:
             raise ConfigError(
-                "stage 2 must be done (--stage2 always), and its program is not on PATH",
-                expected=RUNASTRODRIZ.advice,
+                "stage 2 must be done (--stage2 always), and its program is not on PATH: "
+                f"{RUNASTRODRIZ.advice}",
                 found=f"no {RUNASTRODRIZ.name}",
                 code=STAGE2,
             )

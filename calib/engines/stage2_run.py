@@ -20,11 +20,12 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from calib.engines.astrometry import Astrometry, astrometry_of
+from calib.engines.astrometry import Astrometry, astrometry_of, unanswered
+from calib.engines.product import product_file
 from calib.engines.program import RUNASTRODRIZ
 from calib.engines.protocol import CalibrationRequest
-from calib.engines.stage2 import SWITCH, Stage2Plan
-from calib.engines.workplace import Workplace, product_record, workplace
+from calib.engines.stage2 import ASTROMETRY_DONE, SWITCH, Stage2Plan
+from calib.engines.workplace import Workplace, workplace
 from calib.errors import STAGE2, CorruptFile, EngineError, Unavailable
 from calib.fitsfile import opened, update_primary_header, writing
 from calib.records import ProductFile, Products
@@ -42,9 +43,6 @@ _NOT_VIABLE_CODES = frozenset({55, 65})
 _NOT_VIABLE = re.compile(
     r"No valid (?:data found|input files|images found)|astrodrizzle processing not requested"
 )
-
-# stwcs goes on without the solutions of the archive where the service does not answer.
-_NO_SERVICE = re.compile(r"AstrometryDB (?:service unavailable|not available|connection failed)")
 
 # It starts no processes of its own (drizzlepac.util).
 _ALONE = {"ASTRODRIZ_NO_PARALLEL": "1"}
@@ -90,13 +88,12 @@ def drizzle(request: CalibrationRequest, products: Products, plan: Stage2Plan) -
         new = [path for path in place.made() if path.suffix == ".fits"] if any(viable) else []
         changed = [place.folder / name for name in calibrated] if any(viable) else []
         _look(place, [path.name for path in changed])
-        _compare_extensions(changed, request.output)
         done = _joined(products, _take(place, [*changed, *new]), _trailers(place))
     if not all(viable):
         notes.append(f"stage 2: no viable data{'' if not any(viable) else ' in some exposures'}")
     if not any(viable):
         return _undone(done, plan, "no viable data", notes)
-    parameters = {**done.parameters, "stage2.astrometry": settings.name}
+    parameters = {**done.parameters, ASTROMETRY_DONE: settings.name}
     said = f"{plan.program}, astrometry {settings.name}"
     done = dataclasses.replace(done, stage2=said, parameters=parameters)
     return dataclasses.replace(done, notes=(*done.notes, *notes))
@@ -187,25 +184,6 @@ def _look(place: Workplace, names: Sequence[str]) -> None:
         raise
 
 
-def _compare_extensions(changed: Sequence[Path], before: Path) -> None:
-    """Refuse a calibrated exposure that has lost extensions; headerlets may have come in."""
-    for path in changed:
-        kept, had = _count_extensions(path), _count_extensions(before / path.name)
-        if kept < had:
-            raise EngineError(
-                f"{RUNASTRODRIZ.name} ended as if all were well, but has cut {path.name} short",
-                program=RUNASTRODRIZ.name,
-                expected=f"{had} extensions",
-                found=kept,
-                code=STAGE2,
-            )
-
-
-def _count_extensions(path: Path) -> int:
-    with opened(path) as hdus:
-        return len(hdus) - 1
-
-
 def _is_empty(path: Path) -> bool:
     """Tell whether a drizzled file has no pixels: AstroDrizzle's word for no viable data."""
     try:
@@ -224,30 +202,25 @@ def _said(path: Path, start: int = 0) -> str:
 
 
 def _unaligned(place: Workplace, plan: Stage2Plan, settings: Astrometry) -> list[str]:
-    """Say that solutions of the archive were not to be had: the program goes on without them.
+    """Say that solutions of the archive were not to be had.
 
     Raises
     ------
     Unavailable
         They were asked for by name.
     """
-    if not settings.apriori or not _NO_SERVICE.search(_said(place.log)):
-        return []
-    text = "astrometry: the service of the archive did not answer"
-    if plan.astrometry == "auto":
-        return [f"{text}; drizzled without its solutions"]
-    raise Unavailable(
-        text,
-        dataset=place.request.dataset,
-        expected=f"an answer, or --astrometry off instead of {plan.astrometry}",
-        code=STAGE2,
-    )
+    try:
+        note = unanswered(plan.astrometry, settings, _said(place.log))
+    except Unavailable as error:
+        error.code, error.dataset = STAGE2, place.request.dataset
+        raise
+    return [note] if note else []
 
 
 def _take(place: Workplace, paths: Iterable[Path]) -> list[ProductFile]:
     """Move files to the products, in place of those of the same names."""
     with writing(place.request.output):
-        return [product_record(path.replace(place.request.output / path.name)) for path in paths]
+        return [product_file(path.replace(place.request.output / path.name)) for path in paths]
 
 
 def _trailers(place: Workplace) -> list[str]:

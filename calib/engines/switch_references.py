@@ -1,15 +1,15 @@
 """Which reference files the programs of others open for each calibration switch.
 
 Sources: the lists that the programs check before they begin (HSTCAL 3.2: calacs ``sciflags``,
-calwf3 ``getreffiles``, calstis ``sciflags`` and ``wavflags``; calcos 3.6 ``missingRefFiles``), with
-the types that the CRDS rules know (hst_1298.pmap and before). A file is optional where the
-program goes on without one: it is required only where it is named.
+calwf3 ``getreffiles``, calstis ``sciflags`` and ``wavflags``), with the types that the CRDS rules
+know (hst_1298.pmap and before). What calcos opens is in :mod:`calib.engines.calcos_references`.
+A file is optional where the program goes on without one: it is required only where it is named.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -20,7 +20,7 @@ from calib.switches import Switch
 
 # STIS: SCI, ERR and DQ of each exposure are extensions of one file (STIS Data Handbook 2.2.2).
 _STIS_EXTENSIONS = 3
-_SPECTRA = "SPECTROSCOPIC"
+SPECTRUM = {"OBSTYPE": "SPECTROSCOPIC"}
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Opening:
         Must all be PERFORM.
     detectors
         One of them; empty: any.
-    obstype
-        OBSTYPE; empty: any.
+    only
+        Header values by keyword, all of which must be so.
     combined
         Whether several exposures must be combined.
     """
@@ -47,20 +47,21 @@ class Opening:
     optional: tuple[str, ...] = ()
     switches: tuple[str, ...] = ()
     detectors: tuple[str, ...] = ()
-    obstype: str = ""
+    only: Mapping[str, str] = field(default_factory=dict)
     combined: bool = False
 
-    def holds(self, header: Mapping[str, Any], *, combined: bool) -> bool:
+    def holds(self, header: Mapping[str, Any], *, combined: bool = False) -> bool:
         """Whether the files are opened for an exposure."""
         return (
             all(performs(header, name) for name in self.switches)
             and (not self.detectors or _text(header, "DETECTOR") in self.detectors)
-            and self.obstype in {"", _text(header, "OBSTYPE")}
+            and all(_text(header, key) == value for key, value in self.only.items())
             and (combined or not self.combined)
         )
 
 
-def _for(*switches: str, **what: Any) -> Opening:
+def opening(*switches: str, **what: Any) -> Opening:
+    """Return the files of switches, all of which must be PERFORM."""
     return Opening(switches=switches, **what)
 
 
@@ -71,23 +72,23 @@ _ACS_CCDS = ("WFC", "HRC")
 # SINKCORR and SATUFILE: calacs acsccd. ATODCORR does nothing, but a table that is named must exist.
 ACS = (
     Opening(("CCDTAB",), ("OSCNTAB",), detectors=_ACS_CCDS),
-    _for("DQICORR", optional=("BPIXTAB",)),
-    _for("GLINCORR", references=("MLINTAB",)),
-    _for("LFLGCORR", references=("MLINTAB",)),
-    _for("ATODCORR", optional=("ATODTAB",)),
-    _for("BIASCORR", references=("BIASFILE",)),
-    _for("BLEVCORR", references=("OSCNTAB",)),
-    _for("BIASCORR", "BLEVCORR", optional=("SATUFILE",)),
-    _for("SINKCORR", references=("SNKCFILE",)),
-    _for("CRCORR", references=("CRREJTAB",), detectors=_ACS_CCDS, combined=True),
-    _for("RPTCORR", references=("CRREJTAB",), detectors=_ACS_CCDS, combined=True),
-    _for("PCTECORR", references=("PCTETAB",), detectors=_ACS_CCDS),
-    _for("DARKCORR", references=("DARKFILE",)),
-    _for("DARKCORR", "PCTECORR", references=("DRKCFILE",), detectors=_ACS_CCDS),
-    _for("FLSHCORR", references=("FLSHFILE",)),
-    _for("FLATCORR", references=("PFLTFILE",), optional=(*_FLATS, "CFLTFILE", "SPOTTAB")),
-    _for("SHADCORR", references=("SHADFILE",)),
-    _for("PHOTCORR", references=("IMPHTTAB",)),
+    opening("DQICORR", optional=("BPIXTAB",)),
+    opening("GLINCORR", references=("MLINTAB",)),
+    opening("LFLGCORR", references=("MLINTAB",)),
+    opening("ATODCORR", optional=("ATODTAB",)),
+    opening("BIASCORR", references=("BIASFILE",)),
+    opening("BLEVCORR", references=("OSCNTAB",)),
+    opening("BIASCORR", "BLEVCORR", optional=("SATUFILE",)),
+    opening("SINKCORR", references=("SNKCFILE",)),
+    opening("CRCORR", references=("CRREJTAB",), detectors=_ACS_CCDS, combined=True),
+    opening("RPTCORR", references=("CRREJTAB",), detectors=_ACS_CCDS, combined=True),
+    opening("PCTECORR", references=("PCTETAB",), detectors=_ACS_CCDS),
+    opening("DARKCORR", references=("DARKFILE",)),
+    opening("DARKCORR", "PCTECORR", references=("DRKCFILE",), detectors=_ACS_CCDS),
+    opening("FLSHCORR", references=("FLSHFILE",)),
+    opening("FLATCORR", references=("PFLTFILE",), optional=(*_FLATS, "CFLTFILE", "SPOTTAB")),
+    opening("SHADCORR", references=("SHADFILE",)),
+    opening("PHOTCORR", references=("IMPHTTAB",)),
 )
 
 _UVIS = ("UVIS",)
@@ -98,22 +99,22 @@ _IR = ("IR",)
 WFC3 = (
     Opening(("CCDTAB",)),
     Opening(("OSCNTAB",), detectors=_IR),
-    _for("PCTECORR", references=("PCTETAB", "DRKCFILE", "BIACFILE"), detectors=_UVIS),
-    _for("DQICORR", optional=("BPIXTAB",)),
-    _for("DQICORR", optional=("SNKCFILE", "SATUFILE"), detectors=_UVIS),
-    _for("ATODCORR", optional=("ATODTAB",), detectors=_UVIS),
-    _for("BLEVCORR", references=("OSCNTAB",), detectors=_UVIS),
-    _for("BIASCORR", references=("BIASFILE",), detectors=_UVIS),
-    _for("FLSHCORR", references=("FLSHFILE",), detectors=_UVIS),
-    _for("CRCORR", references=("CRREJTAB",), detectors=_UVIS, combined=True),
-    _for("RPTCORR", references=("CRREJTAB",), combined=True),
-    _for("CRCORR", references=("CRREJTAB",), detectors=_IR),
-    _for("DARKCORR", references=("DARKFILE",)),
-    _for("ZSIGCORR", references=("DARKFILE", "NLINFILE"), detectors=_IR),
-    _for("NLINCORR", references=("NLINFILE",), detectors=_IR),
-    _for("FLATCORR", references=("PFLTFILE",), optional=_FLATS),
-    _for("SHADCORR", references=("SHADFILE",), detectors=_UVIS),
-    _for("PHOTCORR", references=("IMPHTTAB",)),
+    opening("PCTECORR", references=("PCTETAB", "DRKCFILE", "BIACFILE"), detectors=_UVIS),
+    opening("DQICORR", optional=("BPIXTAB",)),
+    opening("DQICORR", optional=("SNKCFILE", "SATUFILE"), detectors=_UVIS),
+    opening("ATODCORR", optional=("ATODTAB",), detectors=_UVIS),
+    opening("BLEVCORR", references=("OSCNTAB",), detectors=_UVIS),
+    opening("BIASCORR", references=("BIASFILE",), detectors=_UVIS),
+    opening("FLSHCORR", references=("FLSHFILE",), detectors=_UVIS),
+    opening("CRCORR", references=("CRREJTAB",), detectors=_UVIS, combined=True),
+    opening("RPTCORR", references=("CRREJTAB",), combined=True),
+    opening("CRCORR", references=("CRREJTAB",), detectors=_IR),
+    opening("DARKCORR", references=("DARKFILE",)),
+    opening("ZSIGCORR", references=("DARKFILE", "NLINFILE"), detectors=_IR),
+    opening("NLINCORR", references=("NLINFILE",), detectors=_IR),
+    opening("FLATCORR", references=("PFLTFILE",), optional=_FLATS),
+    opening("SHADCORR", references=("SHADFILE",), detectors=_UVIS),
+    opening("PHOTCORR", references=("IMPHTTAB",)),
 )
 
 _CCD = ("CCD",)
@@ -121,15 +122,15 @@ _MAMAS = ("FUV-MAMA", "NUV-MAMA")
 
 _STIS_IMAGE = (
     Opening(("CCDTAB",), detectors=_CCD),
-    _for("DQICORR", optional=("BPIXTAB",)),
-    _for("GLINCORR", references=("MLINTAB",), detectors=_MAMAS),
-    _for("LFLGCORR", references=("MLINTAB",), detectors=_MAMAS),
-    _for("ATODCORR", optional=("ATODTAB",), detectors=_CCD),
-    _for("BIASCORR", references=("BIASFILE",), detectors=_CCD),
-    _for("DARKCORR", references=("DARKFILE",), optional=("TDCTAB",)),
-    _for("FLATCORR", references=("PFLTFILE",), optional=_FLATS),
-    _for("SHADCORR", references=("SHADFILE",), detectors=_CCD),
-    _for("PHOTCORR", references=("IMPHTTAB", "APERTAB"), optional=("TDSTAB",)),
+    opening("DQICORR", optional=("BPIXTAB",)),
+    opening("GLINCORR", references=("MLINTAB",), detectors=_MAMAS),
+    opening("LFLGCORR", references=("MLINTAB",), detectors=_MAMAS),
+    opening("ATODCORR", optional=("ATODTAB",), detectors=_CCD),
+    opening("BIASCORR", references=("BIASFILE",), detectors=_CCD),
+    opening("DARKCORR", references=("DARKFILE",), optional=("TDCTAB",)),
+    opening("FLATCORR", references=("PFLTFILE",), optional=_FLATS),
+    opening("SHADCORR", references=("SHADFILE",), detectors=_CCD),
+    opening("PHOTCORR", references=("IMPHTTAB", "APERTAB"), optional=("TDSTAB",)),
 )
 
 # Tables that place a spectrum on the detector, and those that turn counts into flux.
@@ -140,18 +141,18 @@ _SCATTERED = ("CDSTAB", "ECHSCTAB", "EXSTAB", "HALOTAB", "TELTAB", "RIPTAB", "SR
 
 STIS = (
     *_STIS_IMAGE,
-    _for("CRCORR", references=("CRREJTAB",), detectors=_CCD, combined=True),
-    _for("RPTCORR", references=("CRREJTAB",), detectors=_CCD, combined=True),
-    _for("WAVECORR", references=("WCPTAB", "LAMPTAB", "APDESTAB"), obstype=_SPECTRA),
-    _for("X2DCORR", references=("SDCTAB", *_RECTIFIED), obstype=_SPECTRA),
-    _for("X2DCORR", "FLUXCORR", references=("PCTAB", *_FLUX), obstype=_SPECTRA),
-    _for("X2DCORR", "FLUXCORR", optional=_FLUX_OPTIONS, obstype=_SPECTRA),
-    _for("X1DCORR", references=("XTRACTAB", "SDCTAB", "SPTRCTAB"), obstype=_SPECTRA),
-    _for("X1DCORR", "DISPCORR", references=_RECTIFIED, obstype=_SPECTRA),
-    _for("X1DCORR", "FLUXCORR", references=_FLUX, obstype=_SPECTRA),
-    _for("X1DCORR", "FLUXCORR", optional=("PCTAB", *_FLUX_OPTIONS), obstype=_SPECTRA),
-    _for("X1DCORR", "SC2DCORR", references=_SCATTERED, obstype=_SPECTRA),
-    _for("GEOCORR", references=("IDCTAB",), obstype="IMAGING"),
+    opening("CRCORR", references=("CRREJTAB",), detectors=_CCD, combined=True),
+    opening("RPTCORR", references=("CRREJTAB",), detectors=_CCD, combined=True),
+    opening("WAVECORR", references=("WCPTAB", "LAMPTAB", "APDESTAB"), only=SPECTRUM),
+    opening("X2DCORR", references=("SDCTAB", *_RECTIFIED), only=SPECTRUM),
+    opening("X2DCORR", "FLUXCORR", references=("PCTAB", *_FLUX), only=SPECTRUM),
+    opening("X2DCORR", "FLUXCORR", optional=_FLUX_OPTIONS, only=SPECTRUM),
+    opening("X1DCORR", references=("XTRACTAB", "SDCTAB", "SPTRCTAB"), only=SPECTRUM),
+    opening("X1DCORR", "DISPCORR", references=_RECTIFIED, only=SPECTRUM),
+    opening("X1DCORR", "FLUXCORR", references=_FLUX, only=SPECTRUM),
+    opening("X1DCORR", "FLUXCORR", optional=("PCTAB", *_FLUX_OPTIONS), only=SPECTRUM),
+    opening("X1DCORR", "SC2DCORR", references=_SCATTERED, only=SPECTRUM),
+    opening("GEOCORR", references=("IDCTAB",), only={"OBSTYPE": "IMAGING"}),
 )
 
 # The wavecal of an exposure is rectified whatever its own switches say; that of an echelle
@@ -161,33 +162,7 @@ STIS_WAVECAL = (
     Opening(("WCPTAB", "LAMPTAB", *_RECTIFIED), ("SDCTAB",)),
 )
 
-# calcos leaves out BADTCORR, TDSCORR and the walk corrections where no file is named.
-COS = (
-    Opening(optional=("HVTAB",)),
-    _for("FLATCORR", references=("FLATFILE",)),
-    _for("HVDSCORR", references=("HVDSTAB",)),
-    _for("BRSTCORR", references=("BRSTTAB",)),
-    _for("BADTCORR", optional=("BADTTAB",)),
-    _for("DQICORR", references=("BPIXTAB",), optional=("GSAGTAB", "SPOTTAB")),
-    _for("DEADCORR", references=("DEADTAB",)),
-    _for("TEMPCORR", references=("BRFTAB",)),
-    _for("PHACORR", references=("PHATAB",), optional=("PHAFILE",)),
-    _for("GEOCORR", references=("GEOFILE",)),
-    _for("DGEOCORR", references=("DGEOFILE",)),
-    _for("XWLKCORR", optional=("XWLKFILE",)),
-    _for("YWLKCORR", optional=("YWLKFILE",)),
-    _for("WAVECORR", references=("LAMPTAB", "WCPTAB", "DISPTAB"), obstype=_SPECTRA),
-    _for("X1DCORR", references=("XTRACTAB", "DISPTAB"), optional=("SPWCSTAB",)),
-    _for("FLUXCORR", references=("FLUXTAB",), obstype=_SPECTRA),
-    _for("FLUXCORR", "TDSCORR", optional=("TDSTAB",), obstype=_SPECTRA),
-    _for("TRCECORR", references=("TRACETAB",)),
-    _for("ALGNCORR", references=("PROFTAB",)),
-)
-
-# XTRCTALG of COS that has a table of its own.
-_TWO_ZONES = Opening(("TWOZXTAB",))
-
-OPENINGS = {"acs": ACS, "wfc3": WFC3, "stis": STIS, "cos": COS}
+OPENINGS = {"acs": ACS, "wfc3": WFC3, "stis": STIS}
 
 
 def switch_references(
@@ -198,7 +173,7 @@ def switch_references(
     Parameters
     ----------
     instrument
-        ``acs``, ``wfc3``, ``stis`` or ``cos``.
+        ``acs``, ``wfc3`` or ``stis``.
     header
         Primary header; references that it names make optional files required.
     members
@@ -210,11 +185,28 @@ def switch_references(
         Keywords in capitals, each once, in the order of the tables.
     """
     combined = _is_combined(instrument, header, members)
+    return opened_by(_openings(instrument, header), header, combined=combined)
+
+
+def opened_by(
+    openings: Sequence[Opening], header: Mapping[str, Any], *, combined: bool = False
+) -> tuple[str, ...]:
+    """Return the reference keywords of a table that hold for an exposure.
+
+    Parameters
+    ----------
+    openings
+        What a program opens, and where.
+    header
+        Primary header; a switch that the program resets is not PERFORM here.
+    combined
+        Whether the exposure is combined with others.
+    """
     keywords: list[str] = []
-    for opening in _openings(instrument, header):
-        if opening.holds(header, combined=combined):
-            keywords += opening.references
-            keywords += [key for key in opening.optional if names_file(header, key)]
+    for each in openings:
+        if each.holds(header, combined=combined):
+            keywords += each.references
+            keywords += [key for key in each.optional if names_file(header, key)]
     return tuple(dict.fromkeys(keywords))
 
 
@@ -252,8 +244,6 @@ def exposures_of_stis(header: Mapping[str, Any]) -> int:
 def _openings(instrument: str, header: Mapping[str, Any]) -> tuple[Opening, ...]:
     if instrument == "stis" and is_wavecal(header):
         return STIS_WAVECAL
-    if instrument == "cos" and _text(header, "XTRCTALG") == "TWOZONE":
-        return (*COS, _TWO_ZONES)
     return OPENINGS[instrument]
 
 

@@ -11,11 +11,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from calib.engines.product import new_target, product_file
 from calib.engines.protocol import CalibrationRequest
 from calib.errors import ConfigError, CorruptFile, EngineError
 from calib.fitsfile import opened, update_primary_header, writing
@@ -23,13 +24,14 @@ from calib.instruments.reference_set import reference_set
 from calib.programs.run import ProgramRun, run_program
 from calib.programs.tail import last_lines
 from calib.records import InputFile, ProductFile
-from calib.stores.store import hash_file
 
 # Logical folders of reference names in headers (`jref$name`), which programs look up in
 # the environment; all of them mean the one folder here.
 LOGICAL_FOLDERS = ("iref", "jref", "oref", "lref", "nref", "uref")
 
 _REFERENCES = "ref"
+
+_TRAILER = ".tra"
 
 # Files are dated by the clock of the file system, which may be this much behind ours, seconds.
 _CLOCKS = 2.0
@@ -47,14 +49,19 @@ class Workplace:
         Everything that programs said here.
     request
         What is calibrated.
+    name
+        Of the program, or of the engine that starts several.
     brought
         Names of the files that were put here.
+    started
+        When the first program was, seconds since 1970.
     """
 
     folder: Path
     log: Path
     request: CalibrationRequest
-    brought: set[str]
+    name: str
+    brought: set[str] = field(default_factory=set)
     started: float = 0.0
 
     def bring(self, file: InputFile, cards: Mapping[str, Any] | None = None) -> Path:
@@ -97,20 +104,23 @@ class Workplace:
             arguments,
             folder=self.folder,
             log_file=self.log,
-            environment={**self._environment(), **(environment or {})},
+            environment={**self.request.environment, **(environment or {}), **self._granted()},
         )
 
-    def _environment(self) -> dict[str, str]:
-        """Return the variables of the dataset; what is chosen and granted stands above them."""
+    def _granted(self) -> dict[str, str]:
+        """Return the variables of what is chosen and granted: they stand above all others."""
         folder = f"{self.folder / _REFERENCES}{os.sep}"
         return {
-            **self.request.environment,
             **dict.fromkeys(LOGICAL_FOLDERS, folder),
             "OMP_NUM_THREADS": str(self.request.threads),
         }
 
     def check(self, names: Collection[str], program: str) -> None:
-        """Look at products: each one is there, opens as FITS, and was written by this run.
+        """Look at products: each one is there, is whole, and was written by this run.
+
+        Whole means: it opens as FITS, its last extension ends before the file does, and it has
+        as many extensions as NEXTEND says, where it says so. A file that is cut within a later
+        header looks like one with fewer extensions. More are no fault: headerlets come in.
 
         Raises
         ------
@@ -138,10 +148,14 @@ class Workplace:
                 for hdu in hdus:
                     hdu.verify("silentfix")
                 last = hdus[-1].fileinfo()
+                has, says = len(hdus) - 1, hdus[0].header.get("NEXTEND")
         except CorruptFile as error:
             return f"cannot be read: {error.message}"
-        whole = last["datLoc"] + last["datSpan"] <= path.stat().st_size
-        return None if whole else "is cut short"
+        if last["datLoc"] + last["datSpan"] > path.stat().st_size:
+            return "is cut short"
+        if isinstance(says, int) and has < says:
+            return f"is cut short: {has} of {says} extensions"
+        return None
 
     def made(self) -> list[Path]:
         """Return the files that were not brought, in name order."""
@@ -151,28 +165,68 @@ class Workplace:
             if path.is_file() and path.name not in self.brought
         )
 
-    def publish(self, files: Collection[Path]) -> tuple[ProductFile, ...]:
-        """Move files to the folder of the products; return their records, in name order.
+    def publish(
+        self, files: Collection[Path], undo: ExitStack | None = None
+    ) -> tuple[ProductFile, ...]:
+        """Move files to the folder of the products, all or none.
+
+        Parameters
+        ----------
+        files
+            Each one once.
+        undo
+            Gets what takes them away again, for a dataset of several calls.
+
+        Returns
+        -------
+        tuple of ProductFile
+            In name order.
 
         Raises
         ------
         EngineError
             A product of this name exists already: they are never replaced.
         """
-        return tuple(self._publish(path) for path in sorted(files))
+        targets = {path: new_target(self.request, path.name, self.name) for path in sorted(files)}
+        with ExitStack() as moved:
+            for path, target in targets.items():
+                moved.callback(target.unlink, missing_ok=True)
+                with writing(target.parent):
+                    path.rename(target)
+            records = tuple(map(product_file, targets.values()))
+            kept = moved.pop_all()
+        if undo is not None:
+            undo.enter_context(kept)
+        return records
 
-    def _publish(self, path: Path) -> ProductFile:
-        target = self.request.output / path.name
-        if target.exists():
-            raise EngineError("the product exists already", path=target)
-        with writing(target.parent):
-            path.rename(target)
-        return product_record(target)
+    def keep_trailers(self) -> tuple[Path, ...]:
+        """Move the trailers made here to the products, in place of those of an earlier run."""
+        with writing(self.request.output):
+            return tuple(
+                path.replace(self.request.output / path.name)
+                for path in self.made()
+                if path.suffix == _TRAILER
+            )
 
 
-def product_record(path: Path) -> ProductFile:
-    """Return the record of a finished product."""
-    return ProductFile(path.name, str(path), hash_file(path), path.stat().st_size)
+def log_of(request: CalibrationRequest, name: str) -> Path:
+    """Return where everything is kept that programs said."""
+    return request.output / f"{request.dataset}_{name}.log"
+
+
+def clear_way(request: CalibrationRequest, name: str, products: Collection[str]) -> None:
+    """Look, before anything is started, that no product exists; begin the log anew.
+
+    Raises
+    ------
+    EngineError
+        One does: they are never replaced.
+    """
+    for product in products:
+        new_target(request, product, name)
+    log = log_of(request, name)
+    with writing(log):
+        log.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -198,7 +252,7 @@ def workplace(request: CalibrationRequest, name: str) -> Iterator[Workplace]:
         with writing(folder):
             (folder / _REFERENCES).mkdir()
             _link_references(request, folder / _REFERENCES)
-        yield Workplace(folder, request.output / f"{request.dataset}_{name}.log", request, set())
+        yield Workplace(folder, log_of(request, name), request, name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

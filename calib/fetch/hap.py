@@ -10,7 +10,10 @@ from pathlib import Path
 from calib.caldp import ENVIRONMENT
 from calib.errors import CorruptFile, MissingMember, NotFound
 from calib.fetch.copying import Copied
-from calib.fetch.hap_names import (
+from calib.fetch.holdings import Holdings
+from calib.fetch.selection import nearby
+from calib.fitsfile import primary_header
+from calib.hap_names import (
     POLLER,
     SHORT_LENGTH,
     ImageName,
@@ -20,19 +23,15 @@ from calib.fetch.hap_names import (
     is_image_of,
     poller_name,
     read_image_name,
-    visit_prefix,
 )
-from calib.fetch.hap_poller import (
+from calib.ids import DatasetId
+from calib.poller import (
     Poller,
     PollerRow,
     poller_text,
     read_poller,
     row_of,
 )
-from calib.fetch.holdings import Holdings
-from calib.fetch.selection import nearby
-from calib.fitsfile import primary_header
-from calib.ids import DatasetId
 from calib.records import InputFile, Member
 from calib.stores.s3_store import open_store
 from calib.stores.uri import Source
@@ -104,8 +103,8 @@ def wanted_images(dataset: DatasetId, holdings: Holdings, poller: Poller | None)
         raise NotFound(
             "no exposures of this visit",
             dataset=dataset.name,
-            expected=f"{visit_prefix(dataset)}..._flc.fits or {visit_prefix(dataset)}..._flt.fits",
-            found=nearby(visit_prefix(dataset), holdings.names),
+            expected=f"{dataset.visit_root}..._flc.fits or {dataset.visit_root}..._flt.fits",
+            found=nearby(dataset.visit_root, holdings.names),
         )
     if dataset.kind == "svm":
         check_all_calibrated(dataset, holdings.names)
@@ -138,7 +137,7 @@ def bring_poller(dataset: DatasetId, source: Source, staging: Path) -> Poller | 
     NotFound
         There is no poller of this dataset: code 21, or 26 from a bucket.
     CorruptFile
-        As :func:`calib.fetch.hap_poller.read_poller`.
+        As :func:`calib.poller.read_poller`.
     """
     if source.scheme != "astroquery" or not source.location:
         return None

@@ -15,10 +15,10 @@ from pathlib import Path
 from calib.errors import MAST, NotFound
 from calib.fetch.copying import Copied
 from calib.fetch.download import Remote
-from calib.fetch.hap_names import is_image_of, read_image_name, visit_prefix
 from calib.fetch.holdings import Listed
 from calib.fetch.mast import MastHoldings, find_products
 from calib.fetch.options import FetchOptions
+from calib.hap_names import is_image_of, read_image_name
 from calib.ids import DatasetId
 
 log = logging.getLogger(__name__)
@@ -94,13 +94,13 @@ def find_visit_holdings(dataset: DatasetId, options: FetchOptions, staging: Path
     holdings = VisitHoldings(dataset, options, staging)
     if dataset.kind == "mvm":
         return holdings
-    holdings.look_for([visit_prefix(dataset)])
+    holdings.look_for([dataset.visit_root])
     if not holdings.files:
         raise NotFound(
             "MAST has no exposures of this visit",
             dataset=dataset.name,
             path=options.mast_url,
-            expected=f"{visit_prefix(dataset)}..._flc.fits or {visit_prefix(dataset)}..._flt.fits",
+            expected=f"{dataset.visit_root}..._flc.fits or {dataset.visit_root}..._flt.fits",
             code=MAST,
         )
     return holdings

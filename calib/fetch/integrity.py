@@ -16,10 +16,10 @@ from calib import fitsfile
 from calib.caldp import ENVIRONMENT
 from calib.environment import read_environment
 from calib.errors import CorruptFile
-from calib.fetch.hap_names import POLLER_ENDING, ImageName, read_image_name
-from calib.fetch.hap_poller import check_poller
 from calib.fetch.selection import is_exposure, root_of
+from calib.hap_names import POLLER_ENDING, ImageName, read_image_name
 from calib.ids import INSTRUMENT_BY_LETTER
+from calib.poller import check_poller
 
 _SUM_DIFFERS = 0  # answer of astropy's verify_checksum and verify_datasum; 2: no such keyword
 

@@ -23,8 +23,6 @@ from calib.errors import (
 )
 from calib.fetch.copying import Copied
 from calib.fetch.hap import bring_poller, has_inputs, take_visit
-from calib.fetch.hap_names import input_test
-from calib.fetch.hap_poller import Poller
 from calib.fetch.holdings import Holdings, PlainFiles, UnpackedFiles
 from calib.fetch.options import FetchOptions
 from calib.fetch.registered import RegisteredFile, RegisteredFiles
@@ -37,7 +35,9 @@ from calib.fetch.selection import (
     table_name,
 )
 from calib.fetch.tarball import TarLimits, unpack
+from calib.hap_names import input_test
 from calib.ids import DatasetId
+from calib.poller import Poller
 from calib.records import InputFile, Member, RawInputs
 from calib.stores.uri import EXPECTED, Source, parse_uri
 
@@ -61,13 +61,13 @@ def fetch_inputs(
     """Copy and verify the input files of an exposure, association, visit or skycell.
 
     A ``file:`` folder is searched for ``ID_*.fits`` with an input suffix (`calib.caldp`) in
-    any case; if it has none but has ``ID.tar.gz``, that is unpacked. A ``file:`` path may
-    also be an archive itself. ``astroquery:`` asks MAST for the files and keeps downloads in
-    a cache. ``s3:`` looks for ``ID.tar.gz``, then for the folder ``ID``; see
-    :mod:`calib.fetch.s3`. ``archive:`` takes what a registry knows. For an association the
-    exposures that its table marks present come too; an exposure comes alone, whatever its
-    ASN_ID says. Files are copied, never linked, under lower-case names; nothing appears in
-    `destination` before everything is verified.
+    any case; if it has none but has ``ID.tar.gz``, that is unpacked, and if it has a folder
+    ``ID``, that is searched. A ``file:`` path may also be an archive itself. ``astroquery:`` asks
+    MAST for the files and keeps downloads in a cache. ``s3:`` looks for ``ID.tar.gz``, then for
+    the folder ``ID``; see :mod:`calib.fetch.s3`. ``archive:`` takes what a registry knows. For an
+    association the exposures that its table marks present come too; an exposure comes alone,
+    whatever its ASN_ID says. Files are copied, never linked, under lower-case names; nothing
+    appears in `destination` before everything is verified.
 
     Of a visit (``acs_8ph_01``) come its calibrated exposures, the FLC of each where there is one
     and else its FLT, and the poller ``ID_input.out``. A poller among the files says which are
@@ -201,6 +201,8 @@ def open_local(
 ) -> Holdings:
     """Open a folder or an archive; plain files win over an archive: they can be seen and mended.
 
+    Where a folder has neither it may have a folder ``ID``, as ``hstflow fetch`` makes them.
+
     Parameters
     ----------
     files
@@ -216,6 +218,9 @@ def open_local(
     paths = _list_files(dataset, path)
     archive = paths.get(tarball_name(dataset.name))
     if archive is None or _has_own(dataset, paths):
+        own = path / dataset.name
+        if archive is None and not _has_own(dataset, paths) and own.is_dir():
+            return files(own, _list_files(dataset, own), staging)
         return files(path, paths, staging)
     return _unpacked(dataset, archive, staging, limits)
 

@@ -17,7 +17,6 @@ from calib.errors import HstflowError
 from calib.fetch.cache import DownloadCache
 from calib.fetch.copying import Copied
 from calib.fetch.hap import bring_poller, own_names
-from calib.fetch.hap_poller import Poller
 from calib.fetch.holdings import Holdings, LinkedFiles, Listed, Listing
 from calib.fetch.local import open_local, read_association, source_of, take_all
 from calib.fetch.options import FetchOptions
@@ -26,6 +25,7 @@ from calib.fetch.s3 import find_archive, find_folder
 from calib.fetch.s3 import find_holdings as find_objects
 from calib.fetch.selection import root_of
 from calib.ids import DatasetId
+from calib.poller import Poller
 from calib.records import InputFile, Member, RawInputs
 
 FOLDER, ARCHIVE, BUCKET, MAST = "folder", "archive", "bucket", "MAST"

@@ -21,10 +21,10 @@ from pathlib import Path
 from calib.caldp import INPUT_SUFFIXES, suffix_of, tarball_name
 from calib.errors import S3_INPUT, CorruptFile, HstflowError, NotFound
 from calib.fetch.copying import Copied
-from calib.fetch.hap_names import input_test, is_listed, visit_prefix
 from calib.fetch.holdings import Holdings, Listed, UnpackedFiles
 from calib.fetch.integrity import verify_file
 from calib.fetch.tarball import TarLimits, unpack
+from calib.hap_names import input_test, is_listed
 from calib.ids import DatasetId
 from calib.stores.s3_store import open_store
 from calib.stores.store import Store, Stored
@@ -180,8 +180,8 @@ def find_folder(dataset: DatasetId, location: str, staging: Path) -> ObjectFolde
     holdings = ObjectFolder(store, staging, _test_of(dataset), is_public)
     folder = f"{dataset.name}/"
     if is_public and dataset.kind == "svm":
-        folder = f"{visit_prefix(dataset)[:4]}/{visit_prefix(dataset)}"
-        holdings.add_visit(visit_prefix(dataset))
+        folder = f"{dataset.visit_root[:4]}/{dataset.visit_root}"
+        holdings.add_visit(dataset.visit_root)
     else:
         folder = f"{dataset.name[:4]}/{folder}" if is_public else folder
         holdings.add_folder(folder)

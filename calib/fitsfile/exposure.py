@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from astropy.io import fits
 
 from calib.errors import CorruptFile
 from calib.fitsfile.header_text import LENGTH, HeaderText, finished_cards
@@ -19,6 +18,9 @@ from calib.fitsfile.opening import BLOCK, named, opened
 from calib.fitsfile.plane import StoredBytes, find_plane, read_whole
 from calib.fitsfile.writing import HashedStream, Written, replacing
 from calib.image import Header, Image, Imset
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 KINDS: dict[str, np.dtype[Any]] = {
     "SCI": np.dtype(np.float32),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import logging
 import os
 import resource
@@ -27,7 +28,7 @@ from calib.errors import (
 )
 from calib.programs.allowance import Allowance, current_allowance
 from calib.programs.out_of_memory import count_kills, why_out_of_memory
-from calib.programs.tail import Relay, last_lines
+from calib.programs.tail import Relay, last_lines, last_words
 from calib.programs.tree import signal_tree, tree_resident
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,10 @@ _RSS_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
 # and no code between fork and exec, which threads forbid. No core dumps: they fill the disk.
 _LIMITED = 'ulimit -c 0; ulimit -v "$0" && exec "$@"'
 _UNLIMITED = 'ulimit -c 0; exec "$@"'
+
+# Becomes the program, which the kernel kills when this process is gone (prctl(2),
+# PR_SET_PDEATHSIG): kill -9, or the system out of memory, leave no time to end it. util-linux 2.33.
+_BOUND = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 @dataclass(frozen=True)
@@ -205,7 +210,22 @@ def _popen(
         raise ConfigError(f"cannot be started: {error.strerror}", path=program) from error
 
 
+@functools.cache
+def _bound() -> tuple[str, ...]:
+    """Return what binds a program to the life of this process; nothing where that is not had."""
+    place = shutil.which(_BOUND[0])
+    if place is None:
+        return ()
+    command = (str(Path(place).absolute()), *_BOUND[1:])
+    try:
+        done = subprocess.run([*command, "/bin/sh", "-c", ":"], capture_output=True, check=False)  # noqa: S603
+    except OSError:
+        return ()
+    return command if done.returncode == 0 else ()
+
+
 def _with_limits(arguments: list[str], limit: int | None) -> list[str]:
+    arguments = [*_bound(), *arguments]
     if limit is None:
         return ["/bin/sh", "-c", _UNLIMITED, "-", *arguments]
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
@@ -321,7 +341,7 @@ def _failure(run: ProgramRun, code: int, *, limit: int | None, kills: int) -> Hs
             found=f"{run.peak_rss / 1e9:.2f} GB",
             code=CHILD_MEMORY,
         )
-    said = tail.splitlines()[-1] if tail else "it said nothing"
+    said = last_words(run.log) or "it said nothing"
     return EngineError(
         f"{program} failed with {_named(code)}: {said}",
         program=program,

@@ -6,15 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from calib.errors import MissingMember
-from calib.fetch.hap_names import (
+from calib.fetch.registered import RegisteredFile
+from calib.hap_names import (
     SHORT_LENGTH,
     ImageName,
     is_listed,
     read_image_name,
     visit_of,
-    visit_prefix,
 )
-from calib.fetch.registered import RegisteredFile
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.matching import any_of
 from calib.ledger.reports import Rows
@@ -67,7 +66,7 @@ def registered_images(rows: Rows, dataset: DatasetId, source: str) -> dict[str, 
     rank = rank_of(rows, source)
     if dataset.kind == "mvm":
         return _of_skycell(rows, dataset, rank)
-    found = rows(_OF_VISIT, {"visit": f"{visit_prefix(dataset)}%"})
+    found = rows(_OF_VISIT, {"visit": f"{dataset.visit_root}%"})
     return _chosen((row for row in found if is_listed(dataset, _file_name(row))), rank)
 
 

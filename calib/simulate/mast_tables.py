@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from calib.errors import HstflowError
-from calib.fetch.hap_names import read_image_name
 from calib.fetch.local import read_association
 from calib.fitsfile import primary_header
+from calib.hap_names import read_image_name
 
 log = logging.getLogger(__name__)
 

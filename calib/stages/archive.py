@@ -33,7 +33,13 @@ from calib.stages.job import Job, Options
 from calib.stages.joblog import LOG_NAME
 from calib.stages.recording import ledger_of
 from calib.stages.stage2 import plan_of
-from calib.stages.visits import fingerprint_context, is_combined, is_kept, visit_data_ids
+from calib.stages.visits import (
+    fingerprint_context,
+    is_combined,
+    is_kept,
+    visit_data_ids,
+    visit_settings,
+)
 
 log = logging.getLogger(__name__)
 
@@ -241,7 +247,8 @@ def job_fingerprint(
 def _all_parameters(job: Job, references: References, plan: Stage2Plan) -> dict[str, Any]:
     """Return what a user set and what became of it; nothing of stage 2 where there is none."""
     drizzled = {"stage2": plan.record} if plan.record else {}
-    return _parameters(job.options) | use_record(job, references) | drizzled
+    said = _parameters(job.options) | use_record(job, references)
+    return said | drizzled | visit_settings(job)
 
 
 def _parameters(options: Options) -> dict[str, Any]:
@@ -322,7 +329,7 @@ def _request(job: Job, made: Made) -> dict[str, Any]:
         "previews": job.options.previews,
         "thumb": job.options.thumb,
         "own_references": sorted(own),
-        "versions": _written_versions(job, made.inputs),
+        "versions": _written_versions(job, made),
     }
     if variables := dataset_environment(made.inputs):
         said["environment_file"] = variables
@@ -331,10 +338,12 @@ def _request(job: Job, made: Made) -> dict[str, Any]:
     return said
 
 
-def _written_versions(job: Job, inputs: RawInputs) -> dict[str, str]:
-    """Return the version keywords that bestrefs wrote; none where there is no exposure."""
-    exposures = updated_inputs(job, inputs).calibrated
-    header = primary_header(exposures[0].path) if exposures else {}
+def _written_versions(job: Job, made: Made) -> dict[str, str]:
+    """Return the version keywords of headers: of exposures, or of what was combined."""
+    exposures = [file.path for file in updated_inputs(job, made.inputs).calibrated]
+    products = [file.path for file in made.products.files if file.name.endswith(".fits")]
+    files = products if is_combined(job.id) else exposures
+    header = primary_header(files[0]) if files else {}
     return {keyword: str(header[keyword]) for keyword in VERSION_KEYWORDS if keyword in header}
 
 

@@ -1,8 +1,9 @@
 """What is kept of a dataset without products: enough to see why, small enough for thousands.
 
 ``WORK/failed/RUN/ID/`` holds ``outcome.json`` (how it ended, what it was granted), the end of
-the log, the primary headers of its exposures and the records of the stages that were finished.
-It stays when the work folder is cleaned, and goes when the dataset succeeds.
+the log and of what a program said, the primary headers of its exposures and the records of
+the stages that were finished. It stays when the work folder is cleaned, and goes when the dataset
+succeeds.
 ``WORK/skipped/RUN/ID/`` holds the same of a dataset of which there was nothing to make: what a
 program said of it is in the log.
 """
@@ -81,9 +82,10 @@ def _contents(job: Job, number: int, outcome: Outcome) -> Iterator[tuple[str, st
         "at": utc_now(),
     }
     yield "outcome.json", json.dumps(record, indent=2, sort_keys=True)
-    log_file = job.folder / LOG_NAME
-    if log_file.exists():
-        yield LOG_NAME, _end_of(log_file)
+    said = sorted(job.folder.glob("*.log"))
+    for path in (job.folder / LOG_NAME, *said):
+        if path.exists():
+            yield path.name, _end_of(path)
     yield "headers.txt", "\n".join(_headers(job))
     for stage in STAGES:
         path = job.folder / stage / RECORD

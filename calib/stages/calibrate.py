@@ -14,6 +14,7 @@ from calib.stages.bestrefs import headers_of, updated_inputs
 from calib.stages.environment import environment_of, versions_of
 from calib.stages.job import Job, key_of
 from calib.stages.stage2 import plan_of
+from calib.stages.visits import is_combined, visit_settings
 from calib.stages.workfolder import Finished, StageFolder
 
 
@@ -82,6 +83,7 @@ def request_of(
         overrides=job.options.overrides,
         threads=job.options.threads,
         environment=environment_of(job, inputs),
+        astrometry=job.options.astrometry,
     )
 
 
@@ -114,6 +116,7 @@ def calibrate_key(
         *([job.options.env] if job.options.env else []),
         versions_of(job, inputs),
         *([drizzled] if drizzled else []),
+        *([visit_settings(job)] if is_combined(job.id) else []),
     )
 
 

@@ -325,7 +325,7 @@ def _new_job(plan: CampaignPlan, entry: Entry, need: Prediction, key: str) -> Ne
         dataset=entry.dataset,
         work_key=key,
         memory=own.rung or _rung(need.memory, plan.rungs),
-        disk=need.disk,
+        disk=own.disk or need.disk,
         priority=plan.priority if own.priority is None else own.priority,
         time_scale=own.timeout_scale or 1.0,
         overrides=own.record() if own else {},

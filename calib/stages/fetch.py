@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from calib.caldp import ENVIRONMENT_FILE, tarball_name
-from calib.fetch.hap_names import poller_name
 from calib.fetch.local import fetch_inputs
 from calib.fetch.options import options_from
 from calib.fetch.registered import RegisteredFile
+from calib.hap_names import poller_name
 from calib.records import RawInputs
 from calib.repository.inputs import look_up
 from calib.stages.job import Job, key_of

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from calib.archive.provenance import environment_versions
+from calib.engines.hap import NAME as HAP
 from calib.engines.lookup import NATIVE
 from calib.engines.protocol import Engine
 from calib.fitsfile.comparison import EXACT, Tolerance
@@ -95,8 +96,15 @@ def facts_of(
         switches=provenance.get("switches", {}),
         instrument=instrument,
         seeds=seeds,
-        drizzled=str(provenance.get("stage2", "")) if _parameter(provenance, "stage2") else "",
+        drizzled=_drizzled_by(provenance),
     )
+
+
+def _drizzled_by(provenance: Mapping[str, Any]) -> str:
+    """Return what drizzled it: stage 2, or the program of a visit, which aligns in each run."""
+    if provenance["engine"].get("name") == HAP:
+        return f"drizzlepac {provenance['engine'].get('version')}, aligned by itself"
+    return str(provenance.get("stage2", "")) if _parameter(provenance, "stage2") else ""
 
 
 def _parameter(provenance: Mapping[str, Any], name: str) -> Any:
@@ -213,7 +221,7 @@ CLASSES = (
         _drizzled,
         ROUNDING,
         "drizzlepac writes times into headers, and its compiler promises no last bit",
-        (*DRIZZLED, "_flt.fits", "_flc.fits", "_hlet.fits"),
+        (*DRIZZLED, "_flt.fits", "_flc.fits", "_hlet.fits", ".ecsv"),
         other_words=True,
     ),
     Class(
@@ -222,7 +230,7 @@ CLASSES = (
         Tolerance(rtol=1e-2, fraction=0.05),
         "provisional, until drizzled products are measured here: a shift of a hundredth of a "
         "pixel changes the flanks of stars by some per cent",
-        DRIZZLED,
+        (*DRIZZLED, ".ecsv"),
     ),
     Class(
         "random",

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from calib.archive.layout import relative_name
 from calib.archive.manifest import FileEntry, Manifest
 from calib.caldp import DELETED_SUFFIXES, product_suffix
+from calib.engines.stage2 import ASTROMETRY_DONE
 from calib.errors import (
     ConfigError,
     CorruptFile,
@@ -25,6 +26,7 @@ from calib.errors import (
     Unavailable,
 )
 from calib.fitsfile import primary_header
+from calib.ids import parse_dataset
 from calib.records import RawInputs, References
 from calib.references.profile import CrdsProfile
 from calib.repository.provenance import Told, read_provenance
@@ -44,6 +46,7 @@ from calib.stages.reproducibility import (
     facts_of,
     tolerance_for,
 )
+from calib.stages.visits import is_combined
 from calib.stores.store import hash_file
 from calib.switches import Overrides
 
@@ -201,7 +204,7 @@ def _job(manifest: Manifest, told: Told, rerun: Rerun, source: str) -> Job:
         overrides=Overrides(
             dict(overrides.get("switches", {})), dict(overrides.get("parameters", {}))
         ),
-        env=dict(told.parameters.get("env", {})),
+        env=_environment_of(manifest, told),
         **_stage2_of(told),
         previews="normal" if drawn else "none",
         thumb=int(told.request.get("thumb", Options.thumb)),
@@ -222,6 +225,15 @@ def _job(manifest: Manifest, told: Told, rerun: Rerun, source: str) -> Job:
     )
 
 
+def _environment_of(manifest: Manifest, told: Told) -> dict[str, str]:
+    """Return the variables that were set; of a visit with the version keywords of its headers.
+
+    Those of exposures are written before they are calibrated.
+    """
+    said = dict(told.parameters.get("env", {}))
+    return said | dict(told.request.get("versions", {})) if is_combined(manifest.id) else said
+
+
 def _stage2_of(told: Told) -> dict[str, Any]:
     """Return the settings of stage 2 that make the same again: what was done, not what was asked.
 
@@ -229,8 +241,9 @@ def _stage2_of(told: Told) -> dict[str, Any]:
     """
     recorded = told.parameters.get("stage2")
     if not recorded:
-        return {"stage2": "never"}
-    done = told.resolved_parameters.get("stage2.astrometry", recorded.get("astrometry", "off"))
+        done = told.resolved_parameters.get("astrometry", told.parameters.get("astrometry", "off"))
+        return {"stage2": "never", "astrometry": done}
+    done = told.resolved_parameters.get(ASTROMETRY_DONE, recorded.get("astrometry", "off"))
     return {"stage2": "always", "astrometry": done}
 
 
@@ -274,13 +287,19 @@ def _refuse_others(told: Told, inputs: RawInputs) -> None:
     others = sorted(name for name in {*recorded, *there} if recorded.get(name) != there.get(name))
     if others:
         raise CorruptFile(
-            "the inputs are not those that the products were made from: they have changed since; "
-            "--from-archive takes the raw files published beside the products",
+            f"the inputs are not those that the products were made from: they have changed since; "
+            f"{_elsewhere(inputs)}",
             dataset=inputs.dataset,
             path=inputs.source,
             expected="; ".join(f"{name} sha256 {recorded.get(name, 'none')}" for name in others),
             found="; ".join(f"{name} sha256 {there.get(name, 'none')}" for name in others),
         )
+
+
+def _elsewhere(inputs: RawInputs) -> str:
+    if is_combined(parse_dataset(inputs.dataset)):
+        return "--source archive:RUN takes the images of the run in which they were published"
+    return "--from-archive takes the raw files published beside the products"
 
 
 def _from_archive(found: Found, told: Told, work: Path) -> Path:

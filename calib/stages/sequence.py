@@ -12,7 +12,8 @@ from functools import partial
 from typing import TypeVar
 
 from calib.campaigns.features import features_of_files
-from calib.engines.stage2 import NOT_INSTALLED
+from calib.engines.astrometry import ASTROMETRY_NOTE
+from calib.engines.stage2 import ASTROMETRY_DONE
 from calib.errors import Cancelled, HstflowError, Interrupted, TransientError
 from calib.ledger.ledger import Attempt, Start, current_owner
 from calib.ledger.predictions import record_features
@@ -342,8 +343,13 @@ def _processed(job: Job, archived: Archived, made: Made) -> Outcome:
 
 
 def _undrizzled(products: Products) -> str:
-    """Say that stage 2 was asked for and is not installed; the warnings say how to get it."""
-    return "; not drizzled" if products.stage2.startswith(NOT_INSTALLED) else ""
+    """Say what was asked of stage 2 and not done; the warnings say why, and what to do."""
+    if not products.stage2:
+        return ""
+    if ASTROMETRY_DONE not in products.parameters:
+        return "; not drizzled"
+    unaligned = any(note.startswith(ASTROMETRY_NOTE) for note in products.notes)
+    return "; drizzled without astrometry" if unaligned else ""
 
 
 def _staying(archived: Archived) -> str:

@@ -60,6 +60,11 @@ def fingerprint_context(job: Job) -> str:
     return "" if is_combined(job.id) else job.context
 
 
+def visit_settings(job: Job) -> dict[str, str]:
+    """Return what else a user set of a visit or skycell that decides its result."""
+    return {"astrometry": job.options.astrometry} if is_combined(job.id) else {}
+
+
 def is_kept(file: InputFile) -> bool:
     """Tell whether an input of a visit or skycell stays with its products: the poller file."""
     return file.suffix == "poller"

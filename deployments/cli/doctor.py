@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -87,7 +87,7 @@ def _engines() -> Iterator[Finding]:
             "engine", name, "ok" if is_loaded else "note", _place(name, is_loaded=is_loaded), advice
         )
     for point in entry_points(group="hstflow.recipes"):
-        yield Finding("recipe", point.name, "ok", point.value)
+        yield _recipe(point)
     yield from map(_program, PROGRAMS)
     for each in list_detectors(tuple(found.values())):
         text = f"native: {each.native}; {each.program}: {'here' if each.found else 'absent'}"
@@ -106,6 +106,15 @@ def _program(program: Program) -> Finding:
         return Finding("program", program.name, "ok", f"{path} ({version_of(program)})")
     except ConfigError as error:
         return Finding("program", program.name, "bad", f"{path}: {error.message}", program.advice)
+
+
+def _recipe(point: EntryPoint) -> Finding:
+    try:
+        point.load()
+    except (ImportError, AttributeError, HstflowError) as error:
+        advice = "reinstall hstflow, or the package that it belongs to"
+        return Finding("recipe", point.name, "note", f"it cannot be loaded: {error}", advice)
+    return Finding("recipe", point.name, "ok", point.value)
 
 
 def _place(engine: str, *, is_loaded: bool) -> str:

@@ -22,7 +22,9 @@ class DrizzleFlags:
     astrometry
         How drizzled images are put on the sky: apriori, with the solutions of the archive;
         aposteriori, by stars of Gaia; full: both; off; auto: full where the archive's service
-        answers, else off, and a warning says so. Else HSTFLOW_ASTROMETRY, else auto.
+        answers, else off, and a warning says so. Visits and skycells have the solutions of the
+        archive alone: their programs align to Gaia whatever is said. Else HSTFLOW_ASTROMETRY,
+        else auto.
     """
 
     stage2: Stage2Policy | None = None

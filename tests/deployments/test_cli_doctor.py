@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +179,23 @@ def test_program_of_unknown_version_is_bad(
     assert found["calcos"]["state"] == "bad"
     assert "version of calcos cannot be told" in found["calcos"]["found"]
     assert "hstflow[cos]" in found["calcos"]["advice"]
+
+
+def test_recipe_that_cannot_be_loaded_is_not_called_sound(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the native engine leaves out is told, with the reason."""
+    broken = EntryPoint("acs_none", "calib.instruments.nowhere:RECIPE", "hstflow.recipes")
+    points = entry_points(group="hstflow.recipes")
+    monkeypatch.setattr(
+        "deployments.cli.doctor.entry_points",
+        lambda group, **given: (
+            (*points, broken) if group == broken.group else entry_points(group=group, **given)
+        ),
+    )
+
+    findings = examine(capsys)[1]
+
+    assert findings["acs_hrc"]["state"] == "ok"
+    assert findings["acs_none"]["state"] == "note"
+    assert "calib.instruments.nowhere" in findings["acs_none"]["found"]

@@ -13,6 +13,7 @@ from astropy.io import fits
 from standin_programs import CRASHES, MAKES_NOTHING, hide_programs, make_program, put_first_on_path
 
 from calib.simulate.observatory import Observatory
+from deployments.cli.console import out
 from deployments.cli.main import run
 
 DATASET = "jsim01aaq"
@@ -172,3 +173,17 @@ def test_compare_refuses(
     """Bad words are told before anything is fetched."""
     assert run(["engines", "compare", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_list_on_a_narrow_screen_keeps_what_is_copied(
+    programs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names of programs and the commands that get them stay on one line each."""
+    monkeypatch.setattr(out, "width", 60)
+
+    assert run(["engines", "list"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    for name in ("runsinglehap", "runmultihap", "calwf3.e"):
+        assert any(name in line.split() for line in lines)
+    assert any(line.endswith(": pip install 'hstflow[drizzle]'") for line in lines)

@@ -78,3 +78,12 @@ def test_spectra_and_mosaics(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     names = {Path(file["path"]).name for file in json.loads(capsys.readouterr().out)["files"]}
     assert {"o1_x1d.png", "o1_x1d_thumb.png", "o1_x1d_prev.fits"} < names
     assert "hst_10265_01_acs_wfc_total_j8ph01_drc_color_thumb.jpg" in names
+
+
+def test_folder_is_told_from_a_broken_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who names a folder reads that, and not that FITS was expected of it."""
+    assert run(["preview", str(tmp_path)]) == 28
+
+    assert "a folder, and no file" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from reprocessing_world import CHANGES, NEW, OLD, World, sky, states_in_of, worl
 from standin_programs import FINDS_NOTHING_VIABLE, make_combiners, put_first_on_path
 
 from calib.archive.outputs import open_output
-from calib.fetch.hap_names import visit_of
+from calib.hap_names import visit_of
 from calib.ids import parse_dataset
 from calib.references.changes import AffectedExposure, ReferenceChange
 from calib.reprocessing.selection import select_datasets

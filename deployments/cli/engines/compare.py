@@ -14,7 +14,16 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from calib.errors import ConfigError
-from deployments.cli.console import Flag, Several, err, out, print_json, show_logs, showing_steps
+from deployments.cli.console import (
+    Flag,
+    Several,
+    count_text,
+    err,
+    out,
+    print_json,
+    show_logs,
+    showing_steps,
+)
 from deployments.cli.tables import print_rows
 from deployments.cli.threads import Threads, threads_or_all
 
@@ -101,10 +110,19 @@ def compare(
             show(f"{dataset}  {' and '.join(engines)}")
             found = _compare(dataset, source, engines, folder, flags)
         if flags.json:
-            print_json({**dataclasses.asdict(found), "is_equal": found.is_equal})
+            print_json(_record(found, is_kept=flags.output is not None))
         else:
             _print(found, flags)
     return 0 if found.is_equal else 1
+
+
+def _record(found: EngineComparison, *, is_kept: bool) -> dict[str, object]:
+    """Return what is told of a comparison; folders only where they stay."""
+    engines = [
+        dataclasses.asdict(each) | {"folder": each.folder if is_kept else None}
+        for each in found.engines
+    ]
+    return dataclasses.asdict(found) | {"engines": engines, "is_equal": found.is_equal}
 
 
 def _read_arguments(arguments: Sequence[str]) -> tuple[str, str]:
@@ -192,7 +210,7 @@ def _print(found: EngineComparison, flags: CompareFlags) -> None:
         out.print(f"  {escape(_line(product, found))}", soft_wrap=True)
         _print_numbers(product)
     if flags.output is not None:
-        kept = f"  kept in {flags.output}: {len(found.pictures)} difference images"
+        kept = f"  kept in {flags.output}: {count_text(len(found.pictures), 'file')} of differences"
         out.print(escape(kept), soft_wrap=True)
 
 
@@ -200,7 +218,7 @@ def _line(product: ProductDifference, found: EngineComparison) -> str:
     first, second = (each.engine for each in found.engines)
     only = {"vanished": f"only {first} makes it", "new": f"only {second} makes it"}
     cards = len(product.headers) + product.more_headers
-    told = f", {cards} cards differ" if cards else ""
+    told = f", {count_text(cards, 'card')} differ{'s' if cards == 1 else ''}" if cards else ""
     reason = "; ".join(filter(None, (*product.forms, product.problem)))
     text = only.get(product.state) or f"{_WORDS[product.state]}{told}"
     return f"{product.name}: {text}{': ' if reason else ''}{reason}"

@@ -39,7 +39,7 @@ def list_engines(*, json: Flag = False) -> int:
 
 
 def _print(engines: Sequence[EngineEntry], detectors: Sequence[DetectorEntry]) -> None:
-    columns = ("engine", "kinds", "needs", "for", "version", "found, or how to get it")
+    columns = ("engine", "kinds", "needs", "for", "version", "found")
     rows = [
         (
             each.engine,
@@ -47,11 +47,11 @@ def _print(engines: Sequence[EngineEntry], detectors: Sequence[DetectorEntry]) -
             each.program,
             each.purpose,
             each.version or ("" if each.found else "absent"),
-            each.found or each.advice,
+            each.found or "see below",
         )
         for each in engines
     ]
-    print_rows(out, columns, rows)
+    print_rows(out, columns, rows, spare=(columns[1], columns[3]), whole=columns[:3])
     out.print()
     print_rows(
         out, ("calibrates", "native", "or program", "which is"), list(map(detector_row, detectors))

@@ -15,10 +15,11 @@ from calib.switches import Overrides
 
 def test_all_keys() -> None:
     """Each key has its type; sizes are GB or have a unit."""
-    words = "rung=0.5 timeout_scale=2 retries=0 priority=-3 env.A= env.B=x=y set=darkcorr=omit"
-    found = parse_words([*words.split(), "set=noise.x=4"])
+    words = "rung=0.5 disk=20GB timeout_scale=2 retries=0 priority=-3 env.A= env.B=x=y"
+    found = parse_words([*words.split(), "set=darkcorr=omit", "set=noise.x=4"])
     assert found == JobOverrides(
         rung=500_000_000,
+        disk=20_000_000_000,
         timeout_scale=2.0,
         retries=0,
         priority=-3,
@@ -32,7 +33,7 @@ def test_all_keys() -> None:
     ("word", "message"),
     [
         ("rung", "not a setting.*KEY=VALUE"),
-        ("rungs=8", "no such key.*rung, timeout_scale.*'rungs'"),
+        ("rungs=8", "no such key.*rung, disk, timeout_scale.*'rungs'"),
         ("rung=-8", "not a size"),
         ("rung=0", "not a size"),
         ("rung=8XB", "not a size"),
@@ -90,6 +91,7 @@ SWITCHES = st.dictionaries(
 SAID = st.builds(
     JobOverrides,
     rung=st.none() | st.integers(1, 2**62),
+    disk=st.none() | st.integers(1, 2**62),
     timeout_scale=st.none() | st.floats(0.001, 100),
     retries=st.none() | st.integers(0, 10),
     priority=st.none() | st.integers(-1000, 1000),

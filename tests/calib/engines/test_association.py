@@ -243,7 +243,7 @@ def test_traps_can_be_avoided(tmp_path: Path, pair: Any) -> None:
     [
         ({"CRCORR": "OMIT"}, UnsupportedMode, "disagree"),
         ({"RPTCORR": "PERFORM"}, UnsupportedMode, "disagree"),
-        ({"headers": ({}, {"DETECTOR": "WFC"})}, UnsupportedMode, "recipes for ACS/HRC.*abq"),
+        ({"headers": ({}, {"DETECTOR": "WFC"})}, UnsupportedMode, "calibrates ACS HRC.*abq"),
         ({"headers": ({}, {"CCDGAIN": 4})}, UnsupportedMode, "differ in CCDGAIN"),
         ({"headers": ({}, {"FILTER1": "F606W"})}, UnsupportedMode, "differ in FILTER1"),
         ({"headers": ({}, {"EXPTIME": 0.0})}, DataError, "EXPTIME.*j8zz01abq"),

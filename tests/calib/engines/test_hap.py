@@ -104,7 +104,7 @@ def test_poller_leads_to_the_private_folder_and_variables_to_the_child_alone(
     """Paths of the archive are gone from the poller; ASTROMETRY_* is told; one thread is kept."""
     body = 'cat "$1"; env | grep -e ASTRO; ls; exit 2'
     put_first_on_path(make_combiners(tmp_path / "bin", visit=body), monkeypatch)
-    environment = {"ASTROMETRY_STEP_CONTROL": "off"}
+    environment = {"ASTROMETRY_STEP_CONTROL": "of the dataset", "ASTRODRIZ_X": "its own"}
     request = request_for(tmp_path, make_inputs(tmp_path / "in"), environment=environment)
 
     with pytest.raises(EngineError) as caught:
@@ -114,6 +114,7 @@ def test_poller_leads_to_the_private_folder_and_variables_to_the_child_alone(
     assert "j8ph01abq_flc.fits,9453,8PH,01,340.0,F606W;CLEAR2S,WFC,j8ph01abq_flc.fits" in said
     assert "/archive" not in said
     assert "ASTROMETRY_STEP_CONTROL=off" in said
+    assert "ASTRODRIZ_X=its own" in said
     assert "ASTRODRIZ_NO_PARALLEL=1" in said
 
 
@@ -245,9 +246,11 @@ def test_bad_pollers_are_refused_before_anything_runs(
     request = request_for(tmp_path, inputs)
     for text, kind, match in (
         (whole.replace("j8ph01acq", "j8ph01adq"), MissingMember, "j8ph01adq"),
-        (whole.replace("9453,", ""), CorruptFile, "1 or 8 columns"),
-        (whole + whole, CorruptFile, "once"),
-        ("\n", CorruptFile, "no line"),
+        (whole.replace("9453,", ""), CorruptFile, "columns"),
+        (whole + whole, CorruptFile, "twice"),
+        ("\n", CorruptFile, "no exposure"),
+        (whole.replace("j8ph01", "j8ph02"), CorruptFile, "line 1 .*j8ph01"),
+        (whole.replace(",WFC,", ",UVIS,"), CorruptFile, "detector"),
     ):
         poller.write_text(text)
         with pytest.raises(kind, match=match) as caught:
@@ -294,7 +297,7 @@ def test_engine_is_what_auto_takes_for_visits(programs: Path) -> None:
     taken: Engine = choose_engine("auto", [], kind="mvm")
     assert taken.name == "hap"
     assert [each.version for each in engine.installations()] == ["1.2.3 (stand-in)"] * 2
-    with pytest.raises(UnsupportedMode, match="svm"):
+    with pytest.raises(UnsupportedMode, match="skycells and visits, not exposures"):
         choose_engine("hap", [{"INSTRUME": "ACS"}])
 
 

@@ -6,14 +6,15 @@ the name of the alignment (WCSNAME): they are switched off here.
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 from hap_inputs import describe, make_poller, request_for
+from real_programs import find_real_program
 
 from calib.engines.hap import HapEngine
+from calib.engines.program import RUNSINGLEHAP
 from calib.fitsfile import primary_header, update_primary_header
 from calib.records import RawInputs
 from calib.simulate.observatory import build_observatory
@@ -29,10 +30,7 @@ READ = {"MTFLAG": "F", "SCAN_TYP": "N", "CHINJECT": "NONE"}
 @pytest.fixture
 def real(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the real programs on PATH; skip where there are none."""
-    if folder := os.environ.get("HSTFLOW_TEST_PROGRAMS"):
-        monkeypatch.setenv("PATH", folder, prepend=":")
-    if shutil.which("runsinglehap") is None:
-        pytest.skip("runsinglehap is not on PATH, and HSTFLOW_TEST_PROGRAMS names no folder")
+    find_real_program(RUNSINGLEHAP, monkeypatch)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from factories import PRIMARY
 from program_headers import STIS
+from standin_programs import hide_programs
 
 from calib.engines import lookup
 from calib.engines.hstcal import HstcalEngine
@@ -34,6 +35,12 @@ class Elsewhere:
         return None if header["INSTRUME"] == "WFC3" else "not WFC3"
 
 
+def forget_engines() -> None:
+    """Look for installed engines anew."""
+    engine_names.cache_clear()
+    load_engine.cache_clear()
+
+
 @pytest.fixture
 def other_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Install engines of other packages: one works, one cannot be loaded."""
@@ -46,9 +53,9 @@ def other_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "entry_points",
         lambda *, group, name=None: [entry for entry in entries if name in {None, entry.name}],
     )
-    load_engine.cache_clear()
+    forget_engines()
     yield
-    load_engine.cache_clear()
+    forget_engines()
 
 
 def test_auto_takes_native_where_it_covers() -> None:
@@ -66,10 +73,25 @@ def test_auto_takes_native_where_it_covers() -> None:
         ({"INSTRUME": "COS", "DETECTOR": "FUV"}, "calcos"),
     ],
 )
-def test_auto_names_native_and_the_program(header: dict[str, Any], program: str) -> None:
-    """Where nothing covers, both are named."""
-    with pytest.raises(UnsupportedMode, match=rf"native.*{program}"):
+def test_auto_names_native_and_the_program(
+    header: dict[str, Any], program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing covers, both are named, and nobody whose business it is not."""
+    hide_programs(monkeypatch)
+    with pytest.raises(UnsupportedMode, match=rf"native.*{program}") as caught:
         choose_engine("auto", [header])
+    assert str(caught.value).count(";") == 1
+
+
+def test_auto_says_briefly_what_a_user_of_cos_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What native is for, and how to get the program: no list of recipes, no other program."""
+    hide_programs(monkeypatch)
+    with pytest.raises(UnsupportedMode) as caught:
+        choose_engine("auto", [{"INSTRUME": "COS", "DETECTOR": "FUV"}])
+    native, calcos = str(caught.value).split("; ")
+    assert native.startswith("no engine covers this: native calibrates ACS HRC, SBC, WFC")
+    assert native.endswith(", not COS FUV")
+    assert calcos == "calcos is not on PATH (pip install 'hstflow[cos]')"
 
 
 def test_native_never_falls_back() -> None:
@@ -201,3 +223,9 @@ def test_broken_recipe_is_left_out(
     monkeypatch.setattr("calib.engines.native.entry_points", lambda *, group: entries)
     assert installed_recipes() == ()
     assert "recipe broken cannot be loaded" in caplog.text
+
+
+def test_kinds_are_told_in_words() -> None:
+    """Who asks the native engine for a visit reads what it is for."""
+    with pytest.raises(UnsupportedMode, match="it calibrates exposures, not visits"):
+        choose_engine("native", [], kind="svm")

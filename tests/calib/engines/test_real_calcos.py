@@ -1,11 +1,7 @@
-"""The real calcos on made-up exposures: what our engine counts on, and numbers worked out.
-
-HSTFLOW_TEST_PROGRAMS may name a folder that is put first on PATH.
-"""
+"""The real calcos on made-up exposures: what our engine counts on, and numbers worked out."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,10 +12,10 @@ import cos_world as cos
 import numpy as np
 import pytest
 from astropy.io import fits
-from standin_programs import put_first_on_path
+from real_programs import find_real_program
 
 from calib.engines.calcos import CalcosEngine
-from calib.engines.program import CALCOS, find_program, version_of
+from calib.engines.program import CALCOS, version_of
 from calib.errors import EngineError
 from calib.records import Member, Products
 
@@ -31,12 +27,7 @@ ROOT, SECOND, ASSOCIATION = "la8q99abq", "la8q99acq", "la8q99010"
 @pytest.fixture(autouse=True)
 def program(monkeypatch: pytest.MonkeyPatch) -> Path:
     """Find the real program, or skip."""
-    if folder := os.environ.get("HSTFLOW_TEST_PROGRAMS"):
-        put_first_on_path(Path(folder), monkeypatch)
-    found = find_program(CALCOS)
-    if found is None:
-        pytest.skip(f"calcos is not on PATH ({CALCOS.advice}, or HSTFLOW_TEST_PROGRAMS=FOLDER)")
-    return found
+    return find_real_program(CALCOS, monkeypatch)
 
 
 @pytest.fixture(scope="module")

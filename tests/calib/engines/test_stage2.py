@@ -22,9 +22,9 @@ from standin_programs import (
 
 from calib.engines import astrometry
 from calib.engines.astrometry import AstrometryMode
+from calib.engines.product import product_file
 from calib.engines.stage2 import calibrate_and_drizzle, plan_stage2
 from calib.engines.stage2_run import drizzle
-from calib.engines.workplace import product_record
 from calib.errors import (
     CHILD_MEMORY,
     STAGE2,
@@ -149,7 +149,7 @@ def test_association(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     before = {file.name: file.sha256 for file in world.products.files}
     for file in products.files:
-        assert file == product_record(Path(file.path))
+        assert file == product_file(Path(file.path))
         assert file.sha256 != before.get(file.name)
         assert fits.getval(file.path, "TARGNAME") == "NEW"
     trailer = (world.request.output / f"{TABLE}.tra").read_text()
@@ -226,7 +226,7 @@ def test_bad_ends(
 
     assert caught.value.code == code
     for file in world.products.files:
-        assert product_record(Path(file.path)) == file
+        assert product_file(Path(file.path)) == file
     assert not [name for name in world.left if "drz" in name or name.startswith(".")]
 
 
@@ -251,7 +251,7 @@ def test_no_viable_data(body: str, one: World, monkeypatch: pytest.MonkeyPatch) 
 
     assert products.files == one.products.files
     for file in products.files:
-        assert product_record(Path(file.path)) == file
+        assert product_file(Path(file.path)) == file
     assert products.notes == ("stage 2: no viable data",)
     assert products.stage2 == "drizzlepac 3.11.0: no viable data"
     assert [Path(log).name for log in products.logs] == ["ib3y01a0q_drizzle.log"]
@@ -294,6 +294,7 @@ def test_astrometry(
     )
     one.runs(f"echo {words} > '{one.folder}/told'; {DRIZZLES}", monkeypatch)
     monkeypatch.setattr(astrometry, "is_reachable", lambda _: answers)
+    monkeypatch.delenv(astrometry.SERVICE_VARIABLE)
 
     products = one.drizzle(dataclasses.replace(PLAN, astrometry=mode))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,9 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 from drizzle_world import ROOTS, SIZE, SKY, STAR, TABLE, World, make_world
+from real_programs import find_real_program
 
-from calib.engines.program import RUNASTRODRIZ, find_program, version_of
+from calib.engines.program import RUNASTRODRIZ, version_of
 from calib.engines.stage2 import Stage2Plan
 from calib.errors import EngineError
 from calib.records import Products
@@ -25,10 +25,7 @@ SKY_LEFT = 0.02  # electrons/s: noise of 0.05 a pixel, in the median of 9 pixels
 @pytest.fixture(autouse=True)
 def real_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip where drizzlepac is not installed."""
-    if folder := os.environ.get("HSTFLOW_TEST_PROGRAMS"):
-        monkeypatch.setenv("PATH", folder, prepend=":")
-    if find_program(RUNASTRODRIZ) is None:
-        pytest.skip(f"{RUNASTRODRIZ.name} is not on PATH ({RUNASTRODRIZ.advice})")
+    find_real_program(RUNASTRODRIZ, monkeypatch)
 
 
 def done(world: World) -> Products:

@@ -55,7 +55,7 @@ def test_what_is_chosen_and_granted_stands_above(request_here: CalibrationReques
     own = {"jref": "/elsewhere/", "OMP_NUM_THREADS": "64", "SVM_QUALITY_TESTING": "on"}
     request = dataclasses.replace(request_here, environment=own, threads=2)
     with workplace(request, "prog") as place:
-        place.run("env")
+        place.run("env", environment=own)
         said = place.log.read_text().splitlines()
         assert {"OMP_NUM_THREADS=2", "SVM_QUALITY_TESTING=on"} < {*said}
         assert f"jref={place.folder}{os.sep}ref{os.sep}" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -296,3 +297,28 @@ def test_real_exposures_of_absent_associations_pass(crds_pack: Path, tmp_path: P
         assert names(inputs) == [f"{root}_raw.fits"]
     with pytest.raises(NotFound, match=r"j8bt06040_asn\.fits.*found j8bt05njq_raw\.fits"):
         fetch_inputs(parse_dataset("j8bt06040"), f"file:{crds_pack / 'raw'}", tmp_path / "asn")
+
+
+def test_folder_with_a_folder_for_each_dataset(
+    fetch: Fetch, association: Path, tmp_path: Path
+) -> None:
+    """What `hstflow fetch` has written is found again; files of the folder itself come first."""
+    own = tmp_path / "many" / "jh0001aaq"
+    own.mkdir(parents=True)
+    shutil.copy(association / "jh0001aaq_raw.fits", own)
+
+    inputs = fetch("jh0001aaq", own.parent)
+
+    assert names(inputs) == ["jh0001aaq_raw.fits"]
+    assert inputs.source == f"file:{own}"
+
+
+def test_empty_folder_of_a_dataset_is_no_input(fetch: Fetch, tmp_path: Path) -> None:
+    """The message names the folder that was looked at."""
+    own = tmp_path / "many" / "jh0001aaq"
+    own.mkdir(parents=True)
+
+    with pytest.raises(NotFound) as caught:
+        fetch("jh0001aaq", own.parent)
+
+    assert caught.value.path == str(own)

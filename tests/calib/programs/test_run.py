@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -101,6 +103,30 @@ def test_failure_has_the_code_and_the_last_lines(place: Path) -> None:
     assert (error.exit_code, error.code) == (7, 23)
     assert error.log_tail.splitlines()[0] == "line 80"
     assert error.path == str(place / "program.log")
+
+
+def test_last_words_of_a_traceback_are_the_whole_message(place: Path) -> None:
+    """A message over several lines is told on one, with the name of its exception."""
+    code = (
+        "try:\n raise LookupError('first')\n"
+        "except LookupError as e: raise ValueError('\\nno row:\\n    CHIP: 1\\n') from e"
+    )
+    with pytest.raises(EngineError, match=r"exit code 1: ValueError: no row: CHIP: 1 \(f"):
+        run(place, code)
+
+
+def test_control_characters_reach_no_terminal(
+    place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Escape sequences of a program stay in its own log."""
+    code = "import os; os.write(1, b'\\x1b]0;owned\\x07 \\x9b2J\\xff\\n'); os._exit(2)"
+    with caplog.at_level(logging.INFO, "calib"), pytest.raises(EngineError) as caught:
+        run(place, code)
+
+    told = f"{caught.value}{caught.value.log_tail}{caplog.text}"
+    assert not set(told) & {"\x1b", "\x07", "\x9b"}
+    assert "]0;owned" in caught.value.log_tail
+    assert b"\x1b" in (place / "program.log").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -249,3 +275,23 @@ def test_last_words_reach_the_log(place: Path, caplog: pytest.LogCaptureFixture)
     lines = [record.getMessage() for record in caplog.records]
     assert lines[-1].endswith(": the end")
     assert sum(line.endswith("yyy") for line in lines) == 2_500
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv (util-linux) is not here")
+def test_program_ends_with_a_process_that_was_killed(place: Path) -> None:
+    """Kill -9 of ours, or the system out of memory: the kernel ends the program."""
+    code = (
+        "import pathlib, sys\n"
+        "from calib.programs.run import run_program\n"
+        f"place = pathlib.Path({str(place)!r})\n"
+        "say = 'import os, time; print(os.getpid(), flush=True); time.sleep(60)'\n"
+        "run_program([sys.executable, '-c', say], folder=place, log_file=place / 'said.log')\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as ours:
+        said, end = place / "said.log", time.monotonic() + 20
+        while not (said.exists() and said.read_text().endswith("\n")):
+            assert time.monotonic() < end, "the program did not start"
+            time.sleep(0.02)
+        ours.kill()
+
+    assert wait_until_gone(int(said.read_text()))

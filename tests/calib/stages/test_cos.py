@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 import cos_world as cos
 import pytest
 from astropy.io import fits
+from real_programs import find_real_program
 from standin_programs import make_calcos, put_first_on_path
 
-from calib.engines.program import CALCOS, find_program
+from calib.engines.program import CALCOS
 from calib.records import Outcome
 from calib.references.profile import CrdsProfile
 from calib.stages.planning import Request, plan_jobs
@@ -115,10 +115,7 @@ def test_real_program_publishes(
     tmp_path: Path, profile: CrdsProfile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same association with the real calcos: its spectrum is the one that was put in."""
-    if folder := os.environ.get("HSTFLOW_TEST_PROGRAMS"):
-        put_first_on_path(Path(folder), monkeypatch)
-    if find_program(CALCOS) is None:
-        pytest.skip(f"calcos is not on PATH ({CALCOS.advice}, or HSTFLOW_TEST_PROGRAMS=FOLDER)")
+    find_real_program(CALCOS, monkeypatch)
     write_association(tmp_path / "raw")
     assert process(tmp_path, profile, ASSOCIATION).state == "processed"
     files = published(tmp_path, ASSOCIATION)

@@ -105,6 +105,18 @@ def test_jobs_have_rungs_chunks_and_keys(plan: CampaignPlan, ledger: Ledger) -> 
     assert len({row["work_key"] for row in keys}) == 4
 
 
+def test_disk_of_the_manifest_counts_before_what_is_predicted(
+    plan: CampaignPlan, ledger: Ledger
+) -> None:
+    """A skycell of a few small images does not need what a typical one does."""
+    cells = [parse_dataset(f"skycell-p2381x06y0{n}") for n in (1, 2)]
+    enrol(plan, [Entry(cells[0]), Entry(cells[1], parse_words(["disk=20GB"]))])
+    first, second = left(ledger)
+    assert second.disk == 20 * GB
+    assert first.disk
+    assert first.disk > 4 * second.disk
+
+
 def test_plan_is_frozen_and_comes_back(
     plan: CampaignPlan, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from standin_programs import FAILS, hide_programs, make_program, put_first_on_pa
 
 from calib.archive.outputs import open_output
 from calib.campaigns.job_overrides import of_record, parse_words
+from calib.engines.astrometry import AstrometryMode
 from calib.errors import STAGE2, ConfigError
 from calib.records import Outcome
 from calib.references.stage2_types import STAGE2_TYPES
@@ -45,6 +46,7 @@ def drizzled(asked: Request, tmp_path: Path) -> Request:
         overrides=parse_overrides(["DRIZCORR=PERFORM"]),
         references={"MDRIZTAB": str(table)},
         astrometry="off",
+        previews="none",
     )
     return dataclasses.replace(asked, options=options)
 
@@ -123,7 +125,7 @@ def test_drizzled_files_are_published(
     with_program(tmp_path / "bin", monkeypatch)
     dataset = own.datasets[0]
 
-    outcome = process(drizzled, dataset)
+    outcome = process(asking(drizzled, previews="normal"), dataset)
 
     assert outcome.state == "processed"
     folder = Path(outcome.uri.removeprefix("file:").replace("//", "/"))
@@ -143,6 +145,26 @@ def test_drizzled_files_are_published(
         use for use in found["references"][0]["references"] if use["keyword"] == "MDRIZTAB"
     )
     assert table["required"]
+
+
+@pytest.mark.parametrize(
+    ("astrometry", "end"), [("auto", "; drizzled without astrometry"), ("off", "")]
+)
+def test_outcome_says_what_alignment_was_not_to_be_had(
+    drizzled: Request,
+    own: Observatory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    astrometry: AstrometryMode,
+    end: str,
+) -> None:
+    """`status` shows it of each dataset; what was asked for is not told."""
+    with_program(tmp_path, monkeypatch)
+    monkeypatch.setenv("ASTROMETRY_SERVICE_URL", "http://127.0.0.1:9")
+
+    outcome = process(asking(drizzled, astrometry=astrometry), own.datasets[0])
+
+    assert outcome.reason == f"published in run {outcome.run}{end}"
 
 
 def test_always_without_the_program(
@@ -269,6 +291,7 @@ def test_quick_look(
 ) -> None:
     """It is a preview, made where its package is here and nothing was drizzled."""
     hide_programs(monkeypatch)
+    drizzled = asking(drizzled, previews="normal")
     dataset = own.datasets[0]
 
     def combine(exposures: list[Path], root: str, folder: Path) -> Path:

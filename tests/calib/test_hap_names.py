@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 
 from calib.errors import MissingMember
-from calib.fetch.hap_names import (
+from calib.hap_names import (
     check_all_calibrated,
     choose_images,
     is_hap_input,
     read_image_name,
     visit_of,
-    visit_prefix,
 )
 from calib.ids import parse_dataset
 
@@ -56,7 +55,7 @@ def test_a_visit_takes_its_own() -> None:
 
 def test_visits_and_their_exposures() -> None:
     """The first six characters of an exposure are its visit, both ways."""
-    assert visit_prefix(VISIT) == "ib4606"
+    assert VISIT.visit_root == parse_dataset("ib4606c5q").visit_root == "ib4606"
     assert visit_of("ib4606c5q") == VISIT.name
 
 

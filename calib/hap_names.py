@@ -15,16 +15,14 @@ from functools import partial
 
 from calib.caldp import ENVIRONMENT_FILE
 from calib.errors import MissingMember
-from calib.ids import INSTRUMENT_BY_LETTER, DatasetId
+from calib.ids import INSTRUMENT_BY_LETTER, VISIT_LENGTH, DatasetId
 
 POLLER_ENDING = "_input.out"
 POLLER, FLC, FLT = "poller", "flc", "flt"
 
-# A visit is the first six characters of an exposure: letter, programme, visit (ipppss). Names
-# of mosaics have eight of its nine (ipppssoo): the ninth is the source of the transmission.
-VISIT_LENGTH, SHORT_LENGTH = 6, 8
-
-_LETTERS = {instrument: letter for letter, instrument in INSTRUMENT_BY_LETTER.items()}
+# Names of mosaics have eight of an exposure's nine characters (ipppssoo): the ninth is the source
+# of the transmission.
+SHORT_LENGTH = 8
 
 # The ninth character of an exposure is a letter; a digit is an association's.
 _PIPELINE = re.compile(r"(?P<exposure>[ij][a-z0-9]{7}[a-z])_(?P<suffix>flc|flt)\.fits", re.ASCII)
@@ -82,11 +80,6 @@ def poller_name(dataset: DatasetId) -> str:
     return f"{dataset.name}{POLLER_ENDING}"
 
 
-def visit_prefix(dataset: DatasetId) -> str:
-    """Return how the exposures of a visit begin: ``acs_8ph_01`` gives ``j8ph01``."""
-    return f"{_LETTERS[dataset.instrument]}{dataset.program}{dataset.visit}"
-
-
 def visit_of(exposure: str) -> str:
     """Return the visit of an exposure: ``j8ph01abq`` gives ``acs_8ph_01``."""
     return f"{INSTRUMENT_BY_LETTER[exposure[0]]}_{exposure[1:4]}_{exposure[4:VISIT_LENGTH]}"
@@ -103,7 +96,7 @@ def is_image_of(dataset: DatasetId, name: str) -> bool:
         return False
     if dataset.kind == "mvm":
         return True
-    return not image.of_mosaic and image.visit == visit_prefix(dataset)
+    return not image.of_mosaic and image.visit == dataset.visit_root
 
 
 def environment_name(dataset: DatasetId) -> str:
@@ -144,7 +137,7 @@ def check_all_calibrated(dataset: DatasetId, names: Collection[str]) -> None:
         A mosaic would lack that exposure, without a word. All are listed.
     """
     raws = {m["exposure"] for name in names if (m := _RAW.fullmatch(name))}
-    mine = {raw for raw in raws if raw.startswith(visit_prefix(dataset))}
+    mine = {raw for raw in raws if raw.startswith(dataset.visit_root)}
     done = {i.exposure for n in names if (i := read_image_name(n)) is not None}
     if missing := sorted(mine - done):
         raise MissingMember(
@@ -160,4 +153,4 @@ def is_listed(dataset: DatasetId, name: str) -> bool:
     if is_hap_input(dataset, name):
         return True
     raw = _RAW.fullmatch(name)
-    return bool(raw and dataset.kind == "svm" and raw["exposure"].startswith(visit_prefix(dataset)))
+    return bool(raw and dataset.kind == "svm" and raw["exposure"].startswith(dataset.visit_root))

@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from calib.errors import CorruptFile
-from calib.fetch.hap_names import ImageName, is_image_of, read_image_name, visit_prefix
+from calib.hap_names import ImageName, is_image_of, read_image_name
 from calib.ids import DatasetId
 
 # The deepest skycells hold a few thousand exposures; a visit some hundred. A poller of more
@@ -120,6 +120,13 @@ def read_poller(path: Path, dataset: DatasetId) -> Poller:
     if widths == {1}:
         return Poller(names)
     return Poller(names, tuple(reader.row(number, fields) for number, fields in lines))
+
+
+def text_of(dataset: DatasetId, poller: Poller) -> str:
+    """Return the text of a poller whose files lie beside it; a list of names stays one."""
+    if poller.rows:
+        return poller_text(dataset, poller.rows)
+    return "".join(f"{name}\n" for name in poller.names)
 
 
 def check_poller(path: Path) -> None:
@@ -299,7 +306,7 @@ class _Reader:
     def _expected_name(self) -> str:
         if self.dataset is None or self.dataset.kind == "mvm":
             return "hst_9453_01_acs_wfc_f606w_j8ph01ab_flc.fits"
-        return f"{visit_prefix(self.dataset)}..._flc.fits or _flt.fits, without a folder"
+        return f"{self.dataset.visit_root}..._flc.fits or _flt.fits, without a folder"
 
     def _wrong(self, number: int, what: str, expected: str, found: str) -> CorruptFile:
         return _refusal(self.path, self.dataset, number, what, expected, found)
