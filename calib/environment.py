@@ -1,7 +1,8 @@
 """Variables for the programs that calibrate: their names, and the file that CALDP reads them from.
 
 The file ``ID_cal_env.txt`` lies beside the inputs of a dataset. It is data from elsewhere: what
-it sets reaches the programs of this dataset alone, and never decides which code is run.
+it sets reaches the programs of this dataset alone, and is what they read and nothing else: neither
+it nor a manifest decides which code is run, on how many threads, or what the manifest records.
 """
 
 from __future__ import annotations
@@ -15,17 +16,44 @@ from calib.errors import ConfigError, CorruptFile
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
-# Ours, the orchestrator's and the stores' settings are those of the campaign.
-REFUSED_PREFIXES = ("HSTFLOW", "PREFECT", "AWS")
-
 # What looks like a secret has no place in a manifest, in an archive or in the ledger.
 SECRET_WORDS = ("password", "passwd", "secret", "token", "credential", "apikey", "api_key")
 
-# What decides which program, library or module is loaded: no data file does.
-_OF_CODE = re.compile(r"PATH|LD_.*|DYLD_.*|PYTHON.*|BASH_ENV|ENV|IFS", re.ASCII)
+# What nobody sets for one dataset, in any case of letters, and why.
+_REFUSALS = {
+    re.compile(pattern, re.ASCII): reason
+    for pattern, reason in (
+        (
+            r"(HSTFLOW|PREFECT|AWS).*",
+            "a dataset does not set HSTFLOW*, PREFECT*, AWS*: they are of the whole campaign",
+        ),
+        (
+            r"PATH|LD_.*|DYLD_.*|PYTHON.*|BASH_ENV|ENV|IFS|GCONV_PATH|GLIBC_TUNABLES",
+            "a dataset does not choose which code is run",
+        ),
+        (
+            r"CRDS_.*|[IJLONU]REF",
+            "a dataset does not choose references: --context and --reference do",
+        ),
+        (
+            r"OMP_.*|.*_NUM_THREADS|ASTRODRIZ_NO_PARALLEL",
+            "a dataset does not choose its threads: it is granted them",
+        ),
+        (
+            r"ASTROMETRY_(STEP_CONTROL|APPLY_APRIORI|COMPUTE_APOSTERIORI)",
+            "the setting `astrometry` (--astrometry) says how images are aligned",
+        ),
+    )
+}
 
-# References and their context are chosen before, on one context, and recorded.
-_OF_REFERENCES = re.compile(r"CRDS_.*|[IJLONU]REF", re.ASCII)
+# What a file beside the inputs may set: version keywords, and what the programs read of the
+# environment (drizzlepac 3.11, stwcs 1.7; calcos and HSTCAL read folders of references alone).
+# Anything else may change what Python or a library loads: HOME, MPLBACKEND, http_proxy.
+_OF_FILES = re.compile(
+    r"(ASTROMETRY|PIPELINE|SVM|MVM)_[A-Z0-9_]+"
+    r"|ASTROMETRIC_CATALOG_URL|GSSS_WEBSERVICES_URL|RAISE_PIPELINE_ERRORS",
+    re.ASCII,
+)
 
 # An honest file has a dozen lines.
 _LARGEST = 1 << 16
@@ -42,9 +70,9 @@ def refusal_of(name: str) -> str | None:
         return "not the name of an environment variable"
     if name in VERSION_KEYWORDS:
         return None
-    if name.upper().startswith(REFUSED_PREFIXES):
-        refused = ", ".join(f"{prefix}*" for prefix in REFUSED_PREFIXES)
-        return f"a dataset does not set {refused}"
+    for pattern, reason in _REFUSALS.items():
+        if pattern.fullmatch(name.upper()):
+            return reason
     if is_secret(name):
         return "a variable that looks like a secret is not stored"
     return None
@@ -56,6 +84,12 @@ def read_environment(path: Path) -> dict[str, str]:
     Everything after the first ``=`` is the value, further ``=`` included; blanks around key
     and value do not count. Blank lines and lines that begin with ``#`` say nothing. CALDP
     loses values that hold ``=``, and skips lines that it cannot read.
+
+    Returns
+    -------
+    dict
+        Version keywords (CSYS_VER...), and variables that drizzlepac reads: ``PIPELINE_*``,
+        ``SVM_*``, ``MVM_*``, and of ``ASTROMETRY_*`` what the setting `astrometry` does not say.
 
     Raises
     ------
@@ -112,10 +146,10 @@ def _lines(path: Path) -> list[str]:
 def _parse(path: Path, number: int, text: str) -> tuple[str, str]:
     name, equals, value = (part.strip() for part in text.partition("="))
     if not equals:
-        raise _fault(path, number, "not a variable and its value", text)
+        raise _fault(path, number, "not a variable and its value", text, "KEY=VALUE")
     reason = refusal_of(name)
-    if reason is None and (_OF_CODE.fullmatch(name) or _OF_REFERENCES.fullmatch(name.upper())):
-        reason = "such a file does not choose programs or references (--context, --reference do)"
+    if reason is None and not (name in VERSION_KEYWORDS or _OF_FILES.fullmatch(name)):
+        reason = "such a file sets variables of drizzlepac and version keywords only"
     if reason is None and "\0" in value:
         reason = "a variable cannot hold a null character"
     if reason is not None:
@@ -124,7 +158,7 @@ def _parse(path: Path, number: int, text: str) -> tuple[str, str]:
 
 
 def _fault(
-    path: Path, number: int, what: str, found: str, expected: str | None = "KEY=VALUE"
+    path: Path, number: int, what: str, found: str, expected: str | None = None
 ) -> CorruptFile:
     return CorruptFile(
         f"line {number}: {what}", path=path, expected=expected, found=repr(found[:80])

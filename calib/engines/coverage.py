@@ -17,7 +17,7 @@ from calib.engines.program import (
     RUNSINGLEHAP,
     Program,
     find_program,
-    version_of,
+    shown_version,
 )
 from calib.engines.protocol import Engine, Installation, ListedEngine
 
@@ -145,4 +145,4 @@ def _detector(what: str, native: str, program: Program) -> DetectorEntry:
     path = find_program(program)
     if path is None:
         return DetectorEntry(what, native, program.name, None, "", program.advice)
-    return DetectorEntry(what, native, program.name, str(path), version_of(program), "")
+    return DetectorEntry(what, native, program.name, str(path), shown_version(program), "")

@@ -24,6 +24,7 @@ from calib.engines.program import (
     RUNSINGLEHAP,
     Program,
     find_program,
+    shown_version,
     version_of,
     why_absent,
 )
@@ -147,7 +148,7 @@ def _installation(program: Program) -> Installation:
     found = find_program(program)
     if found is None:
         return Installation(program.name, program.purpose, None, advice=program.advice)
-    return Installation(program.name, program.purpose, str(found), version_of(program))
+    return Installation(program.name, program.purpose, str(found), shown_version(program))
 
 
 def _program_for(dataset: DatasetId) -> Program:
@@ -222,12 +223,12 @@ def _check_there(dataset: DatasetId, poller: Poller, there: Collection[str]) -> 
 
 
 def _environment(request: CalibrationRequest, settings: Astrometry) -> dict[str, str]:
-    """Return the variables of the program; those of the dataset win.
+    """Return the variables of the program, which stand above those of the dataset.
 
     Drizzlepac, which else starts a process per CPU of the machine, is kept to one thread.
     """
     alone = {"ASTRODRIZ_NO_PARALLEL": "1"} if request.threads == 1 else {}
-    return {**settings.environment(), **alone, **request.environment}
+    return {**settings.environment(), **alone}
 
 
 def _logs(place: Workplace) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 from calib.association import Association
@@ -20,7 +19,7 @@ from calib.engines.hstcal_products import (
 from calib.engines.idle import is_idle
 from calib.engines.program import CALWF3, CS0, Program
 from calib.engines.protocol import CalibrationRequest
-from calib.engines.switch_references import names_file, performs
+from calib.engines.switch_references import wavecal_of
 from calib.errors import MissingMember
 from calib.records import InputFile
 
@@ -124,11 +123,11 @@ def _stis_calls(request: CalibrationRequest, headers: Mapping[str, Header]) -> I
 
 def _wavecal(request: CalibrationRequest, file: InputFile, header: Header) -> tuple[InputFile, ...]:
     """Return the wavelength calibration that an exposure names, where it is to be used."""
-    if not performs(header, "WAVECORR") or not names_file(header, "WAVECAL"):
+    name = wavecal_of(header)
+    if not name:
         return ()
-    name = PurePosixPath(str(header["WAVECAL"]).strip().rpartition("$")[2]).name
     for each in request.inputs.files:
-        if each.name.lower() == name.lower():
+        if each.name.lower() == name:
             return (each,)
     raise MissingMember(
         "the wavelength calibration of an exposure is not among the inputs",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from calib.engines.idle import IdleEngine, is_idle
 from calib.engines.protocol import Engine, ListedEngine, ManyProgramEngine, ProvenEngine
+from calib.engines.switch_references import wavecal_of
 from calib.errors import ConfigError, HstflowError, UnsupportedMode
-from calib.records import Member
+from calib.records import RawInputs
 from calib.switches import Overrides
 
 if TYPE_CHECKING:
@@ -116,29 +117,40 @@ def _all_reasons(reasons: Mapping[str, str], kind: str) -> str:
     return f"no engine covers this: {'; '.join(told)}"
 
 
-def required_references(
-    name: str,
-    header: Mapping[str, Any],
-    overrides: Overrides | None = None,
-    members: Sequence[Member] = (),
-) -> tuple[str, ...]:
-    """Return the reference keywords that the engine of this name opens for an exposure.
+def required_by(
+    engine: Engine, inputs: RawInputs, headers: Headers, overrides: Overrides | None = None
+) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
+    """Return what tells which references the engine of a dataset opens for each exposure.
 
     Parameters
     ----------
-    name, header, overrides
-        As for :func:`choose_engine`.
-    members
-        Rows of the association that the exposure belongs to; none: it is calibrated alone.
+    engine
+        Chosen for the exposures that are calibrated in their own right.
+    inputs
+        Their members decide whether exposures are combined. What lies beside the exposures (lists
+        of events, and wavelength calibrations that none of them uses) is not opened, and needs
+        no references.
+    headers
+        Primary headers of the exposures that are calibrated.
+    overrides
+        Switches set by the user.
 
-    Raises
-    ------
-    ConfigError, UnsupportedMode
-        As :func:`choose_engine`.
+    Returns
+    -------
+    callable
+        Takes the header of an exposure, known by its FILENAME; returns reference keywords.
     """
-    overrides = overrides or Overrides()
-    engine = choose_engine(name, [header], overrides)
-    return engine.required_references(overrides.apply(header), members)
+    changed = (overrides or Overrides()).apply
+    opened = {file.name.lower() for file in inputs.calibrated}
+    opened |= {wavecal_of(changed(header)) for header in headers}
+    unopened = {file.name.lower() for file in inputs.exposures} - opened
+
+    def required(header: Mapping[str, Any]) -> tuple[str, ...]:
+        if str(header.get("FILENAME") or "").strip().lower() in unopened:
+            return ()
+        return engine.required_references(changed(header), inputs.members)
+
+    return required
 
 
 def detectors_of(recipes: Iterable[Recipe]) -> list[str]:

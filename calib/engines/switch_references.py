@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from calib.engines.groups import combines
@@ -222,6 +223,16 @@ def names_file(header: Mapping[str, Any], keyword: str) -> bool:
 def is_wavecal(header: Mapping[str, Any]) -> bool:
     """Whether an exposure of STIS is a wavelength calibration: its file name says so."""
     return _text(header, "FILENAME").endswith("_WAV.FITS")
+
+
+def wavecal_of(header: Mapping[str, Any]) -> str:
+    """Return the name, lower case, of the wavelength calibration that an exposure of STIS uses.
+
+    Empty where WAVECORR is not PERFORM or WAVECAL names no file, whatever lies beside it.
+    """
+    if not performs(header, "WAVECORR") or not names_file(header, "WAVECAL"):
+        return ""
+    return PurePosixPath(str(header["WAVECAL"]).strip().rpartition("$")[2]).name.lower()
 
 
 def exposures_of_stis(header: Mapping[str, Any]) -> int:

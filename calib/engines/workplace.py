@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -103,15 +104,15 @@ class Workplace:
             arguments,
             folder=self.folder,
             log_file=self.log,
-            environment={**self._environment(), **(environment or {})},
+            environment={**self.request.environment, **(environment or {}), **self._granted()},
         )
 
-    def _environment(self) -> dict[str, str]:
+    def _granted(self) -> dict[str, str]:
+        """Return the variables of what is chosen and granted: they stand above all others."""
         folder = f"{self.folder / _REFERENCES}{os.sep}"
         return {
             **dict.fromkeys(LOGICAL_FOLDERS, folder),
             "OMP_NUM_THREADS": str(self.request.threads),
-            **self.request.environment,
         }
 
     def check(self, names: Collection[str], program: str) -> None:
@@ -238,17 +239,18 @@ def workplace(request: CalibrationRequest, name: str) -> Iterator[Workplace]:
         Its references lie in the folder ``ref`` under their own names, as links, wherever
         they are in truth: references of the user's own are found like any other.
     name
-        Of the program: the folder is ``.NAME-DATASET`` (short: some programs cut long paths;
-        two datasets may share a folder for products), the log ``DATASET_NAME.log``.
+        Of the program: the folder is ``.NAME-`` and eight characters (short: some programs cut
+        long paths), the log ``DATASET_NAME.log``. Each call has a folder that nobody else has:
+        other processes may work on other datasets, or on this one, into the same folder.
     """
     # Programs are told of it, and run in it: a relative path would not do.
-    folder = request.output.absolute() / f".{name}-{request.dataset}"
-    with writing(request.output):
-        request.output.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        (folder / _REFERENCES).mkdir(parents=True)
+    output = request.output.absolute()
+    with writing(output):
+        output.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=output))
     try:
         with writing(folder):
+            (folder / _REFERENCES).mkdir()
             _link_references(request, folder / _REFERENCES)
         yield Workplace(folder, log_of(request, name), request, name)
     finally:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from calib.engines.lookup import required_references
+from calib.engines.lookup import choose_engine, required_by
 from calib.engines.version_keywords import version_cards
 from calib.fitsfile import primary_header
 from calib.records import InputFile, RawInputs, References
@@ -55,17 +55,15 @@ def choose(job: Job, inputs: RawInputs, *, download: bool = True) -> Choice:
     ConfigError, ContextError, Unavailable, UnsupportedMode
         As :func:`calib.references.bestrefs.choose_references`.
     """
-
-    def required(header: Mapping[str, Any]) -> tuple[str, ...]:
-        options = job.options
-        return required_references(options.engine, header, options.overrides, inputs.members)
-
+    options, headers = job.options, headers_of(inputs)
+    engine = choose_engine(options.engine, headers, options.overrides, kind=job.id.kind)
+    required = required_by(engine, inputs, headers, options.overrides)
     return choose_references(
         [Path(file.path) for file in inputs.exposures],
         context=job.context,
         profile=job.profile,
         required=with_stage2_references(required, plan_of(job, inputs)),
-        custom={keyword: Path(path) for keyword, path in job.options.references.items()},
+        custom={keyword: Path(path) for keyword, path in options.references.items()},
         certified=certified_choice(job),
         download=download,
     )

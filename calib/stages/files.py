@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from calib.engines.astrometry import AstrometryMode
-from calib.engines.lookup import choose_engine
+from calib.engines.lookup import choose_engine, required_by
 from calib.engines.protocol import CalibrationRequest
 from calib.engines.stage2 import Stage2Policy, calibrate_and_drizzle, plan_stage2
 from calib.errors import ArchiveError, ConfigError
@@ -85,10 +84,7 @@ def calibrate_file(
         options.stage2, options.astrometry, headers, options.overrides, {**environ, **variables}
     )
     plan.check()
-
-    def required(each: Mapping[str, Any]) -> tuple[str, ...]:
-        return engine.required_references(options.overrides.apply(each), found.members)
-
+    required = required_by(engine, inputs, headers, options.overrides)
     references = references_from_headers(
         found.exposures,
         options.folders,

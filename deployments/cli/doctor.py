@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.markup import escape
 
-from calib.errors import HstflowError
+from calib.errors import ConfigError, HstflowError
 from deployments.cli.console import Flag, out, print_json
 from deployments.cli.tables import plain_table
 
 if TYPE_CHECKING:
+    from calib.engines.program import Program
     from calib.references.profile import CrdsProfile
     from deployments.cli.context.places import Heard
 
@@ -76,7 +77,7 @@ def _engines() -> Iterator[Finding]:
     """Tell what calibrates: engines, programs, and what becomes of each detector with these."""
     from calib.engines.coverage import find_engines, list_detectors
     from calib.engines.lookup import engine_names
-    from calib.engines.program import PROGRAMS, find_program, version_of
+    from calib.engines.program import PROGRAMS
 
     found = {engine.name: engine for engine in find_engines()}
     for name in engine_names():
@@ -87,15 +88,24 @@ def _engines() -> Iterator[Finding]:
         )
     for point in entry_points(group="hstflow.recipes"):
         yield _recipe(point)
-    for program in PROGRAMS:
-        if path := find_program(program):
-            yield Finding("program", program.name, "ok", f"{path} ({version_of(program)})")
-        else:
-            absent = f"absent ({program.purpose})"
-            yield Finding("program", program.name, "note", absent, program.advice)
+    yield from map(_program, PROGRAMS)
     for each in list_detectors(tuple(found.values())):
         text = f"native: {each.native}; {each.program}: {'here' if each.found else 'absent'}"
         yield Finding("detector", each.what, "ok" if each.is_ready else "note", text, each.advice)
+
+
+def _program(program: Program) -> Finding:
+    """Tell whether a program that calibrates is here, and that its version is known."""
+    from calib.engines.program import find_program, version_of
+
+    path = find_program(program)
+    if path is None:
+        absent = f"absent ({program.purpose})"
+        return Finding("program", program.name, "note", absent, program.advice)
+    try:
+        return Finding("program", program.name, "ok", f"{path} ({version_of(program)})")
+    except ConfigError as error:
+        return Finding("program", program.name, "bad", f"{path}: {error.message}", program.advice)
 
 
 def _recipe(point: EntryPoint) -> Finding:

@@ -165,6 +165,22 @@ def test_context_says_which_word_counts_and_what_is_missing(
     assert "does not answer" in findings["server"]["found"]
 
 
+def test_program_of_unknown_version_is_bad(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it makes could not be told from what another release makes: it is of no use."""
+    program = tmp_path / "calcos"
+    program.write_text("#!/nowhere/python3\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    found = examine(capsys)[1]
+
+    assert found["calcos"]["state"] == "bad"
+    assert "version of calcos cannot be told" in found["calcos"]["found"]
+    assert "hstflow[cos]" in found["calcos"]["advice"]
+
+
 def test_recipe_that_cannot_be_loaded_is_not_called_sound(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

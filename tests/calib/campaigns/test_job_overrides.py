@@ -55,6 +55,8 @@ def test_all_keys() -> None:
         ("env.prefect_api_url=x", "does not set"),
         ("env.AWS_SECRET_ACCESS_KEY=x", "does not set"),
         ("env.MAST_API_TOKEN=x", "looks like a secret"),
+        ("env.jref=x", "does not choose references"),
+        ("env.OMP_NUM_THREADS=8", "does not choose its threads"),
         ("env.A=\0", "null character"),
         ("set=DARKCORR", "not a setting"),
         ("set=DARKCORR=MAYBE", "DARKCORR cannot be set to this"),

@@ -104,7 +104,7 @@ def test_poller_leads_to_the_private_folder_and_variables_to_the_child_alone(
     """Paths of the archive are gone from the poller; ASTROMETRY_* is told; one thread is kept."""
     body = 'cat "$1"; env | grep -e ASTRO; ls; exit 2'
     put_first_on_path(make_combiners(tmp_path / "bin", visit=body), monkeypatch)
-    environment = {"ASTROMETRY_STEP_CONTROL": "off"}
+    environment = {"ASTROMETRY_STEP_CONTROL": "of the dataset", "ASTRODRIZ_X": "its own"}
     request = request_for(tmp_path, make_inputs(tmp_path / "in"), environment=environment)
 
     with pytest.raises(EngineError) as caught:
@@ -114,6 +114,7 @@ def test_poller_leads_to_the_private_folder_and_variables_to_the_child_alone(
     assert "j8ph01abq_flc.fits,9453,8PH,01,340.0,F606W;CLEAR2S,WFC,j8ph01abq_flc.fits" in said
     assert "/archive" not in said
     assert "ASTROMETRY_STEP_CONTROL=off" in said
+    assert "ASTRODRIZ_X=its own" in said
     assert "ASTRODRIZ_NO_PARALLEL=1" in said
 
 

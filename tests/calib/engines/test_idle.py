@@ -10,7 +10,7 @@ import pytest
 from standin_programs import hide_programs
 
 from calib.engines.idle import IdleEngine, is_idle
-from calib.engines.lookup import choose_engine, required_references
+from calib.engines.lookup import choose_engine
 from calib.engines.protocol import CalibrationRequest
 from calib.errors import ConfigError, DataError, UnsupportedMode
 from calib.records import InputFile, RawInputs, References
@@ -49,7 +49,7 @@ def test_chosen_without_any_program(name: str, monkeypatch: pytest.MonkeyPatch) 
     """Whichever engine is asked for; no reference is needed either."""
     hide_programs(monkeypatch)
     assert choose_engine(name, [ACQUISITION]).name == "idle"
-    assert required_references(name, ACQUISITION) == ()
+    assert choose_engine(name, [ACQUISITION]).required_references(ACQUISITION) == ()
 
 
 def test_not_where_something_is_to_be_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 from factories import PRIMARY
+from program_headers import STIS
 from standin_programs import hide_programs
 
 from calib.engines import lookup
-from calib.engines.lookup import choose_engine, engine_names, load_engine, required_references
+from calib.engines.hstcal import HstcalEngine
+from calib.engines.lookup import choose_engine, engine_names, load_engine, required_by
 from calib.engines.native import NativeEngine, installed_recipes
 from calib.errors import ConfigError, UnsupportedMode
+from calib.records import InputFile, RawInputs
 from calib.switches import parse_overrides
 
 WFC3 = {"INSTRUME": "WFC3", "DETECTOR": "UVIS"}
@@ -152,12 +155,53 @@ def test_overrides_decide_with_the_header() -> None:
 
 def test_required_references_follow_the_switches() -> None:
     """Files of PERFORM switches, and optional ones that the header names."""
-    found = required_references("auto", {**PRIMARY, "BPIXTAB": "jref$x.fits", "SATUFILE": "N/A"})
+    inputs, engine = inputs_of("j8zz01aaq_raw"), NativeEngine()
+    required = required_by(engine, inputs, [PRIMARY])
+    found = required({**PRIMARY, "BPIXTAB": "jref$x.fits", "SATUFILE": "N/A"})
     assert found == (
         "CCDTAB", "BPIXTAB", "BIASFILE", "OSCNTAB", "DARKFILE", "PFLTFILE", "IMPHTTAB",
     )  # fmt: skip
-    less = required_references("auto", PRIMARY, parse_overrides(["DARKCORR=OMIT"]))
-    assert "DARKFILE" not in less
+    less = required_by(engine, inputs, [PRIMARY], parse_overrides(["DARKCORR=OMIT"]))
+    assert "DARKFILE" not in less(PRIMARY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "is_opened"),
+    [
+        ({}, [], True),
+        ({"WAVECAL": "oref$OZ0001010_wav.fits "}, [], True),
+        ({}, ["WAVECORR=OMIT"], False),
+        ({"WAVECORR": "OMIT"}, [], False),
+        ({"WAVECORR": "OMIT"}, ["WAVECORR=PERFORM"], True),
+        ({"WAVECAL": "N/A"}, [], False),
+        ({"WAVECAL": "oz0002010_wav.fits"}, [], False),
+    ],
+)
+def test_references_of_a_wavecal(
+    changes: dict[str, Any], settings: list[str], *, is_opened: bool
+) -> None:
+    """It needs them where an exposure uses it; events that an image was made of never do."""
+    raw = {**STIS, **changes, "FILENAME": "oz0001010_raw.fits"}
+    inputs = inputs_of("oz0001010_raw", "oz0001010_tag", "oz0001010_wav")
+    required = required_by(HstcalEngine(), inputs, [raw], parse_overrides(settings))
+    assert "XTRACTAB" in required(raw)
+    found = required({**STIS, "FILENAME": "oz0001010_wav.fits"})
+    assert ("LAMPTAB" in found) is is_opened
+    assert is_opened or not found
+    assert required({**raw, "FILENAME": "oz0001010_tag.fits"}) == ()
+
+
+def test_references_of_a_wavecal_alone() -> None:
+    """It is an exposure like others where there is no image."""
+    wav = {**STIS, "FILENAME": "oz0001010_wav.fits"}
+    assert "LAMPTAB" in required_by(HstcalEngine(), inputs_of("oz0001010_wav"), [wav])(wav)
+
+
+def inputs_of(*names: str) -> RawInputs:
+    """Return inputs that are nowhere; only their names count."""
+    files = [(f"{name}.fits", *name.split("_")) for name in names]
+    described = (InputFile(name, name, "", 0, suffix, root) for name, root, suffix in files)
+    return RawInputs(files[0][1], "file:", tuple(described))
 
 
 @pytest.mark.usefixtures("other_engine")

@@ -21,7 +21,7 @@ def fetch(dataset: object, source: Path, target: Path) -> RawInputs:
     return fetch_inputs(parse_dataset(str(dataset)), f"file:{source}", target)
 
 
-def lay(folder: Path, dataset: object, text: str = "A=1\n") -> Path:
+def lay(folder: Path, dataset: object, text: str = "SVM_A=1\n") -> Path:
     """Write the file of a dataset."""
     path = folder / f"{dataset}_cal_env.txt"
     path.write_text(text)
@@ -45,12 +45,12 @@ def test_it_comes_with_its_dataset(association: Path, tmp_path: Path, *, as_tar:
     assert inputs.environment.name == "jh0001010_cal_env.txt"
     assert [f.name for f in inputs.files if f.suffix == "cal_env"] == [inputs.environment.name]
     assert len(inputs.exposures) == len(inputs.calibrated) == 2
-    assert Path(inputs.environment.path).read_text() == "A=1\n"
+    assert Path(inputs.environment.path).read_text() == "SVM_A=1\n"
 
 
 def test_an_exposure_has_its_own(association: Path, tmp_path: Path) -> None:
     """Fetched for itself the member brings its file, in any case of letters."""
-    lay(association, "JH0001AAQ", "B=x=y\n")
+    lay(association, "JH0001AAQ", "SVM_B=x=y\n")
     inputs = fetch(MEMBER, association, tmp_path / "fetched")
     assert inputs.environment is not None
     assert inputs.environment.rootname == "jh0001aaq"
@@ -59,7 +59,7 @@ def test_an_exposure_has_its_own(association: Path, tmp_path: Path) -> None:
 
 def test_a_bad_line_is_found_before_any_work(association: Path, tmp_path: Path) -> None:
     """The message names the file at its source, and the line; nothing is left."""
-    lay(association, ASN, "A=1\nnonsense\n")
+    lay(association, ASN, "SVM_A=1\nnonsense\n")
     with pytest.raises(CorruptFile, match="line 2") as caught:
         fetch(ASN, association, tmp_path / "fetched")
     assert caught.value.path == f"{association}/jh0001010_cal_env.txt"

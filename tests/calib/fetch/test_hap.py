@@ -266,7 +266,7 @@ def test_looking_at_a_broken_visit(visit: Path, tmp_path: Path) -> None:
 
 def test_variables_of_a_visit_come_too(visit: Path, fetch: Fetch) -> None:
     """The file of a dataset's environment, under the name that CALDP gives it."""
-    (visit / f"{VISIT}_cal_env.txt").write_text("ASTROMETRY_STEP_CONTROL=OFF\n")
+    (visit / f"{VISIT}_cal_env.txt").write_text("SVM_QUALITY_TESTING=on\n")
 
     inputs = fetch(f"file:{visit}")
 

@@ -249,14 +249,14 @@ def test_own_settings_are_of_the_job_and_not_of_its_run(
 ) -> None:
     """Fingerprint, stage keys and work key know them; the run, which is write-once, does not."""
     first, second = observatory.datasets[:2]
-    own = parse_words(["set=DARKCORR=OMIT", "env.OMP_NUM_THREADS=1"])
+    own = parse_words(["set=DARKCORR=OMIT", "env.PIPELINE_RESET_IDCTAB=on"])
     options = Options(overrides=Overrides({"FLATCORR": "OMIT"}))
     plan = named(plan, "nightly", options=options)
     done = enrol(plan, [Entry(parse_dataset(first), own), *entries_of([second])])
     special, usual = (job_of(done.plan, each) for each in left(ledger))
 
     assert special.options.overrides.switches == {"FLATCORR": "OMIT", "DARKCORR": "OMIT"}
-    assert special.options.env == {"OMP_NUM_THREADS": "1"}
+    assert special.options.env == {"PIPELINE_RESET_IDCTAB": "on"}
     assert (special.run, run_content(special, "x")) == (usual.run, run_content(usual, "x"))
     plain = dataclasses.replace(special, options=options, run_options=None)
     no_env = dataclasses.replace(special, options=dataclasses.replace(special.options, env={}))

@@ -1,7 +1,7 @@
 """A dataset of STIS with all that lies beside it, through all stages, by a stand-in for cs0.e.
 
-Its raw is a real acquisition that is asked to be calibrated; the wavelength calibration and the
-table of temperatures are made up from real files.
+Its raw is a real acquisition that is asked to be calibrated; the wavelength calibration, which it
+does not use, the list of events and the table of temperatures are made up from real files.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from calib.stages.sequence import process_dataset
 from calib.switches import parse_overrides
 
 DATASET = "ocmv0lw6q"
-VARIABLES = "OPTIONS=a=b\nAWSYSVER=0.4.48\n"
+VARIABLES = "PIPELINE_OPTIONS=a=b\nAWSYSVER=0.4.48\n"
 
 
 @pytest.fixture
@@ -57,14 +57,16 @@ def job(shared: Path, crds_pack: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def lay_inputs(shared: Path, folder: Path) -> Path:
-    """Lay out raw, support file, wavelength calibration, temperatures and variables."""
+    """Lay out raw, support file, wavelength calibration, events, temperatures and variables."""
     folder.mkdir()
     real = shared / "data" / "real"
     for suffix in ("raw", "spt"):
         shutil.copyfile(real / f"{DATASET}_{suffix}.fits", folder / f"{DATASET}_{suffix}.fits")
     with fits.open(folder / f"{DATASET}_raw.fits") as hdus:
-        hdus[0].header["TARGNAME"] = "WAVE"
-        hdus.writeto(folder / f"{DATASET}_wav.fits", checksum=True)
+        for suffix, target in (("wav", "WAVE"), ("tag", hdus[0].header["TARGNAME"])):
+            hdus[0].header["TARGNAME"] = target
+            hdus[0].header["FILENAME"] = f"{DATASET}_{suffix}.fits"
+            hdus.writeto(folder / f"{DATASET}_{suffix}.fits", checksum=True)
     shutil.copyfile(real / f"{DATASET}_spt.fits", folder / f"{DATASET}_epc.fits")
     (folder / f"{DATASET}_cal_env.txt").write_text(VARIABLES)
     return folder
@@ -84,7 +86,7 @@ def test_a_whole_dataset(job: Job, tmp_path: Path) -> None:
 
     assert (outcome.state, outcome.code) == ("processed", 0), outcome.reason
     names, provenance = provenance_of(job)
-    assert {f"{DATASET}_{suffix}.fits" for suffix in ("raw", "wav", "spt", "flt")} < names
+    assert {f"{DATASET}_{suffix}.fits" for suffix in ("raw", "wav", "tag", "spt", "flt")} < names
     assert f"{DATASET}_epc.fits" not in names
     assert f"env/{DATASET}_cal_env.txt" in names
     folder = tmp_path / "out" / "data" / "stis" / DATASET
@@ -97,7 +99,10 @@ def test_a_whole_dataset(job: Job, tmp_path: Path) -> None:
         header = fits.getheader(folder / f"{DATASET}_{suffix}.fits")
         assert {key: header[key] for key in expected} == expected
     assert provenance["request"]["versions"].items() > expected.items()
-    assert provenance["request"]["environment_file"] == {"OPTIONS": "a=b", "AWSYSVER": "0.4.48"}
+    assert provenance["request"]["environment_file"] == {
+        "PIPELINE_OPTIONS": "a=b",
+        "AWSYSVER": "0.4.48",
+    }
     # What the exposure shows is what its image shows, not its wavelength calibration.
     assert provenance["data_ids"][0]["target"] != "WAVE"
 
@@ -113,6 +118,6 @@ def test_another_file_of_variables_is_other_work(job: Job, tmp_path: Path) -> No
     """It is part of the fingerprint: the same dataset is not skipped then."""
     assert process_dataset(job).state == "processed"
     assert process_dataset(job).state == "skipped"
-    (tmp_path / "in" / f"{DATASET}_cal_env.txt").write_text("OPTIONS=other\n")
+    (tmp_path / "in" / f"{DATASET}_cal_env.txt").write_text("PIPELINE_OPTIONS=other\n")
     assert process_dataset(job).state == "processed"
-    assert provenance_of(job)[1]["request"]["environment_file"] == {"OPTIONS": "other"}
+    assert provenance_of(job)[1]["request"]["environment_file"] == {"PIPELINE_OPTIONS": "other"}
