@@ -8,7 +8,6 @@ the same products.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from calib.engines.lookup import OTHER
 from calib.engines.product import provenance_cards, switches_of
 from calib.engines.program import CALCOS, find_program, shown_version, version_of, why_absent
 from calib.engines.protocol import CalibrationRequest, Installation
+from calib.engines.user_switches import refuse_unknown_switches
 from calib.engines.workplace import Workplace, clear_way, refuse_parameters, workplace
 from calib.errors import EngineError, MissingReference, NotFound, UnsupportedMode
 from calib.fitsfile import primary_header
@@ -125,7 +125,8 @@ class CalcosEngine:
         Raises
         ------
         ConfigError
-            calcos is not on PATH, parameters of steps are set, or two references have one name.
+            calcos is not on PATH; parameters of steps, or a switch that no exposure has, are
+            set; two references have one name.
         UnsupportedMode, NotFound, MissingMember, CorruptFile
             The inputs are not what calcos takes.
         MissingReference, ReferenceUnavailable
@@ -148,6 +149,7 @@ class CalcosEngine:
     def _foresee(self, request: CalibrationRequest) -> tuple[Call, ...]:
         """Return the calls; whatever can be known to be wrong is found here."""
         refuse_parameters(request, NAME)
+        refuse_unknown_switches(request)
         calls = find_calls(request)
         names = frozenset(file.name for file in request.inputs.files)
         for call in calls:
@@ -178,10 +180,8 @@ class CalcosEngine:
         tables = [place.folder / call.argument for call in calls if made and call.product]
         place.check([path.name for path in (*made, *tables)], NAME)
         switches = switches_of(primary_header(_furthest(made))) if made else {}
-        with ExitStack() as undo:
-            files = place.publish([*made, *tables], undo)
-            trailers = place.keep_trailers()
-            undo.pop_all()
+        files = place.publish([*made, *tables])
+        trailers = place.keep_trailers()
         idle = [why_nothing(call) for call in calls if not expected_products(call)]
         return Products(
             files=files,

@@ -17,8 +17,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calib.engines.astrometry import Astrometry, astrometry_of, unanswered
-from calib.engines.hap_products import find_products
+from calib.engines.astrometry import SERVICE_VARIABLE, Astrometry, astrometry_of, unanswered
+from calib.engines.hap_products import find_products, manifest_name
 from calib.engines.program import (
     RUNMULTIHAP,
     RUNSINGLEHAP,
@@ -30,7 +30,7 @@ from calib.engines.program import (
 )
 from calib.engines.protocol import CalibrationRequest, Installation
 from calib.engines.version_keywords import version_cards, version_keywords
-from calib.engines.workplace import Workplace, workplace
+from calib.engines.workplace import Workplace, clear_way, workplace
 from calib.environment import merged
 from calib.errors import (
     MVM,
@@ -65,38 +65,51 @@ _ASTRODRIZZLE_LOG = "astrodrizzle.log"
 
 
 class HapEngine:
-    """Runs the programs of drizzlepac that combine calibrated images of a visit or skycell."""
+    """Runs the programs of drizzlepac that combine calibrated images of a visit or skycell.
+
+    Parameters
+    ----------
+    kind
+        ``svm`` or ``mvm``: the engine of that program alone; None: of both.
+    """
 
     name = NAME
     kinds = frozenset(PROGRAMS)
     instruments = frozenset({"acs", "wfc3", "mvm"})
 
+    def __init__(self, kind: str | None = None) -> None:
+        self._programs = tuple(PROGRAMS.values()) if kind is None else (PROGRAMS[kind],)
+
+    def of_kind(self, kind: str) -> HapEngine:
+        """Return the engine of one kind of dataset: the other program need not be here."""
+        return HapEngine(kind)
+
     @property
     def numbers_version(self) -> str:
-        """The version of drizzlepac; both, where the two programs are of different ones.
+        """The version of drizzlepac; both, where its programs are of different ones.
 
         Raises
         ------
         UnsupportedMode
-            One of the programs is not here.
+            One of its programs is not here.
         """
         if reason := self.covers({}):
             raise UnsupportedMode(f"engine {NAME} does not cover this: {reason}")
-        return " and ".join(dict.fromkeys(map(version_of, PROGRAMS.values())))
+        return " and ".join(dict.fromkeys(map(version_of, self._programs)))
 
     def installations(self) -> tuple[Installation, ...]:
         """Return both programs, whether they are here or not."""
         return tuple(map(_installation, PROGRAMS.values()))
 
     def covers(self, header: Mapping[str, Any]) -> str | None:  # noqa: ARG002 - of the protocol
-        """Say which programs are not here; None where both are.
+        """Say which programs are not here; None where all are.
 
         Parameters
         ----------
         header
             Of no meaning: visits and skycells have no raw exposures.
         """
-        return "; ".join(filter(None, map(why_absent, PROGRAMS.values()))) or None
+        return "; ".join(filter(None, map(why_absent, self._programs))) or None
 
     def required_references(
         self,
@@ -123,8 +136,8 @@ class HapEngine:
         CorruptFile, MissingMember
             There is no poller file among the inputs, or it does not fit them.
         EngineError
-            The program failed (code 40 for a visit, 41 for a skycell), or its products are not
-            what it says.
+            The program failed (code 40 for a visit, 41 for a skycell), its products are not
+            what it says, or one exists already. No product is left then.
         OutOfMemory, TimedOut
             As :func:`calib.programs.run.run_program`.
         Unavailable
@@ -132,15 +145,15 @@ class HapEngine:
         """
         dataset = parse_dataset(request.dataset)
         program = _program_for(dataset)
+        version = version_of(program)
+        clear_way(request, program.name, [manifest_name(dataset)])
         with workplace(request, program.name) as place:
             try:
-                return _calibrated(place, dataset, program, self.numbers_version)
+                return _calibrated(place, dataset, program, version)
             except EngineError as error:
                 if error.exit_code in NOT_VIABLE:
-                    return _not_viable(place, self.numbers_version)
-                raise _named(error, dataset) from error
-            except Unavailable as error:
-                error.code, error.dataset = CODES[dataset.kind], dataset.name
+                    return _not_viable(place, version)
+                _name(error, dataset)
                 raise
 
 
@@ -168,9 +181,10 @@ def _program_for(dataset: DatasetId) -> Program:
 def _calibrated(place: Workplace, dataset: DatasetId, program: Program, version: str) -> Products:
     request = place.request
     poller = _bring(place, dataset)
-    settings, off = astrometry_of(request.astrometry, {**os.environ, **request.environment})
+    environ = {**os.environ, **request.environment}
+    settings, off = astrometry_of(request.astrometry, environ)
     place.run(program.name, poller, environment=_environment(request, settings))
-    alone = unanswered(request.astrometry, settings, place.log.read_text(errors="replace"))
+    alone = _unanswered(place, dataset, settings)
     found, note = find_products(place, dataset, program.name)
     cards = version_cards(version_keywords(merged(os.environ, request.environment)))
     for path in found:
@@ -180,7 +194,7 @@ def _calibrated(place: Workplace, dataset: DatasetId, program: Program, version:
         files=place.publish(found),
         engine=NAME,
         engine_version=version,
-        parameters={"astrometry": settings.name},
+        parameters={"astrometry": settings.name, **_service(environ)},
         log=str(place.log),
         logs=_logs(place),
         notes=(*filter(None, (note, off, alone)), *_ignored(request)),
@@ -225,18 +239,41 @@ def _check_there(dataset: DatasetId, poller: Poller, there: Collection[str]) -> 
 def _environment(request: CalibrationRequest, settings: Astrometry) -> dict[str, str]:
     """Return the variables of the program, which stand above those of the dataset.
 
-    Drizzlepac, which else starts a process per CPU of the machine, is kept to one thread.
+    Drizzlepac starts a process per CPU of the machine, or one: there is nothing between.
     """
-    alone = {"ASTRODRIZ_NO_PARALLEL": "1"} if request.threads == 1 else {}
+    alone = {} if request.threads >= (os.cpu_count() or 1) else {"ASTRODRIZ_NO_PARALLEL": "1"}
     return {**settings.environment(), **alone}
 
 
+def _unanswered(place: Workplace, dataset: DatasetId, settings: Astrometry) -> str:
+    """Say that solutions of the archive were not to be had.
+
+    Raises
+    ------
+    Unavailable
+        They were asked for by name.
+    """
+    said = place.log.read_text(errors="replace")
+    try:
+        return unanswered(place.request.astrometry, settings, said)
+    except Unavailable as error:
+        error.code, error.dataset = CODES[dataset.kind], dataset.name
+        raise
+
+
+def _service(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the service that was asked instead of the archive's own, to be recorded."""
+    address = environ.get(SERVICE_VARIABLE)
+    return {SERVICE_VARIABLE: address} if address else {}
+
+
 def _logs(place: Workplace) -> tuple[str, ...]:
-    """Keep AstroDrizzle's own log, where it wrote one, beside what the program said."""
+    """Keep AstroDrizzle's own log, where it wrote one, in place of that of an earlier run."""
     log_file = place.folder / _ASTRODRIZZLE_LOG
     if not log_file.is_file():
         return ()
-    return tuple(file.path for file in place.publish([log_file]))
+    with writing(place.request.output):
+        return (str(log_file.replace(place.request.output / log_file.name)),)
 
 
 def _ignored(request: CalibrationRequest) -> tuple[str, ...]:
@@ -262,10 +299,9 @@ def _not_viable(place: Workplace, version: str) -> Products:
     )
 
 
-def _named(error: EngineError, dataset: DatasetId) -> EngineError:
+def _name(error: EngineError, dataset: DatasetId) -> None:
     """Give an error the exit code of its kind of dataset, and what the program's code means."""
     error.code = CODES[dataset.kind]
     error.dataset = dataset.name
     if meaning := MEANINGS.get(error.exit_code or 0):
         error.message = f"{error.message} ({meaning})"
-    return error

@@ -24,7 +24,8 @@ from calib.engines.program import (
     why_absent,
 )
 from calib.engines.protocol import CalibrationRequest, Engine, Installation
-from calib.engines.switch_references import OPENINGS, switch_references
+from calib.engines.switch_references import switch_references
+from calib.engines.user_switches import refuse_unknown_switches
 from calib.engines.workplace import (
     Workplace,
     clear_way,
@@ -32,7 +33,7 @@ from calib.engines.workplace import (
     refuse_parameters,
     workplace,
 )
-from calib.errors import ConfigError, NotFound, UnsupportedMode
+from calib.errors import NotFound, UnsupportedMode
 from calib.fitsfile import primary_header
 from calib.records import Member, ProductFile, Products
 
@@ -218,7 +219,7 @@ class HstcalEngine:
         if not headers:
             raise NotFound("no raw exposure among the inputs", dataset=request.dataset)
         program = self.program or PROGRAMS[_instrument(next(iter(headers.values())))]
-        _check_switches(request)
+        refuse_unknown_switches(request)
         return headers, plan_calls(request, program, headers)
 
 
@@ -292,19 +293,6 @@ def _is_excused(name: str, said: str) -> bool:
     if _NOT_WRITTEN.format(name=name.lower()) in text:
         return True
     return name.endswith(_SPECTRA) and _NO_SPECTRA in text
-
-
-def _check_switches(request: CalibrationRequest) -> None:
-    """Refuse switches that neither an exposure nor a program has: a slip would do nothing."""
-    found = {key for file in request.inputs.exposures for key in primary_header(file.path)}
-    known = {name for table in OPENINGS.values() for each in table for name in each.switches}
-    if unknown := sorted(set(request.overrides.switches) - found - known):
-        raise ConfigError(
-            "no exposure has such a switch",
-            dataset=request.dataset,
-            expected=" ".join(sorted(switches_of(dict.fromkeys(found, "")))),
-            found=" ".join(unknown),
-        )
 
 
 def _installation(program: Program) -> Installation:

@@ -18,7 +18,7 @@ from calib.engines.hstcal_products import (
 )
 from calib.engines.idle import is_idle
 from calib.engines.program import CALWF3, CS0, Program
-from calib.engines.protocol import CalibrationRequest
+from calib.engines.protocol import CalibrationRequest, available_cpus
 from calib.engines.switch_references import wavecal_of
 from calib.errors import MissingMember
 from calib.records import InputFile
@@ -69,7 +69,9 @@ def plan_calls(
     """
     if program == CS0:
         return tuple(_stis_calls(request, headers))
-    options = ("-1",) if program == CALWF3 and request.threads == 1 else ()
+    # calwf3 takes all CPUs, or one (-1).
+    is_alone = program == CALWF3 and request.threads < available_cpus()
+    options = ("-1",) if is_alone else ()
     return tuple(_image_calls(request, options, headers))
 
 

@@ -9,7 +9,13 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from calib.engines.idle import IdleEngine, is_idle
-from calib.engines.protocol import Engine, ListedEngine, ManyProgramEngine, ProvenEngine
+from calib.engines.protocol import (
+    Engine,
+    ListedEngine,
+    ManyKindEngine,
+    ManyProgramEngine,
+    ProvenEngine,
+)
 from calib.engines.switch_references import wavecal_of
 from calib.errors import ConfigError, HstflowError, UnsupportedMode
 from calib.records import RawInputs
@@ -68,11 +74,12 @@ def choose_engine(
     if kind == _IPST and wanted and all(map(is_idle, wanted)) and _is_left(name, wanted):
         return IdleEngine()
     reasons = {}
-    for engine in loadable_engines() if name == AUTO else [load_engine(name)]:
-        if kind not in kinds_of(engine):
-            made = " and ".join(_KINDS.get(each, each) for each in sorted(kinds_of(engine)))
-            reasons[engine.name] = f"{OTHER}{made}, not {_KINDS.get(kind, kind)}"
+    for found in loadable_engines() if name == AUTO else [load_engine(name)]:
+        if kind not in kinds_of(found):
+            made = " and ".join(_KINDS.get(each, each) for each in sorted(kinds_of(found)))
+            reasons[found.name] = f"{OTHER}{made}, not {_KINDS.get(kind, kind)}"
             continue
+        engine = found.of_kind(kind) if isinstance(found, ManyKindEngine) else found
         reason = next(filter(None, (_objection(name, engine, header) for header in wanted)), None)
         if reason is None:
             return engine.narrowed(wanted[0]) if _is_narrowed(engine, wanted) else engine

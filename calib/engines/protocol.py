@@ -136,6 +136,15 @@ class ManyProgramEngine(Protocol):
 
 
 @runtime_checkable
+class ManyKindEngine(Protocol):
+    """An engine that starts another program for each kind of dataset."""
+
+    def of_kind(self, kind: str) -> Engine:
+        """Return the engine of one of its kinds: what it covers, and its version, are of that."""
+        ...
+
+
+@runtime_checkable
 class ProvenEngine(Protocol):
     """An engine that makes also what was not compared with the reference programs yet."""
 

@@ -7,15 +7,17 @@ seen outside before it is checked: an exit code of 0 is not believed.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from calib.engines.astrometry import SERVICE_VARIABLE
 from calib.engines.product import new_target, product_file
 from calib.engines.protocol import CalibrationRequest
 from calib.errors import ConfigError, CorruptFile, EngineError
@@ -32,6 +34,10 @@ LOGICAL_FOLDERS = ("iref", "jref", "oref", "lref", "nref", "uref")
 _REFERENCES = "ref"
 
 _TRAILER = ".tra"
+
+# What drizzlepac reads of the environment (3.11: runastrodriz, hapsequencer, hapmultisequencer)
+# and stwcs: what decides a result is said for each dataset, and in its record.
+_SETTINGS = re.compile(r"(ASTROMETRY|PIPELINE|SVM|MVM)_")
 
 # Files are dated by the clock of the file system, which may be this much behind ours, seconds.
 _CLOCKS = 2.0
@@ -55,6 +61,8 @@ class Workplace:
         Names of the files that were put here.
     started
         When the first program was, seconds since 1970.
+    undo
+        Takes what was published away again where anything fails before the folder is given back.
     """
 
     folder: Path
@@ -63,6 +71,7 @@ class Workplace:
     name: str
     brought: set[str] = field(default_factory=set)
     started: float = 0.0
+    undo: ExitStack = field(default_factory=ExitStack)
 
     def bring(self, file: InputFile, cards: Mapping[str, Any] | None = None) -> Path:
         """Put a copy of an input here: with its references and the user's switches, if it has any.
@@ -104,7 +113,12 @@ class Workplace:
             arguments,
             folder=self.folder,
             log_file=self.log,
-            environment={**self.request.environment, **(environment or {}), **self._granted()},
+            environment={
+                **_unset(os.environ),
+                **self.request.environment,
+                **(environment or {}),
+                **self._granted(),
+            },
         )
 
     def _granted(self) -> dict[str, str]:
@@ -175,7 +189,8 @@ class Workplace:
         files
             Each one once.
         undo
-            Gets what takes them away again, for a dataset of several calls.
+            Gets what takes them away again where a dataset has several folders; None: they go
+            where anything else fails in this one.
 
         Returns
         -------
@@ -195,8 +210,7 @@ class Workplace:
                     path.rename(target)
             records = tuple(map(product_file, targets.values()))
             kept = moved.pop_all()
-        if undo is not None:
-            undo.enter_context(kept)
+        (self.undo if undo is None else undo).enter_context(kept)
         return records
 
     def keep_trailers(self) -> tuple[Path, ...]:
@@ -207,6 +221,14 @@ class Workplace:
                 for path in self.made()
                 if path.suffix == _TRAILER
             )
+
+
+def _unset(environ: Iterable[str]) -> dict[str, None]:
+    """Return the settings of programs that this process has inherited: they do not count.
+
+    Where the archive is asked is none: it is the same for all datasets, and recorded.
+    """
+    return {name: None for name in environ if _SETTINGS.match(name) and name != SERVICE_VARIABLE}
 
 
 def log_of(request: CalibrationRequest, name: str) -> Path:
@@ -252,7 +274,9 @@ def workplace(request: CalibrationRequest, name: str) -> Iterator[Workplace]:
         with writing(folder):
             (folder / _REFERENCES).mkdir()
             _link_references(request, folder / _REFERENCES)
-        yield Workplace(folder, log_of(request, name), request, name)
+        with ExitStack() as undo:
+            yield Workplace(folder, log_of(request, name), request, name, undo=undo)
+            undo.pop_all()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

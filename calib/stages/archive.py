@@ -264,8 +264,10 @@ def job_fingerprint(
 def _all_parameters(job: Job, references: References, plan: Stage2Plan) -> dict[str, Any]:
     """Return what a user set and what became of it; nothing of stage 2 where there is none."""
     drizzled = {"stage2": plan.record} if plan.record else {}
-    said = _parameters(job.options) | use_record(job, references)
-    return said | drizzled | visit_settings(job)
+    said = _parameters(job.options)
+    if is_combined(job.id):  # switches and references are those of exposures
+        said = {name: value for name, value in said.items() if name == "env"}
+    return said | use_record(job, references) | drizzled | visit_settings(job)
 
 
 def _parameters(options: Options) -> dict[str, Any]:

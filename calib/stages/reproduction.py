@@ -7,6 +7,7 @@ are not asked again.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,6 +53,9 @@ from calib.stores.store import hash_file
 from calib.switches import Overrides
 
 ARCHIVE_ORIGIN = "the archive"
+
+# MAST by its address: its source names no place of its own.
+_MAST = re.compile(r"astroquery:https?://")
 
 # What a source says that does not have the inputs, or not all, or not for us, or not now.
 _NO_INPUTS = (ConfigError, MissingMember, NotFound, Proprietary, Unavailable)
@@ -262,13 +266,21 @@ class _Fetched(NamedTuple):
 def _fetch(found: Found, told: Told, rerun: Rerun) -> _Fetched:
     """Bring the inputs: from where a person says, else from their source, else the archive."""
     unanswered = ""
+    is_visit = is_combined(found.manifest.id)
+    if rerun.from_archive and is_visit:
+        raise ConfigError(
+            "the images of a visit or skycell are not published with it",
+            dataset=found.manifest.dataset,
+            expected="--source archive:RUN",
+            found="--from-archive",
+        )
     if not rerun.from_archive:
         source = rerun.source or _recorded_source(told)
         job = _job(found.manifest, told, rerun, source)
         try:
             inputs = fetch(job).record
         except _NO_INPUTS as error:
-            if rerun.source is not None:
+            if rerun.source is not None or is_visit:
                 raise
             unanswered = str(error)
         else:
@@ -281,9 +293,9 @@ def _fetch(found: Found, told: Told, rerun: Rerun) -> _Fetched:
 def _recorded_source(told: Told) -> str:
     """Return where the inputs came from; MAST is where the settings say that it is now.
 
-    What follows is its address at that time, or the place of the pollers of visits.
+    The place of a visit's poller (``astroquery:FOLDER``) stays.
     """
-    return "astroquery:" if told.source.startswith("astroquery:http") else told.source
+    return "astroquery:" if _MAST.match(told.source) else told.source
 
 
 def _refuse_others(told: Told, inputs: RawInputs) -> None:

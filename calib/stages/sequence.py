@@ -19,6 +19,7 @@ from calib.ledger.ledger import Attempt, Start, current_owner
 from calib.ledger.predictions import record_features
 from calib.ledger.pulse import closed_of
 from calib.ledger.registry import record_inputs, record_references
+from calib.ledger.states import NOT_DRIZZLED
 from calib.programs.allowance import current_allowance
 from calib.records import Archived, Outcome, Previews, Products, RawInputs, References
 from calib.stages import archive as archiving
@@ -354,7 +355,7 @@ def _undrizzled(products: Products) -> str:
     if not products.stage2:
         return ""
     if ASTROMETRY not in products.parameters:
-        return "; not drizzled"
+        return NOT_DRIZZLED
     unaligned = any(note.startswith(ASTROMETRY_NOTE) for note in products.notes)
     return "; drizzled without astrometry" if unaligned else ""
 

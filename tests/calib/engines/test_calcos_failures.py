@@ -184,3 +184,14 @@ def test_two_products_of_a_table_are_refused(world: World) -> None:
     world.association((MEMBERS[0], MEMBERS[2], Member("la8q99020", "PROD-FP", present=False)))
     with pytest.raises(CorruptFile, match="several products"):
         world.calibrate()
+
+
+def test_a_switch_that_there_is_not(world: World) -> None:
+    """A slip is refused as for every program, before anything is started; one it knows is taken."""
+    world.tag(TAG)
+    world.program()
+    with pytest.raises(ConfigError, match=r"no exposure has such a switch.*FOOCORR") as caught:
+        world.calibrate("FOOCORR=OMIT")
+    assert caught.value.code == 2
+    assert world.calls == []
+    world.calibrate("FLATCORR=OMIT")

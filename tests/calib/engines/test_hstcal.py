@@ -13,6 +13,7 @@ from factories import ROOT, make_raw
 from program_headers import IDLE, IR, STIS, UVIS, WFC, request_of
 from standin_programs import calls_of, hide_programs, make_program
 
+from calib.engines import hstcal_calls
 from calib.engines.hstcal import HstcalEngine
 from calib.errors import ConfigError, EngineError, MissingMember, NotFound
 from calib.records import ExposureReferences, RawInputs
@@ -76,7 +77,7 @@ def test_settings_that_would_do_nothing(
     assert calls_of(programs, "calacs") == []
 
 
-@pytest.mark.parametrize(("threads", "options"), [(1, "-1 "), (4, "")])
+@pytest.mark.parametrize(("threads", "options"), [(1, "-1 "), (3, "-1 "), (4, "")])
 @pytest.mark.parametrize(
     ("header", "suffixes"),
     [
@@ -93,8 +94,10 @@ def test_wfc3(
     suffixes: list[str],
     threads: int,
     options: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All processors are calwf3.e's where it is not told; the log says what it was granted."""
+    """All processors are calwf3.e's where it is granted all; the log says what it was granted."""
+    monkeypatch.setattr(hstcal_calls, "available_cpus", lambda: 4)
     request = dataclasses.replace(request_of(tmp_path, **header), threads=threads)
     products = HstcalEngine().calibrate(request)
 

@@ -15,10 +15,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from calib.errors import Cancelled, ConfigError, EngineError, OutOfMemory, TimedOut
+from calib.errors import (
+    Cancelled,
+    ConfigError,
+    EngineError,
+    OutOfMemory,
+    TimedOut,
+    Unavailable,
+)
 from calib.programs import run as running
 from calib.programs.allowance import CURRENT, Allowance
 from calib.programs.run import ProgramRun, run_program
+from calib.programs.tree import born
 
 MB = 1 << 20
 
@@ -209,13 +217,67 @@ def test_children_that_outlive_a_program_are_ended(place: Path) -> None:
     assert wait_until_gone(int(done.log.read_text()))
 
 
+def test_children_whose_parents_are_gone_are_ended(place: Path) -> None:
+    """A daemon (a session of its own, its parent gone) that was seen leaves nothing either."""
+    code = (
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork() == 0:\n"
+        "        print(os.getpid(), flush=True); time.sleep(60)\n"
+        "    time.sleep(0.5); os._exit(0)\n"
+        "os.wait(); time.sleep(0.3)\n"
+    )
+    done = run(place, code)
+
+    assert wait_until_gone(int(done.log.read_text()))
+
+
+def test_a_number_that_is_used_again_is_left_alone(place: Path) -> None:
+    """Another process than the one seen, by the time at which it was started."""
+    with subprocess.Popen(["sleep", "60"]) as other:
+        program = running._Running(
+            other,
+            None,
+            0.0,
+            None,
+            0,
+            seen={os.getpid(): 1.0},  # type: ignore[arg-type]
+        )
+        assert program.left(()) == set()
+        program.seen = {other.pid: born(other.pid) or 0.0}
+        assert program.left(()) == {other.pid}
+        assert program.left({other.pid}) == set()
+        other.kill()
+
+
+@pytest.mark.parametrize(
+    "said", ["OSError: [Errno 28] No space left on device", "write: Disk quota exceeded"]
+)
+def test_full_disk_is_no_fault_of_the_program(place: Path, said: str) -> None:
+    """Code 25 as for what is written here: it is tried again when there may be room."""
+    with pytest.raises(Unavailable, match="the disk is full: ") as caught:
+        run(place, f"import sys; print({said!r}); print('bye'); sys.exit(4)")
+
+    assert caught.value.code == 25
+    assert said in str(caught.value)
+
+
+def test_variables_are_taken_from_a_program(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None: ours of this name does not reach it."""
+    monkeypatch.setenv("OURS", "1")
+    done = run(place, "import os; print('OURS' in os.environ)", environment={"OURS": None})
+
+    assert done.log.read_text().strip() == "False"
+
+
 def test_interrupt_ends_the_program(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Control-C while a program runs leaves nothing of it."""
 
     def interrupt(*_given: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(running, "tree_resident", interrupt)
+    monkeypatch.setattr(running, "resident", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(place, "import os, time; print(os.getpid(), flush=True); time.sleep(60)")
 

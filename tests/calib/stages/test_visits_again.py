@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archived import EXPOSURE, Home, spoil, states
+from archived import EXPOSURE, Home, rewrite, spoil, states
 from astropy.io import fits
 from foretelling import look, process, tree
 from standin_programs import (
@@ -21,12 +21,13 @@ from standin_programs import (
 )
 
 from calib.engines import astrometry
-from calib.errors import CorruptFile
+from calib.errors import ConfigError, CorruptFile, NotFound
 from calib.hap_names import visit_of
 from calib.simulate.mast_server import MastServer
 from calib.stages.job import Options
 from calib.stages.planning import Request, plan_jobs
 from calib.stages.sequence import process_dataset
+from calib.switches import parse_overrides
 
 VISIT = visit_of(EXPOSURE)
 CODE_OF_A_VISIT = 40
@@ -139,6 +140,45 @@ def test_images_that_have_changed_are_refused(home: Home, programs: Path) -> Non
 
     with pytest.raises(CorruptFile, match="archive:RUN"):
         home.again(VISIT, source=f"file:{folder}")
+
+
+@pytest.mark.parametrize("place", ["file:{}", "astroquery:{}"])
+def test_a_visit_is_looked_for_where_it_came_from(home: Home, programs: Path, place: str) -> None:
+    """The folder of its poller is kept, and what the source says is told: there is no other."""
+    made(home)
+    folder = home.root / "gone"
+    rewrite(home, lambda told: told.update(source=place.format(folder)), VISIT)
+
+    with pytest.raises(NotFound, match="gone"):
+        home.again(VISIT)
+
+
+def test_images_are_not_in_the_archive_of_a_visit(home: Home, programs: Path) -> None:
+    """The message says which source has them."""
+    made(home)
+    with pytest.raises(ConfigError, match="--source archive:RUN"):
+        home.again(VISIT, from_archive=True)
+
+
+def test_settings_of_exposures_do_not_make_a_visit_again(
+    home: Home, programs: Path, tmp_path: Path
+) -> None:
+    """A campaign may set switches and references: its visits have the same result, and say so."""
+    told = made(home)
+    flat = tmp_path / "own_pfl.fits"
+    flat.write_bytes(b"any")
+
+    found = look(
+        asking(
+            home,
+            overrides=parse_overrides(["DARKCORR=OMIT"]),
+            references={"PFLTFILE": str(flat)},
+        ),
+        VISIT,
+    )[VISIT]
+
+    assert found.state == "skip", found.reason
+    assert not {"overrides", "references"} & {*told["parameters"]}
 
 
 def test_forecast_of_a_visit_is_what_processing_does(
