@@ -23,7 +23,7 @@ from calib.preview.spectra import draw_spectrum
 from calib.preview.spectrum import holds_spectrum
 from calib.records import Previews, ProductFile
 
-_Made = tuple[list[ProductFile], list[str]]
+_Work = Callable[[], tuple[list[ProductFile], list[str]]]
 
 
 def make_previews(
@@ -32,7 +32,7 @@ def make_previews(
     *,
     instrument: str,
     kind: Kind = "ipst",
-    thumb: int = THUMBNAIL,
+    thumb: int | None = None,
 ) -> Previews:
     """Make pictures of the products that are in the preview tables.
 
@@ -56,13 +56,14 @@ def make_previews(
         Of the dataset: the mosaics of a visit (``svm``) and of a skycell (``mvm``) have tables
         of their own.
     thumb
-        Longest side of the small picture, in pixels; for a skycell 512 at least. Smaller images
-        are not enlarged. Thumbnails of spectra are square.
+        Longest side of the small picture, in pixels; None: 128, and 512 for a skycell. Smaller
+        images are not enlarged. Thumbnails of spectra are square.
 
     Returns
     -------
     Previews
-        The files made, and one line for each product whose preview failed or says little.
+        The files made, one line for each product whose preview failed, and remarks on those
+        that say little.
 
     Raises
     ------
@@ -75,8 +76,7 @@ def make_previews(
             "unknown instrument", expected=" ".join(IMAGE_SUFFIXES), found=repr(instrument)
         )
     chosen = [path for path in products if _is_shown(path.name, row)]
-    least = SKYCELL_THUMBNAIL if row == "mvm" else 1
-    return draw_files(chosen, destination, thumb=max(thumb, least) if thumb > 0 else thumb)
+    return draw_files(chosen, destination, thumb=thumb)
 
 
 def draw_files(paths: Sequence[Path], destination: Path, *, thumb: int | None = None) -> Previews:
@@ -100,13 +100,8 @@ def draw_files(paths: Sequence[Path], destination: Path, *, thumb: int | None = 
     composites, remarks = plan_composites(paths)
     works = [(p.name, _drawing(p, destination, thumb or _usual(p.name))) for p in paths]
     works += [(c.name, _colouring(c, destination, thumb or _usual(c.name))) for c in composites]
-    files: list[ProductFile] = []
-    warnings: list[str] = []
-    for name, work in works:
-        made, said = _try(name, work)
-        files += made
-        warnings += said
-    return Previews(tuple(files), (*warnings, *remarks))
+    made = [_try(name, work) for name, work in works]
+    return sum(made, Previews()) + Previews(remarks=remarks)
 
 
 def _is_shown(name: str, row: str) -> bool:
@@ -121,22 +116,22 @@ def _usual(name: str) -> int:
     return SKYCELL_THUMBNAIL if name.lower().startswith("hst_skycell-") else THUMBNAIL
 
 
-def _drawing(path: Path, destination: Path, thumb: int) -> Callable[[], _Made]:
-    def work() -> _Made:
+def _drawing(path: Path, destination: Path, thumb: int) -> _Work:
+    def work() -> tuple[list[ProductFile], list[str]]:
         draw = draw_spectrum if holds_spectrum(path) else draw_image
         return draw(path, destination, thumb)
 
     return work
 
 
-def _colouring(each: Composite, destination: Path, thumb: int) -> Callable[[], _Made]:
+def _colouring(each: Composite, destination: Path, thumb: int) -> _Work:
     return lambda: draw_composite(each, destination, thumb)
 
 
-def _try(name: str, work: Callable[[], _Made]) -> _Made:
+def _try(name: str, work: _Work) -> Previews:
     """Turn an expected failure into a warning: a picture never stops a dataset."""
     try:
         made, remarks = work()
     except (HstflowError, OSError) as error:
-        return [], [f"{name}: no preview: {error}"]
-    return made, [f"{name}: {remark}" for remark in remarks]
+        return Previews(warnings=(f"{name}: no preview: {error}",))
+    return Previews(tuple(made), remarks=tuple(f"{name}: {remark}" for remark in remarks))

@@ -337,7 +337,12 @@ def _processed(job: Job, archived: Archived, made: Made) -> Outcome:
         run=archived.run,
         uri=archived.uri,
         context=job.context,
-        warnings=(*made.products.notes, *made.previews.warnings, *archived.notes),
+        warnings=(
+            *made.products.notes,
+            *made.previews.warnings,
+            *made.previews.remarks,
+            *archived.notes,
+        ),
     )
 
 

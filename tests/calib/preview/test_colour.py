@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,13 +140,14 @@ def test_detectors_layers_and_fields_stay_apart(write: Write) -> None:
     assert [layer.wavelength for layer in infrared.layers] == [1100, 1600]
 
 
-def test_unknown_filter_is_a_warning_and_clear_is_none(write: Write, tmp_path: Path) -> None:
+def test_unknown_filter_is_a_remark_and_clear_is_none(write: Write, tmp_path: Path) -> None:
     """The others are shown in colour; totals and single exposures take no part."""
     for name in ("f435w", "f814w", "f606q", "clear", "total"):
         write(WFC.format(name))
     write("hst_10265_01_acs_wfc_f606w_j92c01b4_drc")
     previews = draw_files(sorted(tmp_path.glob("*.fits")), tmp_path / "out")
-    assert previews.warnings == (
+    assert previews.warnings == ()
+    assert previews.remarks == (
         f"{WFC.format('f606q')}.fits: not in the colour picture: unknown filter",
     )
     assert json.loads((tmp_path / "out" / f"{WFC.format('total')}_color_preview.json").read_text())[
@@ -245,14 +247,11 @@ def test_levels_that_are_drawn(
 
 
 def test_thumbnails_of_skycells_are_larger(write: Write, tmp_path: Path) -> None:
-    """512 pixels at least, also in colour; what a person asks for goes first."""
+    """512 pixels, also in colour; what a person asks for goes first."""
     paths = [write(CELL.format("ir", f, "all"), shape=(20, 600)) for f in ("f110w", "f160w")]
-    usual = make_previews(paths, tmp_path / "a", instrument="mvm", kind="mvm", thumb=128)
-    assert {read(Path(f.path)).shape[1] for f in usual.files if "_thumb" in f.name} == {512}
-    assert {
-        read(Path(f.path)).shape[1]
-        for f in draw_files(paths, tmp_path / "b").files
-        if "_thumb" in f.name
-    } == {512}
-    asked = draw_files(paths, tmp_path / "c", thumb=64)
-    assert {read(Path(f.path)).shape[1] for f in asked.files if "_thumb" in f.name} == {64}
+    stage = partial(make_previews, instrument="mvm", kind="mvm")
+    for draw in (stage, draw_files):
+        for thumb, width in ((None, 512), (128, 128), (64, 64)):
+            made = draw(paths, tmp_path / "out", thumb=thumb)
+            thumbs = [file.path for file in made.files if "_thumb" in file.name]
+            assert {read(Path(path)).shape[1] for path in thumbs} == {width}
