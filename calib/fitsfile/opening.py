@@ -42,7 +42,7 @@ def opened(path: str | Path, **options: Any) -> Iterator[fits.HDUList]:
                 yield hdus
     except FileNotFoundError as error:
         raise NotFound("no such file", path=path) from error
-    except (OSError, ValueError, TypeError, UserWarning, fits.VerifyError) as error:
+    except (OSError, ValueError, TypeError, LookupError, UserWarning, fits.VerifyError) as error:
         raise CorruptFile(f"not a readable FITS file: {error}", path=path) from error
 
 

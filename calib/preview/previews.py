@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from calib.caldp import (
     IMAGE_SUFFIXES,
     MOSAIC_LEVELS,
@@ -22,6 +24,12 @@ from calib.preview.mosaics import parse_mosaic
 from calib.preview.spectra import draw_spectrum
 from calib.preview.spectrum import holds_spectrum
 from calib.records import Previews, ProductFile
+
+# What astropy, numpy and Pillow raise of cards and numbers that nobody expects: found by changing
+# cards at random. No list of checks is as long as that of strange headers.
+_STRANGE = (
+    OSError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError,
+)  # fmt: skip
 
 _Work = Callable[[], tuple[list[ProductFile], list[str]]]
 
@@ -129,9 +137,14 @@ def _colouring(each: Composite, destination: Path, thumb: int) -> _Work:
 
 
 def _try(name: str, work: _Work) -> Previews:
-    """Turn an expected failure into a warning: a picture never stops a dataset."""
+    """Turn an expected failure into a warning: a picture never stops a dataset.
+
+    Numbers that no instrument counts, such as 1e308, run over on their way to pixels: they are
+    not seen, and where nothing can be drawn of them that is a failure as any other.
+    """
     try:
-        made, remarks = work()
-    except (HstflowError, OSError) as error:
+        with np.errstate(over="ignore", invalid="ignore"):
+            made, remarks = work()
+    except (HstflowError, *_STRANGE) as error:
         return Previews(warnings=(f"{name}: no preview: {error}",))
     return Previews(tuple(made), remarks=tuple(f"{name}: {remark}" for remark in remarks))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
 from PIL import Image
 
 from calib.errors import CorruptFile
@@ -102,14 +104,14 @@ def test_lower_median_is_green(write: Write, tmp_path: Path) -> None:
 
 def test_header_knows_the_wavelength_better(write: Write, tmp_path: Path) -> None:
     """PHOTPLAM in Angstrom comes first, also where the name says nothing; zero is none."""
-    edit(write(WFC.format("clear")), PHOTPLAM=6200.0)
+    edit(write(WFC.format("f625w")), PHOTPLAM=6200.0)
     edit(write(WFC.format("mystery")), PHOTPLAM=9000.0)
     edit(write(WFC.format("f606w")), PHOTPLAM=0.0)
     composites, remarks = plan_composites(sorted(tmp_path.glob("*.fits")))
     assert remarks == ()
     assert [(each.filter, each.wavelength) for each in composites[0].layers] == [
         ("f606w", 606),
-        ("clear", 620),
+        ("f625w", 620),
         ("mystery", 900),
     ]
 
@@ -213,6 +215,46 @@ def test_images_without_contrast(write: Write, tmp_path: Path, value: float) -> 
     previews = draw_files(paths, tmp_path)
     assert read(tmp_path / f"{WFC.format('total')}_color.jpg").shape == (1, 1, 3)
     assert len(previews.files) == 9
+
+
+def test_turned_mosaics_are_not_on_one_grid(write: Write, tmp_path: Path) -> None:
+    """The same centre, other directions; rounding in the last digits is no turn."""
+    steps = {"CD1_1": -1e-5, "CD1_2": 0.0, "CD2_1": 0.0, "CD2_2": 1e-5}
+    paths = [edit(write(WFC.format(name)), **steps) for name in ("f435w", "f814w")]
+    edit(paths[1], CD1_1=-1e-5 * (1 + 1e-9), CD1_2=1e-18)
+    assert draw_files(paths, tmp_path / "a").warnings == ()
+
+    edit(paths[1], CD1_1=1e-5)
+    (warning,) = draw_files(paths, tmp_path / "b").warnings
+    assert "not on one grid of pixels" in warning
+
+
+@pytest.mark.parametrize("name", ["clear", "clear2l", "g102", "g800l", "pr200l", "pol0v"])
+def test_what_has_no_colour_is_not_shown_in_one(write: Write, name: str) -> None:
+    """A spectrum without slit has a mean wavelength in its header, and no colour."""
+    paths = [write(WFC.format(each)) for each in ("f435w", "f814w", name)]
+    (composite,), remarks = plan_composites([edit(path, PHOTPLAM=9970.0) for path in paths])
+    assert [layer.filter for layer in composite.layers] == ["f435w", "f814w"]
+    assert remarks == ()
+
+
+@pytest.mark.parametrize("odd", ["BITPIX", "table"])
+def test_strange_mosaics_stop_nothing(write: Write, tmp_path: Path, odd: str) -> None:
+    """An image of 17 bits, and a table where an image should be: the others are drawn."""
+    paths = [write(WFC.format(name)) for name in ("f435w", "f606w", "f814w")]
+    if odd == "table":
+        hdu = fits.BinTableHDU.from_columns([fits.Column("A", "E", array=[1.0])], name="SCI", ver=1)
+        hdu.writeto(paths[1], overwrite=True)
+    else:
+        content = paths[1].read_bytes().replace(b"                  -32", b"                   17")
+        paths[1].write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)
+        previews = draw_files(paths, tmp_path / "out")
+    assert previews.warnings[0].startswith(f"{paths[1].name}: no preview")
+    assert {f"{WFC.format(name)}.jpg" for name in ("f435w", "f814w")} < {
+        file.name for file in previews.files
+    }
 
 
 def test_truncated_mosaic_is_refused(write: Write, tmp_path: Path) -> None:
