@@ -14,7 +14,9 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from calib.errors import ConfigError
+from calib.ids import DatasetId, parse_dataset
 from deployments.cli.console import Flag, Several, err, out, print_json, show_logs, showing_steps
+from deployments.cli.drizzling import DrizzleFlags
 from deployments.cli.tables import print_rows
 from deployments.cli.threads import Threads, threads_or_all
 
@@ -41,7 +43,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class CompareFlags:
+class CompareFlags(DrizzleFlags):
     """Options of `hstflow engines compare`.
 
     Attributes
@@ -55,9 +57,15 @@ class CompareFlags:
         and CRDS_SERVER_URL say, else offsite.
     output
         Folder to keep the products of both and the difference images in; it must be empty or
-        absent. Without it nothing is kept.
+        absent. Without it nothing is kept, and no difference image is drawn.
     set
         KEYWORD=VALUE (PCTECORR=OMIT), for both; may be repeated.
+    stage2
+        Drizzle what both made of ACS and WFC3, with the same program: auto, always, never. Else
+        HSTFLOW_STAGE2, else never.
+    astrometry
+        How drizzled images are put on the sky, as in `hstflow process`. Else HSTFLOW_ASTROMETRY,
+        else off.
     threads
         Threads; without it one per CPU that this process may use.
     json
@@ -107,11 +115,12 @@ def compare(
     return 0 if found.is_equal else 1
 
 
-def _read_arguments(arguments: Sequence[str]) -> tuple[str, str]:
+def _read_arguments(arguments: Sequence[str]) -> tuple[DatasetId, str]:
     if not arguments or len(arguments) > _BOTH or ":" in arguments[0]:
         message = "too many arguments" if len(arguments) > _BOTH else "no dataset was named"
         raise ConfigError(message, expected=EXPECTED, found=" ".join(arguments) or "nothing")
-    return arguments[0], arguments[1] if len(arguments) == _BOTH else "astroquery:"
+    source = arguments[1] if len(arguments) == _BOTH else "astroquery:"
+    return parse_dataset(arguments[0]), source
 
 
 def _read_engines(text: str) -> tuple[str, str]:
@@ -122,7 +131,7 @@ def _read_engines(text: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _work(dataset: str, flags: CompareFlags) -> Iterator[Path]:
+def _work(dataset: DatasetId, flags: CompareFlags) -> Iterator[Path]:
     """Give a folder of its own, on the disk of the work folder."""
     from tasks.settings import load_settings
 
@@ -135,7 +144,7 @@ def _work(dataset: str, flags: CompareFlags) -> Iterator[Path]:
     work = load_settings().work
     try:
         work.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=f"compare-{dataset[:9]}-", dir=work)
+        folder = tempfile.TemporaryDirectory(prefix=f"compare-{dataset}-", dir=work)
     except OSError as error:
         message = f"the work folder cannot be written: {error.strerror}"
         raise ConfigError(message, path=work) from error
@@ -148,17 +157,20 @@ def _is_empty(folder: Path) -> bool:
 
 
 def _compare(
-    dataset: str, source: str, engines: tuple[str, str], folder: Path, flags: CompareFlags
+    dataset: DatasetId, source: str, engines: tuple[str, str], folder: Path, flags: CompareFlags
 ) -> EngineComparison:
     from calib.reprocessing.engine_comparison import compare_engines
     from tasks.settings import limit_reference_memory, load_settings
 
     settings = load_settings()
     limit_reference_memory(settings)
-    return compare_engines(_job(dataset, source, folder, flags, settings), engines)
+    job = _job(dataset, source, folder, flags, settings)
+    return compare_engines(job, engines, keeps=flags.output is not None)
 
 
-def _job(dataset: str, source: str, folder: Path, flags: CompareFlags, settings: Settings) -> Job:
+def _job(
+    dataset: DatasetId, source: str, folder: Path, flags: CompareFlags, settings: Settings
+) -> Job:
     import os
 
     from calib.references.profile import load_profile
@@ -175,10 +187,20 @@ def _job(dataset: str, source: str, folder: Path, flags: CompareFlags, settings:
         context=flags.context,
         campaign="compare",
         options=Options(
-            overrides=parse_overrides(flags.set or []), threads=threads_or_all(flags.threads)
+            overrides=parse_overrides(flags.set or []),
+            threads=threads_or_all(flags.threads),
+            **_drizzling(flags, settings),
         ),
     )
-    return plan_jobs(request, [dataset])[0]
+    return plan_jobs(request, [dataset.name])[0]
+
+
+def _drizzling(flags: CompareFlags, settings: Settings) -> dict[str, Any]:
+    """Return how both are drizzled; unless somebody wants it, engines of stage 1 are compared."""
+    usual = {"stage2": "never", "astrometry": "off"}
+    told = settings.model_dump(include=set(usual), exclude_unset=True)
+    asked = {name: getattr(flags, name) for name in usual}
+    return usual | told | {name: value for name, value in asked.items() if value is not None}
 
 
 def _print(found: EngineComparison, flags: CompareFlags) -> None:
