@@ -288,29 +288,14 @@ class Products:
 
 @dataclass(frozen=True)
 class Previews:
-    """Preview pictures of a dataset.
+    """Preview pictures.
 
-    Attributes
-    ----------
-    files
-        What was made.
-    warnings
-        One line for each picture that could not be made.
-    remarks
-        What a viewer of those that were made should know: it would be no other at another time.
+    `warnings` has a line for each that could not be made; `remarks` are on those that were.
     """
 
     files: tuple[ProductFile, ...] = ()
     warnings: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
-
-    def __add__(self, other: Previews) -> Previews:
-        """Return the pictures of both."""
-        return Previews(
-            (*self.files, *other.files),
-            (*self.warnings, *other.warnings),
-            (*self.remarks, *other.remarks),
-        )
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,16 @@ def draw_files(paths: Sequence[Path], destination: Path, *, thumb: int | None = 
     works = [(p.name, _drawing(p, destination, thumb or _usual(p.name))) for p in paths]
     works += [(c.name, _colouring(c, destination, thumb or _usual(c.name))) for c in composites]
     made = [_try(name, work) for name, work in works]
-    return sum(made, Previews()) + Previews(remarks=remarks)
+    return joined([*made, Previews(remarks=remarks)])
+
+
+def joined(parts: Sequence[Previews]) -> Previews:
+    """Return all pictures, warnings and remarks, in their order."""
+    return Previews(
+        files=tuple(file for part in parts for file in part.files),
+        warnings=tuple(line for part in parts for line in part.warnings),
+        remarks=tuple(line for part in parts for line in part.remarks),
+    )
 
 
 def _is_shown(name: str, row: str) -> bool:
