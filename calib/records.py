@@ -291,10 +291,14 @@ class Products:
 
 @dataclass(frozen=True)
 class Previews:
-    """Preview pictures, and the files for which none could be made."""
+    """Preview pictures.
+
+    `warnings` has a line for each that could not be made; `remarks` are on those that were.
+    """
 
     files: tuple[ProductFile, ...] = ()
     warnings: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,9 @@ class Default(NamedTuple):
     caveat: str = ""
 
 
+# Values of a reference keyword that name no file (hstcal: any case).
+NO_FILE = ("", "N/A")
+
 # The one table of defaults. Most are those of the program (calacs getacskeys, GetKey defaults).
 DEFAULTS: Mapping[str, Default] = {
     # Raws from before 2013 have no DARKTIME; the exposure time is short by the readout overhead

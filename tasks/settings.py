@@ -43,8 +43,11 @@ class Settings(BaseSettings):
     previews: Literal["normal", "required", "none"] = Field(
         default="normal", description="whether a preview that fails is an error"
     )
-    thumb: int = Field(
-        default=128, ge=16, le=2048, description="longest side of thumbnails, pixels"
+    thumb: int | None = Field(
+        default=None,
+        ge=16,
+        le=2048,
+        description="longest side of thumbnails, pixels; unset 128, and 512 for skycells",
     )
     messages: Literal["none", "flat", "folders"] = Field(
         default="none", description="message files to write beside the products"

@@ -44,7 +44,6 @@ from calib.fetch import mast
 from calib.fetch.local import fetch_inputs
 from calib.fetch.options import FetchOptions
 from calib.ids import parse_dataset
-from calib.records import Previews
 from calib.simulate.mast_server import MastServer
 from calib.simulate.observatory import Observatory, build_observatory
 from calib.stages import fetch as fetching
@@ -177,18 +176,26 @@ def test_4_no_file_of_metrics_is_looked_for(
 
 
 def test_5_a_preview_that_fails_is_told_and_holds_nothing_back(
-    job: Job, monkeypatch: pytest.MonkeyPatch
+    job: Job, programs: Programs, tmp_path: Path
 ) -> None:
-    """Products are published with a warning; where previews are required it is error 28."""
-    told = Previews(warnings=("no picture",))
-    monkeypatch.setattr("calib.stages.preview.make_previews", lambda *_a, **_k: told)
-    strict = process_dataset(by(job, "auto", previews="required"))
-    done = process_dataset(by(job, "auto", previews="normal"))
+    """Products are published with a warning; where previews are required it is error 28.
+
+    A program makes an odd image: its offset is a word.
+    """
+    made = f"{job.dataset}_flt.fits"
+    shutil.copyfile(tmp_path / "raw" / f"{job.dataset}_raw.fits", tmp_path / made)
+    with rewriting(tmp_path / made) as hdus:
+        hdus["SCI", 1].header["LTV1"] = "left"
+    programs("calacs.e", f"cp {tmp_path / made} {made}")
+    strict = process_dataset(by(job, "hstcal", previews="required"))
+    done = process_dataset(by(job, "hstcal", previews="normal"))
 
     assert (strict.state, strict.code) == ("error", 28), strict.reason
     assert done.state == "processed"
-    assert done.warnings == ("no picture",)
-    assert not [path for path in shown(job).rglob("*.jpg") if path.stat().st_size == 0]
+    (warning,) = done.warnings
+    assert warning.startswith(f"{made}: no preview")
+    assert [path.name for path in shown(job).rglob("*_flt*")] == [made]
+    assert (shown(job) / "previews" / f"{job.dataset}_raw.jpg").stat().st_size > 0
 
 
 def test_6_what_is_learned_of_a_failure_is_that_it_failed(job: Job) -> None:

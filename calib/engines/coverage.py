@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from calib.engines.lookup import NATIVE, kinds_of, loadable_engines
 from calib.engines.native import NativeEngine
 from calib.engines.program import (
-    CALACS,
-    CALCOS,
-    CALWF3,
-    CS0,
+    DETECTORS,
     RUNASTRODRIZ,
     RUNMULTIHAP,
     RUNSINGLEHAP,
@@ -20,14 +17,6 @@ from calib.engines.program import (
     shown_version,
 )
 from calib.engines.protocol import Engine, Installation, ListedEngine
-
-# Detectors by instrument (instrument handbooks, table of detectors), and their program.
-DETECTORS: Mapping[str, tuple[tuple[str, ...], Program]] = {
-    "ACS": (("HRC", "WFC", "SBC"), CALACS),
-    "WFC3": (("UVIS", "IR"), CALWF3),
-    "STIS": (("CCD", "NUV-MAMA", "FUV-MAMA"), CS0),
-    "COS": (("FUV", "NUV"), CALCOS),
-}
 
 # What no detector has of its own.
 OTHERS: Mapping[str, Program] = {

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,14 @@ CALCOS = Program("calcos", "COS FUV and NUV", _COS, "calcos")
 RUNASTRODRIZ = Program("runastrodriz", "drizzled products (stage 2)", _DRIZZLE, "drizzlepac")
 RUNSINGLEHAP = Program("runsinglehap", "visits (SVM)", _DRIZZLE, "drizzlepac")
 RUNMULTIHAP = Program("runmultihap", "skycells (MVM)", _DRIZZLE, "drizzlepac")
+
+# Detectors by instrument (instrument handbooks, table of detectors), and their program.
+DETECTORS: Mapping[str, tuple[tuple[str, ...], Program]] = {
+    "ACS": (("HRC", "WFC", "SBC"), CALACS),
+    "WFC3": (("UVIS", "IR"), CALWF3),
+    "STIS": (("CCD", "NUV-MAMA", "FUV-MAMA"), CS0),
+    "COS": (("FUV", "NUV"), CALCOS),
+}
 
 PROGRAMS = (CALACS, CALWF3, CS0, CALCOS, RUNASTRODRIZ, RUNSINGLEHAP, RUNMULTIHAP)
 

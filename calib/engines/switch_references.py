@@ -14,9 +14,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from calib.engines.groups import combines
-from calib.instruments.reference_set import NO_FILE
 from calib.records import Member
-from calib.switches import Switch
+from calib.switches import NO_FILE, Switch
 
 # STIS: SCI, ERR and DQ of each exposure are extensions of one file (STIS Data Handbook 2.2.2).
 _STIS_EXTENSIONS = 3

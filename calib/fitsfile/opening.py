@@ -49,7 +49,7 @@ def opened(path: str | Path, **options: Any) -> Iterator[fits.HDUList]:
         raise NotFound("no such file", path=path) from error
     except IsADirectoryError as error:
         raise NotFound("a folder, and no file", path=path) from error
-    except (OSError, ValueError, TypeError, UserWarning, fits.VerifyError) as error:
+    except (OSError, ValueError, TypeError, LookupError, UserWarning, fits.VerifyError) as error:
         raise CorruptFile(f"not a readable FITS file: {error}", path=path) from error
 
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from calib.errors import ConfigError
-from calib.instruments.reference_set import NO_FILE
 from calib.instruments.row_work import RowWork
 from calib.instruments.state import Combination, ExposureState
-from calib.switches import Overrides, Switch, read_switch
+from calib.switches import NO_FILE, Overrides, Switch, read_switch
 
 SPLIT_SWITCH = "CRCORR"  # combines the image sets of one file
 SPLIT_KEYWORDS = (SPLIT_SWITCH, "NEXTEND")  # what Recipe.splits looks at

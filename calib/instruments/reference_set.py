@@ -19,8 +19,7 @@ from calib.instruments.reference_memory import (
     version_of,
 )
 from calib.records import ExposureReferences, ReferenceUse
-
-NO_FILE = ("", "N/A")  # a keyword that names no file (hstcal: any case)
+from calib.switches import NO_FILE
 
 
 class Pedigree(NamedTuple):

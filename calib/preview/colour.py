@@ -8,11 +8,12 @@ the large picture.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -49,8 +50,11 @@ _SAMPLE = 400_000
 _LOW_PERCENTILE = 1.0
 _MAD_TO_SIGMA = 1.4826 / np.sqrt(2.0)  # of differences of two normal values
 
-_GRID = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")
-_SAME_GRID = 1e-6  # pixels and degrees: rounding of what was computed once for all filters
+_PLACE = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")
+_STEPS = ("CD1_1", "CD1_2", "CD2_1", "CD2_2")
+# Rounding of what was computed once for all filters: in pixels and degrees; of the steps from
+# pixel to pixel, in parts of the largest.
+_SAME_GRID = 1e-6
 _ANGSTROM = 0.1  # nm
 _IMAGE_AXES = 2
 
@@ -110,14 +114,17 @@ def plan_composites(paths: Sequence[Path]) -> tuple[tuple[Composite, ...], tuple
     remarks: list[str] = []
     for path in paths:
         mosaic = parse_mosaic(path.name)
-        if mosaic is None or mosaic.level != "filter":
+        if mosaic is None or mosaic.level != "filter" or is_colourless(mosaic.filter):
             continue
-        wavelength = _wavelength(path, mosaic)
-        if wavelength is not None:
+        try:
+            wavelength = _wavelength(path, mosaic)
+        except HstflowError:
+            continue
+        if wavelength is None:
+            remarks.append(f"{path.name}: not in the colour picture: unknown filter")
+        else:
             layer = Layer(path, mosaic.filter, wavelength)
             groups.setdefault(mosaic.colour_stem, []).append(layer)
-        elif not is_colourless(mosaic.filter):
-            remarks.append(f"{path.name}: not in the colour picture: unknown filter")
     found = [
         Composite(stem, tuple(sorted(layers, key=lambda each: (each.wavelength, each.filter))))
         for stem, layers in groups.items()
@@ -189,15 +196,11 @@ class _Seen:
 
 def _wavelength(path: Path, mosaic: Mosaic) -> float | None:
     """Return the pivot wavelength in nm: that of the header, else that of the name."""
-    try:
-        with fitsfile.opened(path) as hdus:
-            headers = [hdu.header for hdu in hdus[:2]]
-    except HstflowError:
-        return None
-    for header in reversed(headers):
-        told = header.get("PHOTPLAM")
-        if isinstance(told, int | float) and told > 0:
-            return float(told) * _ANGSTROM
+    with fitsfile.opened(path) as hdus:
+        told = [hdu.header.get("PHOTPLAM") for hdu in reversed(hdus[:2])]
+    for each in told:
+        if isinstance(each, int | float) and 0 < each < math.inf:
+            return float(each) * _ANGSTROM
     return wavelength_of(mosaic.filter, mosaic.instrument, mosaic.detector)
 
 
@@ -209,39 +212,61 @@ def _shared_shape(paths: Sequence[Path]) -> tuple[int, int]:
     CorruptFile
         An image is none, or differs from the first in shape or in its place on the sky.
     """
-    grids = [_grid(path) for path in paths]
-    for path, grid in zip(paths, grids, strict=True):
-        is_same = grid[0] == grids[0][0] and np.allclose(
-            grid[1], grids[0][1], rtol=0, atol=_SAME_GRID
-        )
-        if not is_same:
+    first, *others = (_grid(path) for path in paths)
+    for path, grid in zip(paths[1:], others, strict=True):
+        if not _is_same(first, grid):
             raise CorruptFile(
                 "the filters are not on one grid of pixels",
                 path=path,
-                expected=grids[0],
-                found=grid,
+                expected=tuple(first),
+                found=tuple(grid),
             )
-    return grids[0][0]
+    return first.shape
 
 
-def _grid(path: Path) -> tuple[tuple[int, int], tuple[float, ...]]:
+class _Grid(NamedTuple):
+    """Shape, the place of one pixel on the sky, and the steps to its neighbours, degrees."""
+
+    shape: tuple[int, int]
+    place: tuple[float, ...]
+    steps: tuple[float, ...]
+
+
+def _grid(path: Path) -> _Grid:
     with fitsfile.opened(path) as hdus:
         header = _science(hdus, path).header
-        place = tuple(float(header.get(key, 0.0)) for key in _GRID)
-        return (int(header["NAXIS2"]), int(header["NAXIS1"])), place
+        place, steps = (
+            tuple(float(header.get(key, 0.0)) for key in keys) for keys in (_PLACE, _STEPS)
+        )
+        return _Grid((int(header["NAXIS2"]), int(header["NAXIS1"])), place, steps)
+
+
+def _is_same(first: _Grid, other: _Grid) -> bool:
+    largest = float(np.max(np.abs(first.steps)))
+    return (
+        first.shape == other.shape
+        and np.allclose(first.place, other.place, rtol=0, atol=_SAME_GRID)
+        and np.allclose(first.steps, other.steps, rtol=0, atol=_SAME_GRID * largest)
+    )
 
 
 def _science(hdus: Any, path: Path) -> Any:
-    if ("SCI", 1) in hdus and hdus["SCI", 1].header.get("NAXIS") == _IMAGE_AXES:
-        return hdus["SCI", 1]
-    raise CorruptFile("no image to show", path=path, expected="two-dimensional image in SCI,1")
+    found = _image(hdus, "SCI")
+    if found is None or len(found.shape) != _IMAGE_AXES:
+        raise CorruptFile("no image to show", path=path, expected="two-dimensional image in SCI,1")
+    return found
 
 
 def _weight(hdus: Any, shape: tuple[int, int]) -> Any:
     """Return the image of weights; None where there is none of this shape."""
-    if ("WHT", 1) not in hdus or not hdus["WHT", 1].is_image:
-        return None
-    return hdus["WHT", 1] if hdus["WHT", 1].shape == shape else None
+    found = _image(hdus, "WHT")
+    return found if found is not None and found.shape == shape else None
+
+
+def _image(hdus: Any, name: str) -> Any:
+    """Return the first image of a name; not a table, nor what astropy takes no part in."""
+    found = hdus[name, 1] if (name, 1) in hdus else None  # noqa: SIM401 - no dictionary
+    return found if hasattr(found, "section") else None
 
 
 def _rows(path: Path, shape: tuple[int, int], step: int) -> Iterator[tuple[int, Pixels, Mask]]:

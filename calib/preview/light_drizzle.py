@@ -35,6 +35,9 @@ QUICKLOOK = "{root}_quicklook.fits"
 # mosaics get larger pixels.
 _LARGEST = 5000
 
+# Decimals of a pixel at which an edge is taken for one that it was computed beside.
+_ROUNDING = 6
+
 # The linear part of a header's world coordinates.
 _LINEAR = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
 
@@ -148,13 +151,15 @@ def _grid(tiles: Sequence[_Tile]) -> tuple[Any, tuple[int, int]]:
     scale = math.sqrt(abs(np.linalg.det(first.wcs.cd)))
     grid = WCS(naxis=2)
     grid.wcs.ctype, grid.wcs.crval = ["RA---TAN", "DEC--TAN"], first.wcs.crval
-    grid.wcs.cd = np.diag([-scale, scale])
+    grid.wcs.cd, grid.wcs.crpix = np.diag([-scale, scale]), [1.0, 1.0]
     corners = np.concatenate([grid.wcs_world2pix(_corners(tile), 0) for tile in tiles])
-    low, size = corners.min(axis=0), np.ptp(corners, axis=0)
-    factor = max(1.0, float(size.max()) / _LARGEST)
+    factor = max(1.0, float(np.ptp(corners, axis=0).max()) / _LARGEST)
     grid.wcs.cd = grid.wcs.cd * factor
-    grid.wcs.crpix = 1 - np.floor(low / factor)
-    nx, ny = (int(each) for each in np.ceil(size / factor) + 1)
+    # Edges of pixels lie at halves; what rounding makes of a half is no pixel more.
+    edges = np.round(corners / factor + 0.5, _ROUNDING)
+    lowest = np.floor(edges.min(axis=0))
+    grid.wcs.crpix = 1 - lowest
+    nx, ny = (max(1, int(each)) for each in np.ceil(edges.max(axis=0) - lowest))
     grid.array_shape = (ny, nx)
     return grid, (ny, nx)
 

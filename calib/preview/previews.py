@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from calib.caldp import (
     IMAGE_SUFFIXES,
     MOSAIC_LEVELS,
@@ -23,7 +25,13 @@ from calib.preview.spectra import draw_spectrum
 from calib.preview.spectrum import holds_spectrum
 from calib.records import Previews, ProductFile
 
-_Made = tuple[list[ProductFile], list[str]]
+# What astropy, numpy and Pillow raise of cards and numbers that nobody expects: found by changing
+# cards at random. No list of checks is as long as that of strange headers.
+_STRANGE = (
+    OSError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError,
+)  # fmt: skip
+
+_Work = Callable[[], tuple[list[ProductFile], list[str]]]
 
 
 def make_previews(
@@ -32,7 +40,7 @@ def make_previews(
     *,
     instrument: str,
     kind: Kind = "ipst",
-    thumb: int = THUMBNAIL,
+    thumb: int | None = None,
 ) -> Previews:
     """Make pictures of the products that are in the preview tables.
 
@@ -56,13 +64,14 @@ def make_previews(
         Of the dataset: the mosaics of a visit (``svm``) and of a skycell (``mvm``) have tables
         of their own.
     thumb
-        Longest side of the small picture, in pixels; for a skycell 512 at least. Smaller images
-        are not enlarged. Thumbnails of spectra are square.
+        Longest side of the small picture, in pixels; None: 128, and 512 for a skycell. Smaller
+        images are not enlarged. Thumbnails of spectra are square.
 
     Returns
     -------
     Previews
-        The files made, and one line for each product whose preview failed or says little.
+        The files made, one line for each product whose preview failed, and remarks on those
+        that say little.
 
     Raises
     ------
@@ -75,8 +84,7 @@ def make_previews(
             "unknown instrument", expected=" ".join(IMAGE_SUFFIXES), found=repr(instrument)
         )
     chosen = [path for path in products if _is_shown(path.name, row)]
-    least = SKYCELL_THUMBNAIL if row == "mvm" else 1
-    return draw_files(chosen, destination, thumb=max(thumb, least) if thumb > 0 else thumb)
+    return draw_files(chosen, destination, thumb=thumb)
 
 
 def draw_files(paths: Sequence[Path], destination: Path, *, thumb: int | None = None) -> Previews:
@@ -100,13 +108,17 @@ def draw_files(paths: Sequence[Path], destination: Path, *, thumb: int | None = 
     composites, remarks = plan_composites(paths)
     works = [(p.name, _drawing(p, destination, thumb or _usual(p.name))) for p in paths]
     works += [(c.name, _colouring(c, destination, thumb or _usual(c.name))) for c in composites]
-    files: list[ProductFile] = []
-    warnings: list[str] = []
-    for name, work in works:
-        made, said = _try(name, work)
-        files += made
-        warnings += said
-    return Previews(tuple(files), (*warnings, *remarks))
+    made = [_try(name, work) for name, work in works]
+    return joined([*made, Previews(remarks=remarks)])
+
+
+def joined(parts: Sequence[Previews]) -> Previews:
+    """Return all pictures, warnings and remarks, in their order."""
+    return Previews(
+        files=tuple(file for part in parts for file in part.files),
+        warnings=tuple(line for part in parts for line in part.warnings),
+        remarks=tuple(line for part in parts for line in part.remarks),
+    )
 
 
 def _is_shown(name: str, row: str) -> bool:
@@ -121,22 +133,27 @@ def _usual(name: str) -> int:
     return SKYCELL_THUMBNAIL if name.lower().startswith("hst_skycell-") else THUMBNAIL
 
 
-def _drawing(path: Path, destination: Path, thumb: int) -> Callable[[], _Made]:
-    def work() -> _Made:
+def _drawing(path: Path, destination: Path, thumb: int) -> _Work:
+    def work() -> tuple[list[ProductFile], list[str]]:
         draw = draw_spectrum if holds_spectrum(path) else draw_image
         return draw(path, destination, thumb)
 
     return work
 
 
-def _colouring(each: Composite, destination: Path, thumb: int) -> Callable[[], _Made]:
+def _colouring(each: Composite, destination: Path, thumb: int) -> _Work:
     return lambda: draw_composite(each, destination, thumb)
 
 
-def _try(name: str, work: Callable[[], _Made]) -> _Made:
-    """Turn an expected failure into a warning: a picture never stops a dataset."""
+def _try(name: str, work: _Work) -> Previews:
+    """Turn an expected failure into a warning: a picture never stops a dataset.
+
+    Numbers that no instrument counts, such as 1e308, run over on their way to pixels: they are
+    not seen, and where nothing can be drawn of them that is a failure as any other.
+    """
     try:
-        made, remarks = work()
-    except (HstflowError, OSError) as error:
-        return [], [f"{name}: no preview: {error}"]
-    return made, [f"{name}: {remark}" for remark in remarks]
+        with np.errstate(over="ignore", invalid="ignore"):
+            made, remarks = work()
+    except (HstflowError, *_STRANGE) as error:
+        return Previews(warnings=(f"{name}: no preview: {error}",))
+    return Previews(tuple(made), remarks=tuple(f"{name}: {remark}" for remark in remarks))

@@ -15,7 +15,7 @@ from calib.caldp import SPECTRUM_SUFFIXES, product_suffix
 from calib.errors import CorruptFile
 
 Values = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.int16]
+Flags = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
 # Bits of DQ that spoil a point where the table has no SDQFLAGS of its own. STIS: all but the
@@ -23,6 +23,9 @@ Mask = npt.NDArray[np.bool_]
 SERIOUS_BITS = {"STIS": 31743, "COS": 3832}
 
 _SPECTRA = frozenset[str]().union(*SPECTRUM_SUFFIXES.values())
+
+# What a picture, and a table in single precision, has room for.
+_LARGEST = float(np.finfo(np.float32).max)
 
 # An order of an echelle has a row of its own; a spectrum of one order has a single row.
 _LEAST_ORDERS = 2
@@ -45,7 +48,7 @@ class Curve:
     dq
         Data quality, shape (n,); 0 where the file has none.
     good
-        Points with a finite wavelength and flux and no serious flag.
+        Points with a place in a picture and no serious flag.
     """
 
     segment: str
@@ -59,7 +62,10 @@ class Curve:
 
     @property
     def seen(self) -> Mask:
-        """Points that have a place in a picture, flagged or not."""
+        """Points that have a place in a picture, flagged or not.
+
+        Their wavelength is positive, and that and the flux are finite in single precision.
+        """
         return _places(self.wavelength, self.flux)
 
 
@@ -114,11 +120,11 @@ def read_spectrum(path: Path) -> Spectrum:
     NotFound
         No such file.
     CorruptFile
-        Not FITS, cut short, without a table of WAVELENGTH and FLUX, without a single point, or
-        with columns of different lengths.
+        Not FITS, cut short, without a table of WAVELENGTH and FLUX, without a single point, with
+        columns of different lengths, or with flags or orders that 32 bits do not hold.
     """
     with fitsfile.opened(path) as hdus:
-        header = hdus[0].header.copy()
+        header = dict(hdus[0].header)  # a card that says nothing is found here
         tables = [_columns(hdu) for hdu in hdus[1:] if _is_table(hdu)]
         units = _units(next((hdu for hdu in hdus[1:] if _is_table(hdu)), None))
         found = [f"{hdu.name},{hdu.ver}" for hdu in hdus[1:]]
@@ -126,7 +132,7 @@ def read_spectrum(path: Path) -> Spectrum:
     try:
         quantity = _quantity(tables)
         curves = [curve for table in tables for curve in _curves(table, quantity, serious)]
-    except (ValueError, IndexError, TypeError) as error:
+    except (ValueError, IndexError, TypeError, ArithmeticError) as error:
         raise CorruptFile(f"no spectrum to show: {error}", path=path) from error
     if not curves:
         wanted = "a table with points of WAVELENGTH and FLUX"
@@ -135,9 +141,8 @@ def read_spectrum(path: Path) -> Spectrum:
 
 
 def _places(wavelength: Values, flux: Values) -> Mask:
-    """Mark the points that have a wavelength, which is positive, and a value."""
-    mask: Mask = np.isfinite(wavelength) & (wavelength > 0) & np.isfinite(flux)
-    return mask
+    mask: Mask = (wavelength > 0) & (wavelength <= _LARGEST) & (np.abs(flux) <= _LARGEST)
+    return mask  # NaN is nowhere
 
 
 def _is_table(hdu: Any) -> bool:
@@ -164,9 +169,12 @@ def _units(hdu: Any) -> dict[str, str]:
 
 def _quantity(tables: list[dict[str, Any]]) -> str:
     """Choose NET where every flux is zero or nothing: it was not calibrated."""
-    without_flux = not any(np.any(np.nan_to_num(table["FLUX"]) != 0) for table in tables)
-    with_net = any("NET" in table and np.any(table["NET"] != 0) for table in tables)
-    return "NET" if without_flux and with_net else "FLUX"
+    flux, net = (any(_says_something(table.get(n)) for table in tables) for n in ("FLUX", "NET"))
+    return "NET" if net and not flux else "FLUX"
+
+
+def _says_something(values: Any) -> bool:
+    return values is not None and bool(np.any(np.isfinite(values) & (values != 0)))
 
 
 def _curves(table: dict[str, Any], quantity: str, serious: int) -> list[Curve]:
@@ -206,12 +214,12 @@ def _curve(row: _Row, quantity: str, serious: int) -> Curve:
     wavelength = row.points("WAVELENGTH", np.nan).astype(np.float64)
     flux = row.points(quantity, np.nan).astype(np.float64)
     error = row.points("ERROR" if quantity == "FLUX" else "NET_ERROR", np.nan).astype(np.float64)
-    dq = row.points("DQ", 0).astype(np.int16)
+    dq = row.points("DQ", 0).astype(np.int32)
     kept = row.points("DQ_WGT", 1) > 0
     good = _places(wavelength, flux) & ((dq & serious) == 0) & kept
     return Curve(
         segment=str(row.value("SEGMENT") or "").strip(),
-        order=int(row.value("SPORDER") or 0),
+        order=int(np.int32(int(row.value("SPORDER") or 0))),
         exposure=int(row.table["EXTVER"]),
         wavelength=wavelength,
         flux=flux,

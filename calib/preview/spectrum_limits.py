@@ -37,8 +37,8 @@ def find_wavelengths(curves: Sequence[Curve]) -> Limits:
     Returns
     -------
     Limits
-        Unit of the file. One wavelength alone is in the middle of a range of two units; (0, 1)
-        where no point has a wavelength.
+        Unit of the file. One wavelength alone is in the middle of a range of two units, or of
+        two millionths of it; (0, 1) where no point has a wavelength.
     """
     for masks in ([curve.good for curve in curves], [curve.seen for curve in curves]):
         values = np.concatenate(
@@ -81,7 +81,8 @@ def find_fluxes(curves: Sequence[Curve], wavelengths: Limits) -> Limits:
 
 
 def _apart(low: float, high: float) -> Limits:
-    return Limits(low, high) if high > low else Limits(low - 1, high + 1)
+    around = max(1.0, 1e-6 * abs(low))
+    return Limits(low, high) if high > low else Limits(low - around, high + around)
 
 
 def _within(curve: Curve, wavelengths: Limits) -> Mask:

@@ -63,8 +63,8 @@ def _labels(curves: tuple[Curve, ...]) -> dict[str, Any]:
     if any(curve.segment for curve in curves):
         kinds["SEGMENT"] = np.array([curve.segment for curve in curves])
     if any(curve.order for curve in curves):
-        kinds["SPORDER"] = np.array([curve.order for curve in curves], np.int16)
+        kinds["SPORDER"] = np.array([curve.order for curve in curves], np.int32)
     if len({curve.exposure for curve in curves}) > 1:
-        kinds["EXPOSURE"] = np.array([curve.exposure for curve in curves], np.int16)
+        kinds["EXPOSURE"] = np.array([curve.exposure for curve in curves], np.int32)
     counts = [curve.flux.size for curve in curves]
     return {name: np.repeat(values, counts) for name, values in kinds.items()}

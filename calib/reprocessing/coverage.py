@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from calib.engines.coverage import DETECTORS
 from calib.engines.lookup import (
     AUTO,
     choose_engine,
@@ -13,7 +12,7 @@ from calib.engines.lookup import (
     load_engine,
     loadable_engines,
 )
-from calib.engines.program import why_absent
+from calib.engines.program import DETECTORS, why_absent
 from calib.errors import UnsupportedMode
 from calib.ledger.reprocessings import NewMark
 

@@ -55,14 +55,14 @@ class EngineResult:
     ending
         Why there are none, where that is no failure; empty otherwise.
     folder
-        Where they are.
+        Where they are; None where they are not kept.
     """
 
     engine: str
     version: str
     products: tuple[str, ...]
     ending: str
-    folder: str
+    folder: str | None
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class EngineComparison:
         How each product differs; one that only the first engine makes has ``vanished``, one
         that only the second makes is ``new``.
     pictures
-        Names of the difference images.
+        Names of the difference images; none where nothing is kept.
     """
 
     dataset: str
@@ -95,7 +95,7 @@ class EngineComparison:
         return same and self.engines[0].ending == self.engines[1].ending
 
 
-def compare_engines(job: Job, engines: tuple[str, str]) -> EngineComparison:
+def compare_engines(job: Job, engines: tuple[str, str], *, keeps: bool = True) -> EngineComparison:
     """Calibrate a dataset with two engines and compare their products.
 
     Parameters
@@ -104,6 +104,9 @@ def compare_engines(job: Job, engines: tuple[str, str]) -> EngineComparison:
         The dataset, with a work folder of its own; its engine does not matter.
     engines
         Their names: not ``auto``, which stands for others.
+    keeps
+        Whether the work folder outlives the call. Otherwise no folder is named and no difference
+        image is drawn.
 
     Returns
     -------
@@ -130,12 +133,13 @@ def compare_engines(job: Job, engines: tuple[str, str]) -> EngineComparison:
     pairs, alone = _pairs(made, job.id.instrument)
     compared = [compare_products(pair) for pair in pairs]
     folder = Path(job.work) / DIFFERENCES
-    drawn = [n for p, c in zip(pairs, compared, strict=True) for n in _draw(p, c, folder)]
+    shown = zip(pairs, compared, strict=True) if keeps else ()
+    drawn = [name for pair, each in shown for name in _draw(pair, each, folder)]
     both = [*(each.difference for each in compared), *alone]
     return EngineComparison(
         dataset=job.dataset,
         context=job.context,
-        engines=(_result(first, made[0]), _result(second, made[1])),
+        engines=(_result(first, made[0], keeps=keeps), _result(second, made[1], keeps=keeps)),
         products=tuple(sorted(both, key=lambda each: each.name)),
         pictures=tuple(drawn),
     )
@@ -159,10 +163,10 @@ def _calibrate(job: Job, inputs: RawInputs) -> Products:
     return calibrate(job, inputs, references).record
 
 
-def _result(job: Job, made: Products) -> EngineResult:
+def _result(job: Job, made: Products, *, keeps: bool) -> EngineResult:
     names = tuple(file.name for file in made.files if file.name.endswith(".fits"))
     ending = ": ".join(filter(None, (made.ending, made.reason)))
-    folder = str(job.folder / "calibrate")
+    folder = str(job.folder / "calibrate") if keeps else None
     return EngineResult(made.engine, made.engine_version, names, ending, folder)
 
 

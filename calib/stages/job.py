@@ -44,7 +44,7 @@ class Options:
     previews
         ``normal`` (a failure is a warning), ``required`` (it is error 28) or ``none``.
     thumb
-        Longest side of thumbnails, pixels.
+        Longest side of thumbnails, pixels; None: 128, and 512 for skycells.
     messages
         Message files to write: ``none``, ``flat`` or ``folders``.
     keep_scratch
@@ -77,7 +77,7 @@ class Options:
     calibrations: str | None = None
     certifications: tuple[Certification, ...] | None = None
     previews: PreviewPolicy = "normal"
-    thumb: int = 128
+    thumb: int | None = None
     messages: MessageStyle = "none"
     keep_scratch: bool = False
     threads: int = 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from calib.caldp import product_suffix
 from calib.errors import HstflowError, PreviewError
 from calib.preview.light_drizzle import PACKAGE, drizzle_lightly, package_version
-from calib.preview.previews import draw_files, make_previews
+from calib.preview.previews import draw_files, joined, make_previews
 from calib.records import Previews, ProductFile, Products, RawInputs
 from calib.stages.job import Job, key_of
 from calib.stages.workfolder import Finished, StageFolder
@@ -62,8 +62,7 @@ def _draw(job: Job, inputs: RawInputs, products: Products, folder: Path) -> Prev
         kind=job.id.kind,
         thumb=job.options.thumb,
     )
-    quick = _quick_look(job, products, folder)
-    return Previews((*made.files, *quick.files), (*made.warnings, *quick.warnings))
+    return joined([made, _quick_look(job, products, folder)])
 
 
 def _quick_exposures(products: Products) -> list[Path]:
@@ -91,12 +90,12 @@ def _quick_look(job: Job, products: Products, folder: Path) -> Previews:
         return Previews((), (f"no quick look: {error}",))
     drawn = draw_files([path], folder, thumb=job.options.thumb)
     image = ProductFile(path.name, str(path), hash_file(path), path.stat().st_size)
-    return Previews((image, *drawn.files), drawn.warnings)
+    return joined([Previews((image,)), drawn])
 
 
 def _judge(job: Job, previews: Previews) -> None:
-    for warning in previews.warnings:
-        log.warning("%s", warning)
+    for line in (*previews.warnings, *previews.remarks):
+        log.warning("%s", line)
     if previews.warnings and job.options.previews == "required":
         raise PreviewError(
             "; ".join(previews.warnings), dataset=job.dataset, expected="a preview of every file"

@@ -204,6 +204,7 @@ def _make_folder(folder: Path) -> None:
 def _job(manifest: Manifest, told: Told, rerun: Rerun, source: str) -> Job:
     overrides = told.parameters.get("overrides", {})
     drawn = any(file.role == "preview" for file in manifest.files)
+    thumb = told.request.get("thumb")
     options = Options(
         engine=rerun.engine or told.engine["name"],
         overrides=Overrides(
@@ -212,7 +213,7 @@ def _job(manifest: Manifest, told: Told, rerun: Rerun, source: str) -> Job:
         env=_environment_of(manifest, told),
         **_stage2_of(manifest, told),
         previews="normal" if drawn else "none",
-        thumb=int(told.request.get("thumb", Options.thumb)),
+        thumb=None if thumb is None else int(thumb),
         threads=rerun.threads,
     )
     return Job(

@@ -345,6 +345,7 @@ def _processed(job: Job, archived: Archived, made: Made) -> Outcome:
             *made.inputs.notes,
             *made.products.notes,
             *made.previews.warnings,
+            *made.previews.remarks,
             *archived.notes,
         ),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from rich.markup import escape
 
 from calib.errors import DONE, PREVIEWS
 from deployments.cli.console import Flag, err, out, print_json
@@ -57,4 +58,6 @@ def _show(previews: Previews) -> None:
     for file in previews.files:
         out.print(file.path, soft_wrap=True)
     for warning in previews.warnings:
-        err.print(f"[yellow]warning[/yellow]  {warning}", soft_wrap=True)
+        err.print(f"[yellow]warning[/yellow]  {escape(warning)}", soft_wrap=True)
+    for remark in previews.remarks:
+        err.print(f"note  {escape(remark)}", soft_wrap=True)

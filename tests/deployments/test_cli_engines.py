@@ -12,7 +12,9 @@ import pytest
 from astropy.io import fits
 from standin_programs import CRASHES, MAKES_NOTHING, hide_programs, make_program, put_first_on_path
 
+from calib.reprocessing.engine_comparison import EngineComparison, EngineResult
 from calib.simulate.observatory import Observatory
+from calib.stages.job import Job, Options
 from deployments.cli.console import out
 from deployments.cli.main import run
 
@@ -108,6 +110,11 @@ def test_compare(
         hdus["SCI"].data[5, 6] = np.nan
         hdus["DQ"].data[3, 4] ^= 1024
         hdus.writeto(model, overwrite=True)
+    assert run([*command, "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [each["folder"] for each in told["engines"]] == [None, None]
+    assert told["pictures"] == []
+
     kept = tmp_path / "kept"
     assert run([*command, "--json", "-o", str(kept)]) == 1
     found = json.loads(capsys.readouterr().out)
@@ -165,6 +172,7 @@ def test_compare_with_a_program_that_fails(
         ([DATASET, "--engines", "native,native"], "not compared with itself"),
         ([DATASET, "--engines", "native,nobody"], "no such engine"),
         (["j8bt05", "file:/x"], "not the name of a dataset"),
+        (["../x/jsim0", "/x"], "not the name of a dataset"),
     ],
 )
 def test_compare_refuses(
@@ -187,3 +195,36 @@ def test_list_on_a_narrow_screen_keeps_what_is_copied(
     for name in ("runsinglehap", "runmultihap", "calwf3.e"):
         assert any(name in line.split() for line in lines)
     assert any(line.endswith(": pip install 'hstflow[drizzle]'") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("environment", "words", "stage2", "astrometry"),
+    [
+        ({}, [], "never", "off"),
+        ({"HSTFLOW_STAGE2": "auto", "HSTFLOW_ASTROMETRY": "full"}, [], "auto", "full"),
+        ({"HSTFLOW_STAGE2": "always"}, ["--stage2", "auto"], "auto", "off"),
+        ({}, ["--astrometry", "apriori"], "never", "apriori"),
+    ],
+)
+def test_compare_drizzles_only_where_somebody_wants_it(
+    crds: Observatory,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    words: list[str],
+    stage2: str,
+    astrometry: str,
+) -> None:
+    """The same program drizzles for both: what was asked for, else nothing."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    asked: list[Options] = []
+
+    def note(job: Job, engines: tuple[str, str], *, keeps: bool) -> Any:
+        asked.append(job.options)
+        results = (EngineResult("native", "1", (), "", None),) * 2
+        return EngineComparison(job.dataset, job.context, results, ())
+
+    monkeypatch.setattr("calib.reprocessing.engine_comparison.compare_engines", note)
+
+    assert run(["engines", "compare", DATASET, "file:/x", *words]) == 0
+    assert [(each.stage2, each.astrometry) for each in asked] == [(stage2, astrometry)]

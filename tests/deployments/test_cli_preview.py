@@ -49,6 +49,15 @@ def test_failure_of_one_file_is_code_28_and_the_others_are_drawn(
     assert (out / "mine_test.jpg").exists()
 
 
+def test_remark_is_told_and_is_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A spectrum without fluxes was drawn, however empty it looks: code 0, on a line of stderr."""
+    path = write_x1d(tmp_path / "o1_x1d.fits", table([row([1.0, 2, 3], [np.nan] * 3)]))
+    assert run(["preview", str(path), "-o", str(tmp_path)]) == 0
+    assert "note  o1_x1d.fits: no finite flux" in capsys.readouterr().err
+
+
 def test_json_is_the_record(
     image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from calib.errors import ConfigError
+from calib.ids import DatasetId, parse_dataset
 from deployments.cli.console import (
     Flag,
     Several,
@@ -24,6 +25,7 @@ from deployments.cli.console import (
     show_logs,
     showing_steps,
 )
+from deployments.cli.drizzling import DrizzleFlags
 from deployments.cli.tables import print_rows
 from deployments.cli.threads import Threads, threads_or_all
 
@@ -50,7 +52,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class CompareFlags:
+class CompareFlags(DrizzleFlags):
     """Options of `hstflow engines compare`.
 
     Attributes
@@ -64,9 +66,15 @@ class CompareFlags:
         and CRDS_SERVER_URL say, else offsite.
     output
         Folder to keep the products of both and the difference images in; it must be empty or
-        absent. Without it nothing is kept.
+        absent. Without it nothing is kept, and no difference image is drawn.
     set
         KEYWORD=VALUE (PCTECORR=OMIT), for both; may be repeated.
+    stage2
+        Drizzle what both made of ACS and WFC3, with the same program: auto, always, never. Else
+        HSTFLOW_STAGE2, else never.
+    astrometry
+        How drizzled images are put on the sky, as in `hstflow process`. Else HSTFLOW_ASTROMETRY,
+        else off.
     threads
         Threads; without it one per CPU that this process may use.
     json
@@ -110,26 +118,18 @@ def compare(
             show(f"{dataset}  {' and '.join(engines)}")
             found = _compare(dataset, source, engines, folder, flags)
         if flags.json:
-            print_json(_record(found, is_kept=flags.output is not None))
+            print_json(dataclasses.asdict(found) | {"is_equal": found.is_equal})
         else:
             _print(found, flags)
     return 0 if found.is_equal else 1
 
 
-def _record(found: EngineComparison, *, is_kept: bool) -> dict[str, object]:
-    """Return what is told of a comparison; folders only where they stay."""
-    engines = [
-        dataclasses.asdict(each) | {"folder": each.folder if is_kept else None}
-        for each in found.engines
-    ]
-    return dataclasses.asdict(found) | {"engines": engines, "is_equal": found.is_equal}
-
-
-def _read_arguments(arguments: Sequence[str]) -> tuple[str, str]:
+def _read_arguments(arguments: Sequence[str]) -> tuple[DatasetId, str]:
     if not arguments or len(arguments) > _BOTH or ":" in arguments[0]:
         message = "too many arguments" if len(arguments) > _BOTH else "no dataset was named"
         raise ConfigError(message, expected=EXPECTED, found=" ".join(arguments) or "nothing")
-    return arguments[0], arguments[1] if len(arguments) == _BOTH else "astroquery:"
+    source = arguments[1] if len(arguments) == _BOTH else "astroquery:"
+    return parse_dataset(arguments[0]), source
 
 
 def _read_engines(text: str) -> tuple[str, str]:
@@ -140,7 +140,7 @@ def _read_engines(text: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _work(dataset: str, flags: CompareFlags) -> Iterator[Path]:
+def _work(dataset: DatasetId, flags: CompareFlags) -> Iterator[Path]:
     """Give a folder of its own, on the disk of the work folder."""
     from tasks.settings import load_settings
 
@@ -153,7 +153,7 @@ def _work(dataset: str, flags: CompareFlags) -> Iterator[Path]:
     work = load_settings().work
     try:
         work.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=f"compare-{dataset[:9]}-", dir=work)
+        folder = tempfile.TemporaryDirectory(prefix=f"compare-{dataset}-", dir=work)
     except OSError as error:
         message = f"the work folder cannot be written: {error.strerror}"
         raise ConfigError(message, path=work) from error
@@ -166,17 +166,20 @@ def _is_empty(folder: Path) -> bool:
 
 
 def _compare(
-    dataset: str, source: str, engines: tuple[str, str], folder: Path, flags: CompareFlags
+    dataset: DatasetId, source: str, engines: tuple[str, str], folder: Path, flags: CompareFlags
 ) -> EngineComparison:
     from calib.reprocessing.engine_comparison import compare_engines
     from tasks.settings import limit_reference_memory, load_settings
 
     settings = load_settings()
     limit_reference_memory(settings)
-    return compare_engines(_job(dataset, source, folder, flags, settings), engines)
+    job = _job(dataset, source, folder, flags, settings)
+    return compare_engines(job, engines, keeps=flags.output is not None)
 
 
-def _job(dataset: str, source: str, folder: Path, flags: CompareFlags, settings: Settings) -> Job:
+def _job(
+    dataset: DatasetId, source: str, folder: Path, flags: CompareFlags, settings: Settings
+) -> Job:
     import os
 
     from calib.references.profile import load_profile
@@ -193,10 +196,20 @@ def _job(dataset: str, source: str, folder: Path, flags: CompareFlags, settings:
         context=flags.context,
         campaign="compare",
         options=Options(
-            overrides=parse_overrides(flags.set or []), threads=threads_or_all(flags.threads)
+            overrides=parse_overrides(flags.set or []),
+            threads=threads_or_all(flags.threads),
+            **_drizzling(flags, settings),
         ),
     )
-    return plan_jobs(request, [dataset])[0]
+    return plan_jobs(request, [dataset.name])[0]
+
+
+def _drizzling(flags: CompareFlags, settings: Settings) -> dict[str, Any]:
+    """Return how both are drizzled; unless somebody wants it, engines of stage 1 are compared."""
+    usual = {"stage2": "never", "astrometry": "off"}
+    told = settings.model_dump(include=set(usual), exclude_unset=True)
+    asked = {name: getattr(flags, name) for name in usual}
+    return usual | told | {name: value for name, value in asked.items() if value is not None}
 
 
 def _print(found: EngineComparison, flags: CompareFlags) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
 from PIL import Image
 
 from calib.errors import CorruptFile
@@ -101,14 +104,14 @@ def test_lower_median_is_green(write: Write, tmp_path: Path) -> None:
 
 def test_header_knows_the_wavelength_better(write: Write, tmp_path: Path) -> None:
     """PHOTPLAM in Angstrom comes first, also where the name says nothing; zero is none."""
-    edit(write(WFC.format("clear")), PHOTPLAM=6200.0)
+    edit(write(WFC.format("f625w")), PHOTPLAM=6200.0)
     edit(write(WFC.format("mystery")), PHOTPLAM=9000.0)
     edit(write(WFC.format("f606w")), PHOTPLAM=0.0)
     composites, remarks = plan_composites(sorted(tmp_path.glob("*.fits")))
     assert remarks == ()
     assert [(each.filter, each.wavelength) for each in composites[0].layers] == [
         ("f606w", 606),
-        ("clear", 620),
+        ("f625w", 620),
         ("mystery", 900),
     ]
 
@@ -139,13 +142,14 @@ def test_detectors_layers_and_fields_stay_apart(write: Write) -> None:
     assert [layer.wavelength for layer in infrared.layers] == [1100, 1600]
 
 
-def test_unknown_filter_is_a_warning_and_clear_is_none(write: Write, tmp_path: Path) -> None:
+def test_unknown_filter_is_a_remark_and_clear_is_none(write: Write, tmp_path: Path) -> None:
     """The others are shown in colour; totals and single exposures take no part."""
     for name in ("f435w", "f814w", "f606q", "clear", "total"):
         write(WFC.format(name))
     write("hst_10265_01_acs_wfc_f606w_j92c01b4_drc")
     previews = draw_files(sorted(tmp_path.glob("*.fits")), tmp_path / "out")
-    assert previews.warnings == (
+    assert previews.warnings == ()
+    assert previews.remarks == (
         f"{WFC.format('f606q')}.fits: not in the colour picture: unknown filter",
     )
     assert json.loads((tmp_path / "out" / f"{WFC.format('total')}_color_preview.json").read_text())[
@@ -213,6 +217,46 @@ def test_images_without_contrast(write: Write, tmp_path: Path, value: float) -> 
     assert len(previews.files) == 9
 
 
+def test_turned_mosaics_are_not_on_one_grid(write: Write, tmp_path: Path) -> None:
+    """The same centre, other directions; rounding in the last digits is no turn."""
+    steps = {"CD1_1": -1e-5, "CD1_2": 0.0, "CD2_1": 0.0, "CD2_2": 1e-5}
+    paths = [edit(write(WFC.format(name)), **steps) for name in ("f435w", "f814w")]
+    edit(paths[1], CD1_1=-1e-5 * (1 + 1e-9), CD1_2=1e-18)
+    assert draw_files(paths, tmp_path / "a").warnings == ()
+
+    edit(paths[1], CD1_1=1e-5)
+    (warning,) = draw_files(paths, tmp_path / "b").warnings
+    assert "not on one grid of pixels" in warning
+
+
+@pytest.mark.parametrize("name", ["clear", "clear2l", "g102", "g800l", "pr200l", "pol0v"])
+def test_what_has_no_colour_is_not_shown_in_one(write: Write, name: str) -> None:
+    """A spectrum without slit has a mean wavelength in its header, and no colour."""
+    paths = [write(WFC.format(each)) for each in ("f435w", "f814w", name)]
+    (composite,), remarks = plan_composites([edit(path, PHOTPLAM=9970.0) for path in paths])
+    assert [layer.filter for layer in composite.layers] == ["f435w", "f814w"]
+    assert remarks == ()
+
+
+@pytest.mark.parametrize("odd", ["BITPIX", "table"])
+def test_strange_mosaics_stop_nothing(write: Write, tmp_path: Path, odd: str) -> None:
+    """An image of 17 bits, and a table where an image should be: the others are drawn."""
+    paths = [write(WFC.format(name)) for name in ("f435w", "f606w", "f814w")]
+    if odd == "table":
+        hdu = fits.BinTableHDU.from_columns([fits.Column("A", "E", array=[1.0])], name="SCI", ver=1)
+        hdu.writeto(paths[1], overwrite=True)
+    else:
+        content = paths[1].read_bytes().replace(b"                  -32", b"                   17")
+        paths[1].write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)
+        previews = draw_files(paths, tmp_path / "out")
+    assert previews.warnings[0].startswith(f"{paths[1].name}: no preview")
+    assert {f"{WFC.format(name)}.jpg" for name in ("f435w", "f814w")} < {
+        file.name for file in previews.files
+    }
+
+
 def test_truncated_mosaic_is_refused(write: Write, tmp_path: Path) -> None:
     """A file that ends inside its pixels makes no picture."""
     paths = [write(WFC.format("f435w")), write(WFC.format("f814w"))]
@@ -245,14 +289,11 @@ def test_levels_that_are_drawn(
 
 
 def test_thumbnails_of_skycells_are_larger(write: Write, tmp_path: Path) -> None:
-    """512 pixels at least, also in colour; what a person asks for goes first."""
+    """512 pixels, also in colour; what a person asks for goes first."""
     paths = [write(CELL.format("ir", f, "all"), shape=(20, 600)) for f in ("f110w", "f160w")]
-    usual = make_previews(paths, tmp_path / "a", instrument="mvm", kind="mvm", thumb=128)
-    assert {read(Path(f.path)).shape[1] for f in usual.files if "_thumb" in f.name} == {512}
-    assert {
-        read(Path(f.path)).shape[1]
-        for f in draw_files(paths, tmp_path / "b").files
-        if "_thumb" in f.name
-    } == {512}
-    asked = draw_files(paths, tmp_path / "c", thumb=64)
-    assert {read(Path(f.path)).shape[1] for f in asked.files if "_thumb" in f.name} == {64}
+    stage = partial(make_previews, instrument="mvm", kind="mvm")
+    for draw in (stage, draw_files):
+        for thumb, width in ((None, 512), (128, 128), (64, 64)):
+            made = draw(paths, tmp_path / "out", thumb=thumb)
+            thumbs = [file.path for file in made.files if "_thumb" in file.name]
+            assert {read(Path(path)).shape[1] for path in thumbs} == {width}

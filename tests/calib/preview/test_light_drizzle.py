@@ -9,6 +9,8 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 from drizzle_world import DITHERS, ROOTS, SKY, STAR, write_exposure
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from calib.errors import CorruptFile
 from calib.preview import light_drizzle
@@ -72,6 +74,55 @@ def test_large_fields_get_larger_pixels(
 
     assert max(image.shape) <= 52
     assert np.nanmedian(image) == pytest.approx(SKY, abs=0.02)
+
+
+def flat(path: Path, crpix: tuple[float, float], angle: float = 0.0) -> Path:
+    """Write an exposure of 20 by 12 ones, of 1 s."""
+    turn, step = np.radians(angle), 1e-5
+    science = fits.ImageHDU(np.ones((12, 20), np.float32), name="SCI")
+    science.header.update(
+        CRPIX1=crpix[0],
+        CRPIX2=crpix[1],
+        CRVAL1=10.0,
+        CRVAL2=10.0,
+        CD1_1=-step * np.cos(turn),
+        CD1_2=step * np.sin(turn),
+        CD2_1=step * np.sin(turn),
+        CD2_2=step * np.cos(turn),
+    )
+    primary = fits.PrimaryHDU()
+    primary.header["EXPTIME"] = 1.0
+    fits.HDUList([primary, science]).writeto(path, overwrite=True)
+    return path
+
+
+PIXEL = st.floats(-30, 30)
+
+
+@settings(max_examples=30, deadline=None)
+@given(crpix=st.tuples(PIXEL, PIXEL), angle=st.sampled_from([0.0, 30.0, 90.0, 200.0]))
+def test_nothing_is_cut_off(
+    tmp_path_factory: pytest.TempPathFactory, crpix: tuple[float, float], angle: float
+) -> None:
+    """The grid takes in each corner, with less than a pixel more on either side."""
+    path = flat(tmp_path_factory.mktemp("f") / "q_flt.fits", crpix, angle)
+    tiles = light_drizzle._tiles(path)
+    grid, (ny, nx) = light_drizzle._grid(tiles)
+
+    corners = grid.wcs_world2pix(light_drizzle._corners(tiles[0]), 0)
+    low, high = corners.min(axis=0) + 0.5, (nx - 0.5, ny - 0.5) - corners.max(axis=0)
+    assert min(*low, *high) > -1e-5
+    assert max(*low, *high) < 1
+    if angle == 0.0 and all(each.is_integer() for each in crpix):
+        assert (ny, nx) == (12, 20)
+
+
+@pytest.mark.parametrize("crpix", [(10.0, 5.0), (10.3, 5.7), (10.5, 5.5), (-0.9, 30.0)])
+def test_all_time_is_kept(tmp_path: Path, crpix: tuple[float, float]) -> None:
+    """The weights of 240 pixels of 1 s are 240 s, wherever the pixels of the picture fall."""
+    pytest.importorskip("drizzle", reason="package drizzle is not installed (hstflow[quicklook])")
+    path = drizzle_lightly([flat(tmp_path / "q_flt.fits", crpix)], "q", tmp_path)
+    assert fits.getdata(path, "WHT").sum() == pytest.approx(240, rel=1e-5)
 
 
 def test_nothing_to_combine(exposures: list[Path], tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy.io import fits
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from calib.preview import draw_files, make_previews
@@ -207,8 +211,74 @@ def test_odd_spectra_are_drawn(draw: Draw, rows: list[Any]) -> None:
 def test_spectrum_without_a_flux_says_so(draw: Draw) -> None:
     """All NaN is a picture of axes."""
     previews = draw(table([row(np.linspace(1000, 1001, 9), np.full(9, np.nan))]))
-    assert previews.warnings == ("o1_x1d.fits: no finite flux: the picture is empty",)
+    assert previews.warnings == ()
+    assert previews.remarks == ("o1_x1d.fits: no finite flux: the picture is empty",)
     assert len(previews.files) == 4
+
+
+HUGE = [1.0, 2.0, 1e308, 4.0, 5.0]
+UP_AND_DOWN = [1.7e308, -1.7e308, 1.7e308, -1.7e308, 1.7e308]
+
+
+@pytest.mark.parametrize(
+    ("columns", "drawn"),
+    [
+        ({"FLUX": HUGE}, True),
+        ({"FLUX": UP_AND_DOWN}, True),
+        ({"ERROR": UP_AND_DOWN}, True),
+        ({"FLUX": [1e-320] * 5}, True),
+        ({"WAVELENGTH": [1e20] * 5}, True),
+        ({"WAVELENGTH": UP_AND_DOWN}, False),
+        ({"SPORDER": 70_000.0}, True),
+        ({"SPORDER": 1e300}, False),
+    ],
+)
+def test_numbers_that_nobody_counts(tmp_path: Path, columns: dict[str, Any], drawn: bool) -> None:
+    """They make a picture, or a warning: nothing is raised, and no empty file is left."""
+    usual = {"WAVELENGTH": [1001.0, 1002, 1003, 1004, 1005], "FLUX": [1.0, 2, 3, 4, 5]}
+    values = {name: np.array([each]) for name, each in {**usual, **columns}.items()}
+    made = [fits.Column(n, f"{np.size(v)}D", array=v) for n, v in values.items()]
+    path = write_x1d(tmp_path / "o1_x1d.fits", fits.BinTableHDU.from_columns(made, name="SCI"))
+
+    previews = draw_files([path], tmp_path / "out")
+
+    assert (len(previews.files), len(previews.warnings)) == ((4, 0) if drawn else (0, 1))
+    assert all(file.size for file in previews.files)
+
+
+def test_flags_of_sixteen_bits(draw: Draw) -> None:
+    """SDQFLAGS of all of them is 65535: more than a number with a sign has room for."""
+    previews = draw(table([row([1.0, 2, 3], [1, 2, 3], DQ=[0, 16384, 0])], SDQFLAGS=65535))
+    assert previews.warnings == ()
+    with fits.open(content(previews, "_prev.fits")) as hdus:
+        assert hdus[1].data["DQ"].tolist() == [0, 16384, 0]
+
+
+CARDS = ["SIMPLE", "BITPIX", "NAXIS", "INSTRUME", "TARGNAME", "EXTVER", "EXTNAME", "SDQFLAGS"]
+CARDS += ["TFIELDS", "TFORM1", "TTYPE2", "TUNIT2", "TFORM3", "GCOUNT", "XTENSION"]
+WORDS = ["T", "'ABC'", "''", "17", "70000", "1E400", "99999999999999999999", "1.0.0", "'1D'", "8"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(cards=st.dictionaries(st.sampled_from(CARDS), st.sampled_from(WORDS), min_size=1))
+def test_strange_headers_stop_nothing(
+    tmp_path_factory: pytest.TempPathFactory, cards: dict[str, str]
+) -> None:
+    """Whatever the cards say, there is a preview or a warning, never an exception."""
+    folder = tmp_path_factory.mktemp("x1d")
+    rows = [row([1.0, 2, 3], [1, 2, 3], SPORDER=np.int16(1))]
+    path = write_x1d(folder / "o1_x1d.fits", table(rows, SDQFLAGS=31743))
+    content = path.read_bytes()
+    for name, word in cards.items():
+        pattern = re.escape(f"{name:8}= ".encode()) + b".{70}"
+        content = re.sub(pattern, f"{name:8}= {word:>20}{'':50}".encode(), content)
+    path.write_bytes(content)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        previews = draw_files([path], folder / "out")
+
+    assert bool(previews.files) != bool(previews.warnings)
 
 
 def test_damaged_spectra_become_warnings(tmp_path: Path) -> None:

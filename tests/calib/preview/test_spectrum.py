@@ -73,6 +73,24 @@ def test_net_counts_stand_in_for_fluxes_that_were_not_calibrated(tmp_path: Path)
     assert spectrum.curves[0].error.tolist() == [0.5] * 5
 
 
+@pytest.mark.parametrize(
+    ("flux", "net", "quantity"),
+    [
+        ([0] * 5, [np.nan] * 5, "FLUX"),
+        ([np.nan] * 5, [np.nan, 0, 0, 0, 0], "FLUX"),
+        ([np.nan] * 5, [np.nan, 2, 0, 0, 0], "NET"),
+        ([np.inf] * 5, [1.0] * 5, "NET"),
+        ([0, 0, 1e-15, 0, 0], [1.0] * 5, "FLUX"),
+    ],
+)
+def test_what_is_no_number_says_nothing(
+    tmp_path: Path, flux: list[float], net: list[float], quantity: str
+) -> None:
+    """NaN and infinity are no flux, and no net count rate either."""
+    path = write_x1d(tmp_path / "o1_x1d.fits", table([row(WAVES, flux, NET=net)]))
+    assert read_spectrum(path).quantity == quantity
+
+
 def test_points_without_a_place_are_neither_seen_nor_good(tmp_path: Path) -> None:
     """NaN of either, no wavelength: they stay in the curve, as they were."""
     rows = [row([1000, np.nan, 0, -5, 1004], [np.nan, 2, 3, 4, np.inf])]

@@ -76,6 +76,22 @@ def test_spectrum_of_an_exposure(job: Job, tmp_path: Path) -> None:
     assert (first.reused, again.reused) == (False, True)
 
 
+def test_remark_is_no_failure(job: Job, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A spectrum without a flux was drawn: it is not drawn for ever, and nothing is required."""
+    path = write_x1d(
+        tmp_path / "o8bt05njq_x1d.fits", table([row(np.arange(1.0, 9), np.full(8, np.nan))])
+    )
+    options = dataclasses.replace(job.options, previews="required")
+    spectral = dataclasses.replace(job, dataset="o8bt05njq", options=options)
+
+    first = preview(spectral, inputs_of("o8bt05njq"), products_of(path))
+    again = preview(spectral, inputs_of("o8bt05njq"), products_of(path))
+
+    assert (first.reused, again.reused) == (False, True)
+    assert (again.record.warnings, len(again.record.remarks)) == ((), 1)
+    assert caplog.text.count("no finite flux") == 2
+
+
 def test_spectrum_that_cannot_be_drawn(job: Job, tmp_path: Path) -> None:
     """A warning, and error 28 where previews are required: never an empty file."""
     path = tmp_path / "o8bt05njq_x1d.fits"

@@ -154,6 +154,20 @@ def test_failed_preview_is_a_warning_or_an_error_as_asked(
     assert (normal.state, normal.code, normal.warnings) == ("processed", 0, ("no picture",))
 
 
+def test_remarks_on_previews_are_told(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where previews are required too, what a viewer should know fails nothing."""
+    from calib.records import Previews
+
+    monkeypatch.setattr(
+        "calib.stages.preview.make_previews", lambda *_a, **_k: Previews(remarks=("all black",))
+    )
+    required = dataclasses.replace(job.options, previews="required")
+
+    outcome = process_dataset(dataclasses.replace(job, options=required))
+
+    assert (outcome.state, outcome.code, outcome.warnings) == ("processed", 0, ("all black",))
+
+
 def test_preview_that_failed_is_drawn_again(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next attempt draws what could not be drawn, and repeats nothing that was finished."""
     from calib.records import Previews
