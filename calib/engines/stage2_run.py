@@ -48,7 +48,6 @@ _NOT_VIABLE = re.compile(r"No valid (?:data found|input files|images found)")
 # It starts no processes of its own (drizzlepac.util).
 _ALONE = {"ASTRODRIZ_NO_PARALLEL": "1"}
 
-
 # Where products say which world coordinates that came to.
 SOLUTIONS = "stage2.wcs"
 
@@ -128,7 +127,7 @@ def _drizzled(request: CalibrationRequest, products: Products, plan: Stage2Plan)
     """Drizzle; None where solutions of the archive were not to be had."""
     settings, _ = astrometry_of(plan.astrometry, {**os.environ, **request.environment})
     # What is recorded is what was done: the settings win over the variables of the dataset.
-    environment = {**request.environment, **settings.environment(), **_ALONE}
+    environment = {**settings.environment(), **_ALONE}
     with workplace(request, "drizzle") as place, ExitStack() as undoing:
         with writing(place.log):
             place.log.unlink(missing_ok=True)
