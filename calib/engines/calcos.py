@@ -17,7 +17,7 @@ from calib.engines.calcos_products import expected_products, why_nothing
 from calib.engines.calcos_references import required_references
 from calib.engines.lookup import OTHER
 from calib.engines.product import provenance_cards, switches_of
-from calib.engines.program import CALCOS, find_program, shown_version, version_of, why_absent
+from calib.engines.program import CALCOS, installation_of, version_of, why_absent
 from calib.engines.protocol import CalibrationRequest, Installation
 from calib.engines.user_switches import refuse_unknown_switches
 from calib.engines.workplace import Workplace, clear_way, refuse_parameters, workplace
@@ -68,10 +68,7 @@ class CalcosEngine:
 
     def installations(self) -> tuple[Installation, ...]:
         """Return where calcos is, or how to get it."""
-        place = find_program(CALCOS)
-        if place is None:
-            return (Installation(CALCOS.name, CALCOS.purpose, None, advice=CALCOS.advice),)
-        return (Installation(CALCOS.name, CALCOS.purpose, str(place), shown_version(CALCOS)),)
+        return (installation_of(CALCOS),)
 
     def covers(self, header: Mapping[str, Any]) -> str | None:
         """Say why an exposure is not covered; None where it is.

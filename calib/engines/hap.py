@@ -23,8 +23,7 @@ from calib.engines.program import (
     RUNMULTIHAP,
     RUNSINGLEHAP,
     Program,
-    find_program,
-    shown_version,
+    installation_of,
     version_of,
     why_absent,
 )
@@ -99,7 +98,7 @@ class HapEngine:
 
     def installations(self) -> tuple[Installation, ...]:
         """Return both programs, whether they are here or not."""
-        return tuple(map(_installation, PROGRAMS.values()))
+        return tuple(map(installation_of, PROGRAMS.values()))
 
     def covers(self, header: Mapping[str, Any]) -> str | None:  # noqa: ARG002 - of the protocol
         """Say which programs are not here; None where all are.
@@ -155,13 +154,6 @@ class HapEngine:
                     return _not_viable(place, version)
                 _name(error, dataset)
                 raise
-
-
-def _installation(program: Program) -> Installation:
-    found = find_program(program)
-    if found is None:
-        return Installation(program.name, program.purpose, None, advice=program.advice)
-    return Installation(program.name, program.purpose, str(found), shown_version(program))
 
 
 def _program_for(dataset: DatasetId) -> Program:

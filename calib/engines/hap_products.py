@@ -12,9 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from calib.engines.workplace import Workplace
-from calib.errors import EngineError
 from calib.ids import DatasetId
-from calib.programs.tail import last_lines
 
 _EXTENSIONS = {"svm": (".fits", ".txt", ".ecsv"), "mvm": (".fits", ".txt")}
 
@@ -69,12 +67,12 @@ def find_products(place: Workplace, dataset: DatasetId, program: str) -> tuple[l
     made = {path.name: path for path in place.made()}
     lost = sorted({*listed} - {*made})
     if trouble := _trouble(dataset, listed, made, lost):
-        raise distrusted(place, program, trouble)
+        raise place.distrust(program, trouble)
     wanted = [name for name in made if name in listed or is_product(name, dataset)]
     place.check([name for name in wanted if name.endswith(".fits")], program)
     for name in wanted:
         if made[name].stat().st_size == 0 and not name.endswith(_LOGS):
-            raise distrusted(place, program, f"{name} is empty")
+            raise place.distrust(program, f"{name} is empty")
     note = f"{program} lists logs that it did not write: {', '.join(lost)}" if lost else ""
     return [made[name] for name in (*wanted, manifest_name(dataset))], note
 
@@ -89,15 +87,3 @@ def _trouble(
     if not any(name.endswith(_DRIZZLED) for name in listed):
         return f"{manifest_name(dataset)} lists no drizzled image"
     return None
-
-
-def distrusted(place: Workplace, program: str, trouble: str) -> EngineError:
-    """Return the error of a program whose exit code was 0."""
-    return EngineError(
-        f"{program} ended as if all were well, but {trouble}",
-        program=program,
-        exit_code=0,
-        log_tail=last_lines(place.log) if place.log.exists() else "",
-        dataset=place.request.dataset,
-        path=place.log,
-    )

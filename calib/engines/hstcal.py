@@ -20,6 +20,7 @@ from calib.engines.program import (
     CS0,
     Program,
     find_program,
+    installation_of,
     version_of,
     why_absent,
 )
@@ -115,7 +116,7 @@ class HstcalEngine:
 
     def installations(self) -> tuple[Installation, ...]:
         """Return the programs, whether here or not."""
-        return tuple(_installation(program) for program in PROGRAMS.values())
+        return tuple(installation_of(program) for program in PROGRAMS.values())
 
     def narrowed(self, header: Header) -> Engine:
         """Return the engine of one program: its version is the program's."""
@@ -293,13 +294,6 @@ def _is_excused(name: str, said: str) -> bool:
     if _NOT_WRITTEN.format(name=name.lower()) in text:
         return True
     return name.endswith(_SPECTRA) and _NO_SPECTRA in text
-
-
-def _installation(program: Program) -> Installation:
-    path = find_program(program)
-    if path is None:
-        return Installation(program.name, program.purpose, None, advice=program.advice)
-    return Installation(program.name, program.purpose, str(path), version_of(program))
 
 
 def _version(program: Program) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from calib.engines.protocol import Installation
 from calib.errors import ConfigError
 from calib.programs.tree import signal_tree
 
@@ -194,3 +195,11 @@ def _first_line(arguments: list[str]) -> str:
 def _checksum(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def installation_of(program: Program) -> Installation:
+    """Return where a program is and its version, or how to get it."""
+    path = find_program(program)
+    if path is None:
+        return Installation(program.name, program.purpose, None, advice=program.advice)
+    return Installation(program.name, program.purpose, str(path), shown_version(program))

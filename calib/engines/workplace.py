@@ -143,14 +143,18 @@ class Workplace:
         """
         for name in names:
             if trouble := self._trouble(self.folder / name):
-                raise EngineError(
-                    f"{program} ended as if all were well, but {name} {trouble}",
-                    program=program,
-                    exit_code=0,
-                    log_tail=last_lines(self.log) if self.log.exists() else "",
-                    dataset=self.request.dataset,
-                    path=self.log,
-                )
+                raise self.distrust(program, f"{name} {trouble}")
+
+    def distrust(self, program: str, trouble: str) -> EngineError:
+        """Return the error of a program that ended with 0 although something is wrong."""
+        return EngineError(
+            f"{program} ended as if all were well, but {trouble}",
+            program=program,
+            exit_code=0,
+            log_tail=last_lines(self.log) if self.log.exists() else "",
+            dataset=self.request.dataset,
+            path=self.log,
+        )
 
     def _trouble(self, path: Path) -> str | None:
         if not path.is_file():
