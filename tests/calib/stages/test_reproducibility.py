@@ -55,8 +55,8 @@ PROGRAM = {"engine": "calcos", "numbers_version": "3.6", "now": Program()}
         ({**PROGRAM, "instrument": "cos", "seeds": (1, None)}, ["random"]),
         ({**PROGRAM, "instrument": "cos", "seeds": (-1,)}, ["random"]),
         ({**PROGRAM, "instrument": "cos", "seeds": (1, 1)}, []),
-        ({"drizzled": "drizzlepac 3.11.0, astrometry off"}, ["drizzle"]),
-        ({"drizzled": "drizzlepac 3.11.0, astrometry full"}, ["drizzle", "alignment"]),
+        ({"drizzled": "drizzlepac 3.11.0, astrometry off"}, ["drizzle", "edge"]),
+        ({"drizzled": "drizzlepac 3.11.0, astrometry full"}, ["drizzle", "edge", "alignment"]),
         ({"switches": {"DRIZCORR": "PERFORM"}}, []),  # asked for, and not done
     ],
 )
