@@ -71,6 +71,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_visits_and_a_skycell_in_one_list(
     world: World,
     tmp_path: Path,

@@ -93,6 +93,7 @@ def mosaics(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mo
     return found
 
 
+@pytest.mark.slow
 def test_visits_and_skycells_follow_the_exposures(mosaics: Mosaics) -> None:
     """One exposure marks its visit and the skycell; each wave takes what the last one made."""
     world, first = mosaics.world, mosaics.world.sky.datasets[0]
