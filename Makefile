@@ -66,8 +66,8 @@ unit: $(VENV)/.test ## tests without a server and without golden products, but t
 parity: $(VENV)/.test ## our pixels beside those of the reference programs
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m "parity and not prefect and not full" $(SPREAD) $(PARITY_TESTS)
 
-full: $(VENV)/.test ## what is too large or slow for `make test`: full-size frames, PostgreSQL, dying clusters
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m "full or slow" $(SPREAD) tests/parity tests/calib $(PREFECT_TESTS)
+full: $(VENV)/.test ## what is too large or slow for `make test`: full-size frames, real programs, dying clusters
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "full or slow" $(SPREAD)
 
 flows: $(VENV)/.test ## tests that start a Prefect server, but the slow ones
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m "prefect and not slow" $(SPREAD) $(PREFECT_TESTS)
@@ -86,7 +86,7 @@ docs: $(VENV)/.test ## check the pages: links, commands, exit codes
 	$(BIN)/pytest $(PYTEST_OPTIONS) tests/test_docs.py
 
 # The README's pictures: an HRC pair (raw, one exposure, both combined), a WFC split of three
-# (raw, all combined), an SBC exposure.
+# (raw, all combined), an SBC exposure. And a spectrum for docs/products.md.
 ACS = $(DEMO)/archive/data/acs
 # The page of a canary in docs/reprocessing.md. As root: BROWSER='chromium --no-sandbox'.
 BROWSER ?= chromium
@@ -100,7 +100,10 @@ pictures: demo ## draw the pictures of README and pages anew; needs chromium (BR
 	  $(ACS)/jsky05010/jsky05aaq_flt.fits $(ACS)/jsky05010/jsky05011_crj.fits \
 	  $(ACS)/jsky11010/jsky11aaq_raw.fits $(ACS)/jsky11010/jsky11011_crj.fits \
 	  $(ACS)/jsky12aaq/jsky12aaq_flt.fits --thumb 400 --output docs/pictures
-	cd docs/pictures && rm -f *_raw.jpg *_flt.jpg *_crj.jpg *.json
+	rm -f $(DEMO)/lsky01aaq_x1d.fits
+	$(BIN)/python tests/pictured_spectrum.py $(DEMO)/lsky01aaq_x1d.fits
+	$(BIN)/hstflow preview $(DEMO)/lsky01aaq_x1d.fits --output docs/pictures
+	cd docs/pictures && rm -f *_raw.jpg *_flt.jpg *_crj.jpg *.json *_prev.fits *_x1d_thumb.png
 	rm -rf $(DEMO)/sky*
 	$(SKY) process jsky02aaq $(SKY_PLACES) --context hst_9001.pmap
 	$(SKY) campaign plan july --old hst_9001.pmap --new hst_9002.pmap $(SKY_PLACES) \
@@ -109,8 +112,9 @@ pictures: demo ## draw the pictures of README and pages anew; needs chromium (BR
 	$(BROWSER) --headless --hide-scrollbars --window-size=1000,1240 \
 	  --screenshot=docs/pictures/canary.png \
 	  file://$(abspath $(DEMO))/sky-work/reprocessings/july/differences/jsky02aaq.html
-	$(BIN)/python -c 'import sys; from PIL import Image; name = sys.argv[1]; \
-	  Image.open(name).convert("RGB").quantize(128).save(name, optimize=True)' docs/pictures/canary.png
+	$(BIN)/python -c 'import sys; from PIL import Image; \
+	  [Image.open(name).convert("RGB").quantize(128).save(name, optimize=True) \
+	  for name in sys.argv[1:]]' docs/pictures/canary.png docs/pictures/lsky01aaq_x1d.png
 
 changes: $(VENV)/.test ## show what the next release will say
 	$(BIN)/towncrier build --draft --version next
@@ -118,10 +122,10 @@ changes: $(VENV)/.test ## show what the next release will say
 clean: ## remove what runs leave behind, keep .venv
 	rm -rf build dist htmlcov .coverage .coverage.* coverage.xml demo
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	find . -path "./$(VENV)*" -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-programs
 
 # The stamps say what is installed; they are older than what they depend on after a change of it.
 $(VENV)/.made:

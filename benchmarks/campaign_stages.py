@@ -66,8 +66,8 @@ def state_message(job: Job, attempt: Attempt, outcome: Outcome) -> Outcome:
 
 
 def shown_state_message(job: Job, attempt: Attempt, outcome: Outcome) -> Outcome:
-    """Close the job in a task, and emit its event: the real stage and task."""
-    closed = state_message_task(job, attempt, outcome)
+    """Close the job, and emit its event: what the real task does."""
+    closed = state_message_task.fn(job, attempt, outcome)
     mark(job.dataset, "last")
     return closed
 
@@ -92,7 +92,7 @@ def _plain(name: str) -> Any:
 
 def _task(name: str) -> Any:
     stage, function = NAMES[_ORDER.index(name)], globals()[name]
-    return shown_state_message if name == "state_message" else stage_task(stage)(function)
+    return stage_task(stage)(shown_state_message if name == "state_message" else function)
 
 
 _ORDER = [field.name for field in fields(Stages)]

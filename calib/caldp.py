@@ -9,12 +9,21 @@ from __future__ import annotations
 
 from typing import Literal
 
+from calib.ids import Kind
+
+# A file of KEY=VALUE lines beside the inputs: the environment of the programs for this dataset.
+ENVIRONMENT_FILE = "{dataset}_cal_env.txt"
+
+# What takes the place of a suffix for that file.
+ENVIRONMENT = "cal_env"
+_ENVIRONMENT_ENDING = f"_{ENVIRONMENT}.txt"
+
 # What is taken as input. CALDP's requests to the archive, and the support file (spt) of
 # ACS, WFC3 and STIS where it lies beside the exposures: calacs and calwf3 make the support
-# file of an association from those of its members.
+# file of an association from those of its members. And the dataset's environment file.
 INPUT_SUFFIXES: dict[str, frozenset[str]] = {
-    "acs": frozenset({"asn", "raw", "spt"}),
-    "wfc3": frozenset({"asn", "raw", "spt"}),
+    "acs": frozenset({"asn", "raw", "spt", ENVIRONMENT}),
+    "wfc3": frozenset({"asn", "raw", "spt", ENVIRONMENT}),
     "cos": frozenset(
         {
             "asn",
@@ -30,9 +39,10 @@ INPUT_SUFFIXES: dict[str, frozenset[str]] = {
             "rawtag_b",
             "pha_a",
             "pha_b",
+            ENVIRONMENT,
         }
     ),
-    "stis": frozenset({"asn", "raw", "epc", "tag", "wav", "spt"}),
+    "stis": frozenset({"asn", "raw", "epc", "tag", "wav", "spt", ENVIRONMENT}),
 }
 
 # Which of them carry an exposure: a dataset without one cannot be calibrated.
@@ -47,6 +57,20 @@ EXPOSURE_SUFFIXES: dict[str, frozenset[str]] = {
 # of the association (STIS Data Handbook, section 2.2): its members have no files of their own.
 EXPOSURES_UNDER_ASSOCIATION_NAME = frozenset({"stis"})
 
+# Logical folder of each instrument's references in FITS headers, as in `jref$x_bia.fits`: programs
+# look it up in the environment variable of that name (ACS Data Handbook 3.2).
+REFERENCE_FOLDERS = {"acs": "jref", "wfc3": "iref", "stis": "oref", "cos": "lref"}
+
+# Written into the primary header of every exposure, from variables of the same names: versions of
+# the programs' image, of CALDP and of CALCLOUD; UNDEFINED where nobody says.
+VERSION_KEYWORDS = ("CSYS_VER", "AWSDPVER", "AWSYSVER")
+UNDEFINED_VERSION = "UNDEFINED"
+VERSION_COMMENTS = {
+    "CSYS_VER": "installation of the calibration programs",
+    "AWSDPVER": "version of the data processing",
+    "AWSYSVER": "version of the processing management",
+}
+
 # Pictures are made of these; the last `_` token of the name counts. CALDP's table, with crj
 # for WFC3, the CTE-corrected crc, and the images of STIS, which CALDP leaves out.
 IMAGE_SUFFIXES: dict[str, frozenset[str]] = {
@@ -55,6 +79,7 @@ IMAGE_SUFFIXES: dict[str, frozenset[str]] = {
     "wfc3": frozenset({"raw", "ima", "flt", "flc", "crj", "crc", "drz", "drc"}),
     "stis": frozenset({"raw", "flt", "crj", "sx2", "x2d"}),
     "cos": frozenset(),
+    "svm": frozenset({"drz", "drc"}),
     "mvm": frozenset({"drz", "drc"}),
 }
 
@@ -64,11 +89,19 @@ SPECTRUM_SUFFIXES: dict[str, frozenset[str]] = {
     "wfc3": frozenset(),
     "stis": frozenset({"x1d", "sx1"}),
     "cos": frozenset({"x1d", "x1dsum", "x1dsum1", "x1dsum2", "x1dsum3", "x1dsum4"}),
+    "svm": frozenset(),
     "mvm": frozenset(),
 }
 
-# Longest side of the small picture in pixels: fitscut --output-size (512 for skycells).
+# Which of their mosaics: all of a visit, all but those of single exposures of a skycell.
+MOSAIC_LEVELS: dict[str, frozenset[str]] = {
+    "svm": frozenset({"total", "filter", "exposure"}),
+    "mvm": frozenset({"total", "filter"}),
+}
+
+# Longest side of the small picture in pixels: fitscut --output-size.
 THUMBNAIL = 128
+SKYCELL_THUMBNAIL = 512
 
 # Not archived: tables of STIS CCD temperatures (engineering data) that only calibration needs.
 DELETED_SUFFIXES: dict[str, frozenset[str]] = {"stis": frozenset({"epc"})}
@@ -103,12 +136,19 @@ def tarball_name(dataset: str) -> str:
 def suffix_of(name: str) -> str:
     """Return what stands between the first underscore and ``.fits``, lower case.
 
-    Empty for a name that is not of that form.
+    That of the environment file is :data:`ENVIRONMENT`; empty for a name of another form.
     """
+    if name.lower().partition("_")[2] == _ENVIRONMENT_ENDING[1:]:
+        return ENVIRONMENT
     stem, dot, extension = name.lower().rpartition(".")
     if not dot or extension != "fits":
         return ""
     return stem.partition("_")[2]
+
+
+def preview_row(kind: Kind, instrument: str) -> str:
+    """Return the row of the preview tables: that of the instrument, or ``svm``, ``mvm``."""
+    return instrument if kind == "ipst" else kind
 
 
 def product_suffix(name: str) -> str:

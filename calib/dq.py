@@ -1,7 +1,8 @@
 """Data-quality bits of each detector.
 
-Source: ACS Data Handbook table 3.4, WFC3 Data Handbook table 3.3, and what the HSTCAL
-programs write. Bits are only ever OR-ed in; the cosmic-ray steps alone take theirs back.
+Source: ACS Data Handbook table 3.4, WFC3 Data Handbook table 3.3, STIS Data Handbook
+table 2.8, and what the HSTCAL programs write. Bits are only ever OR-ed in; the cosmic-ray
+steps alone take theirs back.
 """
 
 from __future__ import annotations
@@ -27,6 +28,22 @@ class AcsDq(IntFlag):
     CR_DRIZZLE = 4096
     CR_REJECTED = 8192
     UNUSED = 16384
+
+
+class StisDq(IntFlag):
+    """Bits of the STIS DQ extensions (STIS Data Handbook table 2.8; calstis stisdq.h)."""
+
+    REED_SOLOMON = 1
+    DATA_LOST = 2
+    BAD_PIXEL = 4  # or beyond the aperture
+    MASKED = 8
+    HOT = 16
+    BLEMISH = 32
+    OVERSCAN = 128
+    SATURATED = 256
+    BAD_REFERENCE = 512
+    SMALL_BLEMISH = 1024
+    CR_REJECTED = 8192
 
 
 # SDQFLAGS where a header has none: every bit is serious (HSTCAL's default).

@@ -17,6 +17,11 @@ Kind = Literal["ipst", "svm", "mvm"]
 # First letter of an ipppssoot (HST file naming, HST Data Handbook, section 2.2.1).
 INSTRUMENT_BY_LETTER = {"j": "acs", "i": "wfc3", "l": "cos", "o": "stis"}
 
+_LETTERS = {instrument: letter for letter, instrument in INSTRUMENT_BY_LETTER.items()}
+
+# A visit is the first six characters of an exposure: letter, programme, visit (ipppss).
+VISIT_LENGTH = 6
+
 # Letters that name an instrument without a calibration here: they deserve a better message.
 RETIRED_BY_LETTER = {
     "u": "WFPC2",
@@ -86,6 +91,13 @@ class DatasetId:
         if self.kind == "ipst":
             return self.name[4:6]
         return self.name.split("_")[2] if self.kind == "svm" else ""
+
+    @property
+    def visit_root(self) -> str:
+        """How the exposures of the visit begin: ``j8ph01`` of ``acs_8ph_01``; none of a skycell."""
+        return (
+            "" if self.kind == "mvm" else f"{_LETTERS[self.instrument]}{self.program}{self.visit}"
+        )
 
     def __str__(self) -> str:
         return self.name

@@ -13,12 +13,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from calib.grants import Retry
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
 T = TypeVar("T")
+
+# Of STIS: exposures of calibration lamps, and photon events (STIS Data Handbook, section 2.2).
+_STIS_RAWS = frozenset({"wav", "tag"})
+
+# The file that is no FITS file (calib.caldp.ENVIRONMENT).
+_ENVIRONMENT = "cal_env"
+
+# Calibrated exposures that mosaics of visits and skycells are made of (drizzlepac, poller_utils).
+_CALIBRATED_IMAGES = frozenset({"flc", "flt"})
+
+# How calibration may end without products, where that is no failure.
+Ending = Literal["nothing to do", "no viable data"]
 
 
 def utc_now() -> str:
@@ -37,9 +51,11 @@ class InputFile:
     sha256, size
         Checksum of its bytes (hexadecimal) and its size in bytes.
     suffix
-        ``raw``, ``asn``, ``spt``, ``rawtag_a``...
+        ``raw``, ``asn``, ``spt``, ``rawtag_a``...; of visits and skycells ``flc``, ``flt``, and
+        ``poller`` for the list of exposures that the mosaic programs read.
     rootname
-        Dataset the file belongs to, lower case.
+        Dataset the file belongs to, lower case: the exposure that it shows; of a poller the
+        visit or skycell.
     """
 
     name: str
@@ -61,21 +77,57 @@ class Member:
 
 @dataclass(frozen=True)
 class RawInputs:
-    """What fetch found: the complete, verified input files of a dataset."""
+    """What fetch found: the complete, verified input files of a dataset.
+
+    Attributes
+    ----------
+    dataset, source
+        Whose, and where they came from.
+    files
+        In name order.
+    members
+        Rows of the association table; of a visit or skycell one row for each exposure, with
+        the type ``FLC`` or ``FLT``.
+    notes
+        What a person should know of what is not among them.
+    """
 
     dataset: str
     source: str
     files: tuple[InputFile, ...]
     members: tuple[Member, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def of(self, suffix: str) -> tuple[InputFile, ...]:
         """Return the files with this suffix, in name order."""
         return tuple(f for f in self.files if f.suffix == suffix)
 
     @property
+    def environment(self) -> InputFile | None:
+        """The file of variables for the programs that calibrate this dataset, if there is one."""
+        return next(iter(self.of(_ENVIRONMENT)), None)
+
+    @property
     def exposures(self) -> tuple[InputFile, ...]:
-        """The files that carry an exposure (any suffix beginning with ``raw``)."""
-        return tuple(f for f in self.files if f.suffix.startswith("raw"))
+        """The files that references are chosen for: raws, and what STIS has beside them."""
+        return tuple(f for f in self.files if f.suffix.startswith("raw") or f.suffix in _STIS_RAWS)
+
+    @property
+    def images(self) -> tuple[InputFile, ...]:
+        """The calibrated exposures that the mosaics of a visit or skycell are made of."""
+        return tuple(f for f in self.files if f.suffix in _CALIBRATED_IMAGES)
+
+    @property
+    def calibrated(self) -> tuple[InputFile, ...]:
+        """The exposures that are calibrated in their own right.
+
+        A wavelength calibration (wav) or a list of events (tag) is one only where there is no
+        raw image of the same name: otherwise the image is, and it names the wavecal.
+        """
+        raws = {f.rootname for f in self.exposures if f.suffix not in _STIS_RAWS}
+        return tuple(
+            f for f in self.exposures if f.suffix not in _STIS_RAWS or f.rootname not in raws
+        )
 
 
 @dataclass(frozen=True)
@@ -199,7 +251,30 @@ class ProductFile:
 
 @dataclass(frozen=True)
 class Products:
-    """What calibration made of a dataset, and with what."""
+    """What calibration made of a dataset, and with what.
+
+    Attributes
+    ----------
+    files
+        Everything that is published as a product.
+    engine, engine_version
+        Name of the engine, and its numbers-version.
+    switches
+        Calibration switches as the products have them.
+    parameters
+        Parameters of the steps.
+    log, logs
+        The trailer of the dataset, and further files of that kind.
+    notes
+        What a person should know.
+    ending
+        Why there are no products, where that is no failure: the dataset is skipped.
+    reason
+        More about the ending, such as the program's last words.
+    stage2
+        What became of drizzling: the program and its version, or why there was none; empty
+        where nobody asked for it.
+    """
 
     files: tuple[ProductFile, ...]
     engine: str
@@ -208,14 +283,22 @@ class Products:
     parameters: dict[str, str] = field(default_factory=dict)
     log: str | None = None
     notes: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
+    ending: Ending | None = None
+    reason: str = ""
+    stage2: str = ""
 
 
 @dataclass(frozen=True)
 class Previews:
-    """Preview pictures, and the files for which none could be made."""
+    """Preview pictures.
+
+    `warnings` has a line for each that could not be made; `remarks` are on those that were.
+    """
 
     files: tuple[ProductFile, ...] = ()
     warnings: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -243,65 +326,6 @@ class Archived:
     already_there: bool = False
     notes: tuple[str, ...] = ()
     stays: str | None = None
-
-
-@dataclass(frozen=True)
-class Grant:
-    """What one attempt of a job may use, and how often the job was tried again so far.
-
-    The default grants everything and retries nothing: a single dataset on a laptop.
-
-    Attributes
-    ----------
-    memory, disk
-        Bytes of memory of the process tree, and of the work folder; None: not limited.
-    limits
-        Seconds by stage; a stage that is not named has none.
-    time_scale
-        Factor on the limits.
-    rungs
-        The sizes of memory that a campaign has, bytes, ascending.
-    retries
-        How often the job was tried again, by kind of retry.
-    most
-        How often it may be, by kind, where that is not what the retry table says.
-    is_supervised
-        Whether a failed attempt is followed by another one where the retry table says so.
-    delay_scale
-        Factor on the waits of the retry table.
-    """
-
-    memory: int | None = None
-    disk: int | None = None
-    limits: dict[str, float] = field(default_factory=dict)
-    time_scale: float = 1.0
-    rungs: tuple[int, ...] = ()
-    retries: dict[str, int] = field(default_factory=dict)
-    most: dict[str, int] = field(default_factory=dict)
-    is_supervised: bool = False
-    delay_scale: float = 1.0
-
-
-@dataclass(frozen=True)
-class Retry:
-    """That a failed attempt is followed by another one.
-
-    Attributes
-    ----------
-    kind
-        ``memory``, ``time`` or ``again``: the line of the retry table.
-    reason
-        For people: ``next rung, 8 GB``.
-    delay
-        Seconds to wait before.
-    grant
-        What the next attempt may use.
-    """
-
-    kind: str
-    reason: str
-    delay: float
-    grant: Grant
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,9 @@ class Default(NamedTuple):
     caveat: str = ""
 
 
+# Values of a reference keyword that name no file (hstcal: any case).
+NO_FILE = ("", "N/A")
+
 # The one table of defaults. Most are those of the program (calacs getacskeys, GetKey defaults).
 DEFAULTS: Mapping[str, Default] = {
     # Raws from before 2013 have no DARKTIME; the exposure time is short by the readout overhead
@@ -71,7 +74,8 @@ DEFAULTS: Mapping[str, Default] = {
     "SDQFLAGS": Default(65535),  # every bit is serious: calib.dq.ALL_BITS
 }
 
-_SWITCH = re.compile(r"[A-Z]{2,4}CORR")
+# X1DCORR, X2DCORR and SC2DCORR are those of STIS and COS.
+_SWITCH = re.compile(r"[A-Z][A-Z0-9]{1,3}CORR")
 _PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _USER_VALUES = (Switch.PERFORM, Switch.OMIT)
 

@@ -9,10 +9,10 @@ from collections import Counter, deque
 from dataclasses import dataclass, replace
 
 from calib.errors import Unavailable
+from calib.grants import Retry
 from calib.ledger.campaign_reports import LeftJob, chunks_left, jobs_left
 from calib.ledger.dispatch import hand_out
 from calib.ledger.ledger import Ledger
-from calib.records import Retry
 from flows.placement import Need
 
 # Seconds between two looks at the ledger for jobs that were rescued, or become due.

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from calib.engines.astrometry import AstrometryMode
+from calib.engines.stage2 import Stage2Policy
 from calib.errors import ConfigError
 from calib.references.context import pinned_context
 from calib.references.profile import CrdsProfile, load_profile
@@ -54,6 +56,16 @@ class ProcessOptions(BaseModel):
         default=False, description="lead readers back from products of a later context, too"
     )
     tar: bool | None = Field(None, description="lay products out as CALDP's tar too")
+    stage2: Stage2Policy | None = Field(
+        None,
+        description="drizzle ACS and WFC3: auto (where DRIZCORR=PERFORM and drizzlepac is "
+        "installed), always (or it is error 24), never",
+    )
+    astrometry: AstrometryMode | None = Field(
+        None,
+        description="align drizzled images: auto (full where the archive's service answers, else "
+        "off), off, apriori, aposteriori, full",
+    )
     simulate: list[str] = Field(
         default_factory=list, description="failures on purpose: STAGE=KIND[:TIMES][@DATASET]"
     )
@@ -237,6 +249,8 @@ def _options(options: ProcessOptions, settings: Settings) -> Options:
         own_run=options.own_run,
         goes_back=options.current,
         tar=settings.tar if options.tar is None else options.tar,
+        stage2=options.stage2 or settings.stage2,
+        astrometry=options.astrometry or settings.astrometry,
         faults=parse_faults(options.simulate or [settings.simulate]),
     )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from calib.errors import ARCHIVE, OutOfMemory, Unavailable
-from calib.records import Grant
+from calib.grants import Grant
 
 GB = 10**9
 MEMORY_RESOURCE, DISK_RESOURCE = "MEM_GB", "DISK_GB"
@@ -289,7 +289,11 @@ def _no_memory(need: Need, there: int | None, where: str) -> Refusal:
 
 def _no_disk(need: Need, there: int | None, where: str) -> Refusal:
     reason = _too_large("disk", need.disk, there, where)
-    return Refusal(reason, Unavailable.__name__, ARCHIVE)
+    more = (
+        "workers with more DISK_GB" if where == "the workers" else "HSTFLOW_WORK on a larger disk"
+    )
+    advice = f"{more}, or disk=SIZE where that is too much: campaign rescue NAME ID --disk SIZE"
+    return Refusal(f"{reason} ({advice})", Unavailable.__name__, ARCHIVE)
 
 
 def _not_together(need: Need) -> Refusal:

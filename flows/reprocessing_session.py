@@ -36,7 +36,6 @@ from calib.references.profile import CrdsProfile
 from calib.reprocessing.arrivals import Guard, awaited_by
 from calib.reprocessing.canaries import canaries_of
 from calib.reprocessing.choosing import choose_anew
-from calib.reprocessing.coverage import ENGINE_KINDS
 from calib.reprocessing.guard import operational_context, what_is_missing
 from calib.reprocessing.life import (
     WAVES,
@@ -44,7 +43,6 @@ from calib.reprocessing.life import (
     Canaries,
     Result,
     campaign_of_canary,
-    campaign_of_wave,
     canary_plan,
     counts_of,
     ended_text,
@@ -52,6 +50,7 @@ from calib.reprocessing.life import (
     said_of,
     stood_at,
     unfinished,
+    wave_plan,
     what_stays,
 )
 from calib.reprocessing.people import this_person
@@ -106,7 +105,7 @@ class Parts:
     report: Callable[[str, Reprocessing, Path], Path] = _write_report
     missing: Guard = what_is_missing
     operational: Callable[[CrdsProfile], str | None] = operational_context
-    kinds: Collection[str] = ENGINE_KINDS
+    kinds: Collection[str] | None = None
 
 
 def run_reprocessing(
@@ -314,7 +313,7 @@ class Life:
                 self.ledger.write(partial(leave_out, name=self.name, reasons=reasons, held=held))
             if not wave.datasets:
                 continue
-            plan = plan_for(found, campaign_of_wave(found.name, number), self.url)
+            plan = wave_plan(found, number, self.url)
             if (stop := self._campaign(found, plan, wave.datasets)) is not None:
                 return stop
         return self._finish(found)

@@ -21,7 +21,7 @@ from calib.compiled import cache_folder
 from calib.errors import ConfigError
 from calib.ledger.location import sqlite_file
 from calib.ledger.owners import this_host
-from calib.stages.campaign_plan import CampaignPlan
+from calib.stages.campaign_plan import RUNNERS, CampaignPlan
 from calib.stages.watch import GRACE, stop_all
 from calib.stages.workplaces import DASK as DASK_FOLDER
 from flows.cluster_files import ClusterFile, is_cluster_file, read_cluster_file
@@ -63,12 +63,14 @@ DASK = {
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "5s",
     "distributed.worker.memory.monitor-interval": "500ms",
+    # Nothing is kept on workers but ends of datasets, once each: there are no copies to remove.
+    # And whoever needs to know the workers asks anew (DaskPool.refresh).
+    "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.client.scheduler-info-interval": "30s",
     # A worker that died is started again by its nanny. Where that takes longer (15 s: a busy host
     # needs more for the imports) Dask closes the nanny for good, with the job that it has by then.
     "distributed.deploy.lost-worker-timeout": "10 minutes",
 }
-
-KINDS = "local, threads, tcp://HOST:PORT, or a cluster file (.toml, .yaml)"
 
 
 @contextmanager
@@ -150,7 +152,7 @@ def make_runner(name: str, workers: int, scratch: Path) -> DaskTaskRunner:
     if is_cluster_file(name):
         return _from_file(read_cluster_file(Path(name)))
     if name != "local":
-        raise ConfigError("not a runner", expected=KINDS, found=name)
+        raise ConfigError("not a runner", expected=RUNNERS, found=name)
     for variable in ONE_THREAD:
         os.environ.setdefault(variable, "1")
     _share_compiled_code()

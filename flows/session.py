@@ -14,11 +14,12 @@ from typing import Protocol
 
 from calib.campaigns.retries import decide
 from calib.errors import GENERIC, HstflowError, OutOfMemory, WorkerLost
+from calib.grants import Grant, Retry
 from calib.ledger.campaign_reports import jobs_left
 from calib.ledger.campaigns import cancel_jobs
 from calib.ledger.dispatch import Loss, Standing, end_lost, standing
 from calib.ledger.ledger import Ledger
-from calib.records import Grant, Outcome, Retry
+from calib.records import Outcome
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import job_of
 from calib.stages.state_message import announce_end

@@ -16,19 +16,19 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect import Task
 from prefect.context import FlowRunContext, SettingsContext, SyncClientContext, hydrated_context
 from prefect.exceptions import MissingContextError
-from prefect.utilities.annotations import opaque
 
 from calib.errors import ConfigError, HstflowError
 from calib.records import Outcome
 from calib.stages.job import Job
 from flows.event_queue import let_events_go
 from flows.prefect_errors import PREFECT_ERRORS, is_prefects
+from flows.task_runs import call_task
 
 if TYPE_CHECKING:
     from calib.stages.sequence import Stages
@@ -217,12 +217,11 @@ def _sturdy(tasks: Stages, plain: Stages) -> Stages:
 
 
 def _either(stage: str, task: Callable[..., R], plain: Callable[..., R]) -> Callable[..., R]:
-    is_task = isinstance(task, Task)
+    shown: Callable[..., R] = partial(call_task, task) if isinstance(task, Task) else task
 
     def call(*arguments: Any) -> R:
         try:
-            # Prefect would look through every field of every record for futures of other tasks.
-            return task(*(map(opaque, arguments) if is_task else arguments))
+            return shown(*arguments)
         except HstflowError:
             raise
         except PREFECT_ERRORS as error:

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 # A data URL lives in the server's database: only small pictures belong there.
 LARGEST_ARTIFACT = 50_000
 
+_FORMATS = {".jpg": "jpeg", ".png": "png"}
+
 
 @stage_task("preview")
 def preview(
@@ -31,7 +33,7 @@ def preview(
     """Draw the previews and show the thumbnails in the run's page."""
     finished = run_preview(job, attempt, inputs, products)
     for file in finished.record.files:
-        if file.name.endswith("_thumb.jpg") and file.size <= LARGEST_ARTIFACT:
+        if file.name.endswith(("_thumb.jpg", "_thumb.png")) and file.size <= LARGEST_ARTIFACT:
             _show(Path(file.path))
     return finished
 
@@ -41,7 +43,7 @@ def _show(thumb: Path) -> None:
     picture = base64.b64encode(thumb.read_bytes()).decode()
     try:
         create_image_artifact(
-            image_url=f"data:image/jpeg;base64,{picture}",
+            image_url=f"data:image/{_FORMATS[thumb.suffix]};base64,{picture}",
             key=re.sub(r"[^a-z0-9]+", "-", f"preview-{thumb.stem}".lower()),
             description=f"Preview of {thumb.stem.removesuffix('_thumb')}",
         )

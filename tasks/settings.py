@@ -10,6 +10,8 @@ from platformdirs import user_cache_path
 from pydantic import AliasChoices, ByteSize, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from calib.engines.astrometry import AstrometryMode
+from calib.engines.stage2 import Stage2Policy
 from calib.errors import ConfigError
 from calib.ledger.location import VARIABLE, ledger_url
 
@@ -41,11 +43,21 @@ class Settings(BaseSettings):
     previews: Literal["normal", "required", "none"] = Field(
         default="normal", description="whether a preview that fails is an error"
     )
-    thumb: int = Field(
-        default=128, ge=16, le=2048, description="longest side of thumbnails, pixels"
+    thumb: int | None = Field(
+        default=None,
+        ge=16,
+        le=2048,
+        description="longest side of thumbnails, pixels; unset 128, and 512 for skycells",
     )
     messages: Literal["none", "flat", "folders"] = Field(
         default="none", description="message files to write beside the products"
+    )
+    stage2: Stage2Policy = Field(
+        default="auto", description="drizzle ACS and WFC3: auto, always or never"
+    )
+    astrometry: AstrometryMode = Field(
+        default="auto",
+        description="align drizzled images: auto, off, apriori, aposteriori or full",
     )
     tar: bool = Field(
         default=False, description="lay products out as CALDP's OUTPUT/outputs/ID/ID.tar.gz too"

@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 from calib.cost_model import Features
+from calib.grants import Grant, Retry
 from calib.ids import parse_dataset
 from calib.ledger.campaigns import NewJob, enter_jobs, set_plan
 from calib.ledger.ledger import Attempt, Ledger, StageMetrics, current_owner
 from calib.ledger.predictions import record_features
 from calib.ledger.sessions import close_session, open_session
-from calib.records import Grant, Outcome, Retry
+from calib.records import Outcome
 
 GB = 10**9
 NAME, RUN, CONTEXT = "night", "r1", "hst_1.pmap"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from real_programs import take_off_path
 
 if TYPE_CHECKING:
     from calib.simulate.observatory import Observatory
@@ -30,6 +31,9 @@ settings.load_profile("ci")
 # inherit that: tests that press Ctrl-C would wait in vain.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What a developer has installed changes no test but those of the real programs.
+take_off_path()
 
 # Compiled loops are kept where the next test finds them, although each has its own home.
 os.environ.setdefault("HSTFLOW_CACHE", str(Path("~/.cache/hstflow").expanduser()))
@@ -99,6 +103,13 @@ def closed_ledgers() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def forgotten_answers() -> None:
+    """Let no test know what a service answered in another."""
+    if astrometry := sys.modules.get("calib.engines.astrometry"):
+        astrometry._answers.clear()
+
+
+@pytest.fixture(autouse=True)
 def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep every test away from the user's home, ledger, caches and CRDS settings."""
     home = next(homes)
@@ -108,10 +119,13 @@ def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HSTFLOW_LEDGER", f"sqlite:///{home / 'ledger.db'}")
     # Nothing listens there: a test that forgets its own server fails, and asks nobody outside.
     monkeypatch.setenv("HSTFLOW_MAST_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("ASTROMETRY_SERVICE_URL", "http://127.0.0.1:9")
     for name in list(os.environ):
         if name.startswith(("CRDS_", "XDG_", "CALDP_")) or name in {
             "HSTFLOW_PROFILE",
+            "HSTFLOW_ASTROMETRY",
             "HSTFLOW_ENGINE",
+            "HSTFLOW_STAGE2",
             "HSTFLOW_CALIBRATIONS",
             "HSTFLOW_REFERENCE_MEMORY",
             "HSTFLOW_TAR",

@@ -19,6 +19,8 @@ import numpy as np
 import calib.compiled
 import calib.steps
 from calib.image import Image
+from calib.steps.analog_to_digital import correct_samples, flag_saturated
+from calib.steps.aperture import flag_beyond
 from calib.steps.bad_pixels import (
     BadRun,
     flag_bad_pixels,
@@ -37,10 +39,13 @@ from calib.steps.bias_level import (
     subtract_default_level,
 )
 from calib.steps.bias_shift import BiasShift, measure_bias_shift, remove_bias_shift, square_mean
+from calib.steps.binning import bin_image, join_flags, match_finer
 from calib.steps.cosmic_rays import Rejection, combine_exposures, keep_last_columns
+from calib.steps.count_noise import initialise_error_of_dn
 from calib.steps.count_rates import CountRates
 from calib.steps.cross_talk import remove_cross_talk
 from calib.steps.dark import subtract_dark
+from calib.steps.dark_scale import median_unflagged
 from calib.steps.destripe import Stripes, gather_rows, subtract_stripes
 from calib.steps.enlargement import enlarge, match_reference
 from calib.steps.exposure_sum import sum_exposures
@@ -49,6 +54,7 @@ from calib.steps.flash import subtract_flash
 from calib.steps.flat import divide_flat
 from calib.steps.full_well import flag_full_well
 from calib.steps.gain import to_electrons
+from calib.steps.high_values import replace_high_values
 from calib.steps.linearity import LinearityLimits, flag_local, scale_counts
 from calib.steps.low_order_flat import divide_empty_flat
 from calib.steps.noise import initialise_error, initialise_error_of_bias
@@ -59,6 +65,7 @@ from calib.steps.section import PixelMapping, Region, trim_overscan
 from calib.steps.shading import correct_shading, find_open_share
 from calib.steps.sink_pixels import begin_trail, flag_sink_pixels
 from calib.steps.sky import choose_bins, count_values, measure_skies, survey
+from calib.steps.split_rejection import CountNoise, measure_sky, reject_split, spread
 from calib.steps.statistics import measure, measure_rows
 from calib.steps.totals import sum_good
 
@@ -111,6 +118,7 @@ SHIFT = BiasShift(("C", "D"), np.arange(8.0).reshape(ROWS, 2), np.array([1.0, 2.
 STRIPES = Stripes({"C": 5.0, "D": 7.0}, np.array([0.0, 3.0, -1.0, 0.5]), 3, 1).chip(
     ("C", "D"), COLUMNS
 )
+ONE = PixelMapping((0.0, 0.0))
 LIMITS = LinearityLimits(2e5, 10.0, 1e-5, 1.0)
 
 # Steps: an image goes in, and comes out changed. None writes to what it is given.
@@ -184,6 +192,21 @@ STEPS: dict[Callable[..., Any], Rules] = {
     scale_counts: Rules(lambda i, _r, _y: scale_counts(i, 1.25), linear=True),
     flag_local: Rules(lambda i, _r, _y: flag_local(i, LIMITS, 10.0), by_rows=False),
     initialise_error_of_counts: Rules(lambda i, _r, _y: initialise_error_of_counts(i), grows=False),
+    flag_saturated: Rules(lambda i, _r, _y: flag_saturated(i, 100)),
+    correct_samples: Rules(
+        lambda i, _r, _y: correct_samples(i, np.arange(64, dtype=np.float32) + 2)
+    ),
+    initialise_error_of_dn: Rules(
+        lambda i, _r, _y: initialise_error_of_dn(i, 10.0, 2.0, 5.0), grows=False
+    ),
+    flag_beyond: Rules(
+        lambda i, _r, _y: flag_beyond(i, Region(1, 3, 1, 4), ONE, sides=True),
+        by_rows=False,  # the region is that of the whole image
+    ),
+    replace_high_values: Rules(
+        lambda i, _r, _y: replace_high_values(i, Region(1, ROWS, 0, COLUMNS), 3.0),
+        by_rows=False,  # the limit is that of the whole region
+    ),
     sum_exposures: Rules(
         lambda i, r, _y: sum_exposures([i, r]), neutral=0, refers=True, joins=True, linear=True
     ),
@@ -192,7 +215,6 @@ STEPS: dict[Callable[..., Any], Rules] = {
 OVERSCAN = Overscan(Region(0, ROWS, 2, COLUMNS), ((0, 1),), (2, 5), (2, 3))
 AMPLIFIER = Amplifier("C", 2.0, 3.0)
 REJECTION = Rejection((6.5, 5.5), 1.5, 0.75, 0.03, 0, sky="none")
-ONE = PixelMapping((0.0, 0.0))
 
 
 def _rates(image: Image) -> CountRates:
@@ -216,6 +238,13 @@ MEASURES: dict[Callable[..., Any], Callable[[Image, Image], Any]] = {
     take_median: lambda i, r: take_median([_rates(i), _rates(r)], 0),
     enlarge: lambda i, _r: enlarge(i, 2, 2),
     match_reference: lambda i, _r: match_reference(i, ONE, ONE, SHAPE),
+    bin_image: lambda i, _r: bin_image(i, 2, 2, average=True),
+    join_flags: lambda i, _r: join_flags(i.dq, 2, 2),
+    match_finer: lambda i, _r: match_finer(i, ONE, ONE, SHAPE, average=True),
+    median_unflagged: lambda i, _r: median_unflagged(i, 2.0),
+    reject_split: lambda i, r: reject_split([i, r], [10.0, 20.0], CountNoise(1, 5), REJECTION),
+    measure_sky: lambda i, _r: measure_sky(_plain(i)),
+    spread: lambda i, _r: spread(i.dq > 0, 1.5),
     shift_spots: lambda i, _r: shift_spots(i.sci, 0.5, -1.5),
     measure_skies: lambda i, r: measure_skies([_plain(i), _plain(r)], 0),
     survey: lambda i, _r: survey(_plain(i), 0),
@@ -238,6 +267,8 @@ def _plain(image: Image) -> Image:
 # Functions of numbers, names, dates and small lists; records to be filled; and one that writes
 # to its argument, on purpose and as its name says.
 NUMBERS = {
+    "aperture": {"find_lit_region"},
+    "dark_scale": {"housing_factor"},
     "bad_pixels": {"place_runs"},
     "bias_level": {"mean_level", "row_shift", "whole_threshold", "reject_outliers"},
     "cosmic_rays": {"weigh", "excluding_bits", "spoil_first_error", "running_total"},
@@ -246,6 +277,7 @@ NUMBERS = {
         *("join_rows", "measure_stripes", "flatten_columns", "good_rows", "find_level"),
         "row_stripes",
     },
+    "enlargement": {"finer"},
     "flash": {"mean_by_rows"},
     "full_well": {"region_to_compare"},
     "line": {"fit_line"},
@@ -255,7 +287,7 @@ NUMBERS = {
         *("name_photmode", "parse_photmode", "same_mode", "find_row", "interpolate"),
     },
     "readout": {"find_boundary"},
-    "section": {"find_offset"},
+    "section": {"find_offset", "nearest"},
     "sink_pixels": {"begin_trail", "walks_down"},
     "sky": {"choose_bins", "find_mode"},
     "statistics": {"new_row_statistics", "summarise"},

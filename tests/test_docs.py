@@ -120,7 +120,7 @@ def test_each_setting_is_documented() -> None:
     names |= {value for key, value in vars(options).items() if key.endswith("_VARIABLE")}
     names.discard(options.TOKEN_VARIABLE)  # astroquery's
 
-    assert names == set(re.findall(r"^\| `(HSTFLOW_[A-Z_]+)` \|", table, re.MULTILINE))
+    assert names == set(re.findall(r"^\| `(HSTFLOW_[A-Z0-9_]+)` \|", table, re.MULTILINE))
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=name_of)

@@ -135,6 +135,12 @@ def test_tour_of_reprocessing(story: Path) -> None:
     play_reprocessing(story)
 
 
+@pytest.mark.slow
+def test_tour_of_engines(story: Path) -> None:
+    """Every block of the tour: STIS, natively where that is asked for, and nothing to do."""
+    play_engines(story)
+
+
 def interrupt_demo(folder: Path) -> None:
     """Ctrl-C leaves no process and a consistent ledger."""
     with start(folder) as child:
@@ -227,6 +233,20 @@ def play_campaign(folder: Path) -> None:
     assert (folder / "night.html").read_text().count("jsky02aaq") > 0
     assert len((folder / "costs.csv").read_text().splitlines()) == 1 + 3 * 6 + 6 + 2
     assert [path for path in (folder / "campaign-work").rglob("*") if path.is_file()] == []
+
+
+def play_engines(folder: Path) -> None:
+    """Calibrate a split of STIS; an acquisition ends well, and nothing comes of it."""
+    toured = play(PAGES / "engines.md", folder).stdout
+
+    for promised in (
+        "on request (--engine native)",
+        "made/obsky1010_crj.fits",
+        "pictures/obsky1010_crj.jpg",
+        "pictures/obsky1010_raw.jpg",
+    ):
+        assert promised in toured, promised
+    assert sorted(path.name for path in (folder / "made").glob("*.fits")) == ["obsky1010_crj.fits"]
 
 
 def play_delivery(folder: Path) -> None:

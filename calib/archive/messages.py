@@ -11,6 +11,9 @@ Two styles, as data in :mod:`calib.caldp`:
     ``dataset-error/ID``, CALDP's folder of 2020. States without a folder of their own say
     that nothing holds any more: they remove what was there.
 
+Beside them ``skipped-ID`` says in the flat style that there was nothing to make of a dataset, and
+why: CALDP writes ``processed-ID.trigger`` there, for which a watcher finds no files.
+
 A new state comes with its file complete, then the files of the dataset's other states go: a
 reader may see both for a moment, and never none or half a one. The ledger is the truth;
 messages are written after its commit, once.
@@ -19,6 +22,7 @@ messages are written after its commit, once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -35,7 +39,9 @@ Style = Literal["flat", "folders"]
 _FOLDERS = {**caldp.MESSAGE_FOLDERS, "error": "dataset-error"}
 # CALDP leaves the file in datasets-processed empty; its name says all.
 _EMPTY = "datasets-processed"
-_STATES = frozenset({*caldp.MESSAGE_STATES, *_FOLDERS})
+# Ours: nothing to make, no failure.
+_SKIPPED = "skipped"
+_STATES = frozenset({*caldp.MESSAGE_STATES, *_FOLDERS, _SKIPPED})
 
 
 def message_folder(output: str | None, work: Path) -> Path:
@@ -64,8 +70,8 @@ def write_message(
     style
         ``flat`` or ``folders``.
     state
-        ``submit``, ``processing``, ``processed``, ``synced``, ``archived``, ``error`` or
-        ``terminated``.
+        ``submit``, ``processing``, ``processed``, ``synced``, ``archived``, ``error``,
+        ``terminated`` or ``skipped``.
     dataset
         The dataset.
     lines
@@ -135,15 +141,16 @@ def _names_in(folder: Path) -> list[str]:
 
 def _dataset_of(name: str) -> str | None:
     """Return the dataset that a message file is named after; None where it is none of ours."""
-    last = name.removesuffix(".trigger").rpartition("-")[2]
-    try:
-        return parse_dataset(last).name
-    except HstflowError:
-        return None
+    whole = name.removesuffix(".trigger")
+    for text in (whole, whole.partition("-")[2]):  # names of skycells have a hyphen, too
+        with suppress(HstflowError):
+            return parse_dataset(text).name
+    return None
 
 
 def _flat_places(dataset: str) -> dict[str, str]:
-    return {state: caldp.message_name(state, dataset) for state in caldp.MESSAGE_STATES}
+    places: dict[str, str] = {s: caldp.message_name(s, dataset) for s in caldp.MESSAGE_STATES}
+    return places | {_SKIPPED: f"{_SKIPPED}-{dataset}"}
 
 
 def _folder_places(dataset: str) -> dict[str, str]:

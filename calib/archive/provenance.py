@@ -115,6 +115,7 @@ def provenance_record(
         "resolved_parameters": dict(products.parameters),
         "parameters": dict(parameters),
         "notes": list(products.notes),
+        **({"stage2": products.stage2} if products.stage2 else {}),
         "environment": environment_versions(),
         "execution": dict(execution or {}),
         "request": dict(request or {}),

@@ -26,6 +26,10 @@ MB = 10**6
 # not tell the detector, and one rung too high costs less than a failed attempt.
 FRAME_MB = {"acs": 34.4, "wfc3": 35.0, "cos": 40.0, "stis": 10.0}
 
+# Of a visit or skycell the calibrated exposures are the inputs: SCI and ERR of 4 bytes and DQ of 2
+# for each of 4096 x 4096 pixels (an FLC of CALDP's tests: 168 MB).
+CALIBRATED_MB = 168.0
+
 # Exposures where nothing is known: an association has most often two to four (two of CR-SPLIT,
 # four of a dither box); a visit some ten; a skycell cell collects the exposures of many visits.
 ASSOCIATION_FILES = 4
@@ -89,7 +93,7 @@ def features_of_files(inputs: RawInputs, dataset: DatasetId) -> Features:
     """
     from calib.fitsfile import primary_header
 
-    exposures = inputs.exposures
+    exposures = inputs.exposures or inputs.images
     headers = [primary_header(each.path) for each in exposures]
     return features_of(headers, [each.size for each in exposures], dataset)
 
@@ -103,7 +107,7 @@ def typical_features(dataset: DatasetId) -> Features:
     is_large = instrument in {"acs", "wfc3"}
     return Features(
         n_files=files,
-        total_mb=files * FRAME_MB[instrument],
+        total_mb=files * (FRAME_MB[instrument] if dataset.kind == "ipst" else CALIBRATED_MB),
         drizcorr=int(is_large),
         pctecorr=int(is_large),
         crsplit=2 if dataset.is_association else 1,

@@ -41,6 +41,13 @@ VISIT = 1_500.0 * MB
 # A skycell is 21418 x 21418 pixels: science, weight and context of 32 bits each.
 SKYCELL = 3 * 4 * 21418.0**2
 
+# Inputs of visits and skycells are calibrated: 32 + 32 + 16 bits for each raw pixel of 16, by which
+# the bytes of memory above are counted.
+CALIBRATED_OF_RAW = 5.0
+# Disk for each of their bytes: CALDP's visit acs_8ph_01 makes ten products of 336 MB from six
+# exposures of 168 MB, which lie there three times (fetched, brought, named anew).
+OF_HAP_INPUTS = 7.0
+
 # Products of 32 + 32 + 16 bits for each raw pixel of 16, the raw files, previews.
 OF_PRODUCTS = 7.0
 OF_DRIZZLED = 12.0
@@ -71,10 +78,10 @@ SECONDS = {
 # ones have hundreds). Events are slow by their number; a guess.
 PCTECORR_OF_MB = 10.0
 EVENTS_OF_MB = 2.0
-# calcloud's default clock for what it has no model for is 20 minutes; a minute for each frame to
-# be drizzled.
+# calcloud's default clock for what it has no model for is 20 minutes; a minute for each calibrated
+# frame of 168 MB to be drizzled.
 HAP_SECONDS = 1200.0
-HAP_OF_MB = 2.0
+HAP_OF_MB = 0.4
 
 
 def formula_of(target: str, features: Features, kind: str) -> float:
@@ -98,6 +105,8 @@ def formula_of(target: str, features: Features, kind: str) -> float:
 
 def _memory(features: Features, kind: str) -> float:
     total = features.total_mb * MB
+    if kind in {"svm", "mvm"}:
+        total /= CALIBRATED_OF_RAW
     frame = total / max(1, features.n_files)
     if kind == "mvm":
         return BASE + SKYCELL + OF_EXPOSURE * frame
@@ -115,10 +124,11 @@ def _memory(features: Features, kind: str) -> float:
 def _disk(features: Features, kind: str) -> float:
     total = features.total_mb * MB
     if kind == "mvm":
-        return LEAST_DISK + 2 * SKYCELL + OF_PRODUCTS * total
-    drizzles = kind == "svm" or features.drizcorr
+        return LEAST_DISK + 2 * SKYCELL + OF_HAP_INPUTS * total
+    if kind == "svm":
+        return LEAST_DISK + OF_HAP_INPUTS * total
     of_total = OF_PRODUCTS * (2 if _combines(features) else 1)
-    return LEAST_DISK + (of_total + (OF_DRIZZLED if drizzles else 0.0)) * total
+    return LEAST_DISK + (of_total + (OF_DRIZZLED if features.drizcorr else 0.0)) * total
 
 
 def _seconds(stage: str, features: Features, kind: str) -> float:

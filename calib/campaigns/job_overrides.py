@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from calib.campaigns.rungs import parse_size
+from calib.engines.astrometry import MODES, AstrometryMode
+from calib.engines.stage2 import POLICIES, Stage2Policy
+from calib.environment import check_variable
 from calib.errors import ConfigError
-from calib.ledger.location import is_secret
 from calib.switches import Overrides, parse_overrides
 
-KEYS = "rung, timeout_scale, retries, priority, env.NAME, set"
+KEYS = "rung, disk, timeout_scale, retries, priority, stage2, astrometry, env.NAME, set"
 
 # Bounds against typing mistakes: a hundred times the time limit is months.
 MOST_TIME = 100.0
 MOST_RETRIES = 10
 MOST_PRIORITY = 1_000_000
 
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-# Ours, the orchestrator's and the stores' settings are those of the campaign, and what looks
-# like a secret has no place in a manifest or in the ledger.
-_REFUSED_PREFIXES = ("HSTFLOW", "PREFECT", "AWS")
+# Kept in bytes, said in GB.
+_SIZES = ("rung", "disk")
 
 # What BIGINT holds.
 _MOST_BYTES = 2**63 - 1
@@ -37,12 +37,16 @@ class JobOverrides:
     ----------
     rung
         Memory of its first attempt, bytes.
+    disk
+        What its work folder needs, bytes, instead of what is predicted.
     timeout_scale
         Factor on its time limits.
     retries
         How often it may be tried again, for each kind of retry.
     priority
         Higher ones go first.
+    stage2, astrometry
+        Whether it is drizzled, and how it is aligned then.
     env
         Environment of the programs that calibrate it.
     switches
@@ -50,9 +54,12 @@ class JobOverrides:
     """
 
     rung: int | None = None
+    disk: int | None = None
     timeout_scale: float | None = None
     retries: int | None = None
     priority: int | None = None
+    stage2: Stage2Policy | None = None
+    astrometry: AstrometryMode | None = None
     env: dict[str, str] = field(default_factory=dict)
     switches: Overrides = field(default_factory=Overrides)
 
@@ -64,9 +71,12 @@ class JobOverrides:
         settings = {**self.switches.switches, **self.switches.parameters}
         said: dict[str, Any] = {
             "rung": self.rung,
+            "disk": self.disk,
             "timeout_scale": self.timeout_scale,
             "retries": self.retries,
             "priority": self.priority,
+            "stage2": self.stage2,
+            "astrometry": self.astrometry,
             "env": self.env or None,
             "set": [f"{name}={value}" for name, value in settings.items()] or None,
         }
@@ -86,13 +96,13 @@ def of_record(record: Mapping[str, Any]) -> JobOverrides:
     """
     if not record:
         return _NOTHING
-    words = [f"rung={record['rung']}B"] if "rung" in record else []
-    rest = {key: value for key, value in record.items() if key != "rung"}
+    words = [f"{key}={record[key]}B" for key in _SIZES if key in record]
+    rest = {key: value for key, value in record.items() if key not in _SIZES}
     return parse_words([*words, *_words(rest)])
 
 
 def parse_mapping(wanted: Mapping[str, Any]) -> JobOverrides:
-    """Read what a YAML or JSON manifest says of a dataset; a rung is GB or has a unit.
+    """Read what a YAML or JSON manifest says of a dataset; sizes are GB or have a unit.
 
     Raises
     ------
@@ -120,7 +130,7 @@ def parse_words(words: Iterable[str]) -> JobOverrides:
         if key == "set":
             settings.append(value)
         elif key.startswith("env."):
-            _once(env, key.removeprefix("env."), value, _env_value)
+            _once(env, key.removeprefix("env."), value, check_variable)
         elif key in _READERS:
             _once(found, key, value, _READERS[key])
         else:
@@ -134,10 +144,10 @@ def _once(found: dict[str, Any], name: str, value: str, read: Callable[[str, str
     found[name] = read(name, value)
 
 
-def _rung(_name: str, text: str) -> int:
+def _size(_name: str, text: str) -> int:
     size = parse_size(text)
     if size > _MOST_BYTES:
-        raise ConfigError("not a size of memory", expected="8, 8GB or 512MiB", found=repr(text))
+        raise ConfigError("not a size", expected="8, 8GB or 512MiB", found=repr(text))
     return size
 
 
@@ -163,24 +173,23 @@ def _whole(least: int, most: int) -> Callable[[str, str], int]:
     return read
 
 
-def _env_value(name: str, value: str) -> str:
-    if not _ENV_NAME.fullmatch(name):
-        raise ConfigError("not the name of an environment variable", found=repr(name))
-    if name.upper().startswith(_REFUSED_PREFIXES):
-        refused = ", ".join(f"{prefix}*" for prefix in _REFUSED_PREFIXES)
-        raise ConfigError(f"a manifest does not set {refused}", found=name)
-    if is_secret(name):
-        raise ConfigError("a variable that looks like a secret is not stored", found=name)
-    if "\0" in value:
-        raise ConfigError("a variable cannot hold a null character", found=name)
-    return value
+def _one_of(words: Collection[str]) -> Callable[[str, str], str]:
+    def read(name: str, text: str) -> str:
+        if text not in words:
+            raise ConfigError(f"{name} cannot be this", expected=", ".join(words), found=repr(text))
+        return text
+
+    return read
 
 
 _READERS: dict[str, Callable[[str, str], Any]] = {
-    "rung": _rung,
+    "rung": _size,
+    "disk": _size,
     "timeout_scale": _factor,
     "retries": _whole(0, MOST_RETRIES),
     "priority": _whole(-MOST_PRIORITY, MOST_PRIORITY),
+    "stage2": _one_of(POLICIES),
+    "astrometry": _one_of(MODES),
 }
 
 
@@ -194,6 +203,8 @@ def _words(wanted: Mapping[str, Any]) -> list[str]:
             words += [f"set={name}={_plain(each)}" for name, each in value.items()]
         elif key == "set" and isinstance(value, list):
             words += [f"set={_plain(each)}" for each in value]
+        elif key == "astrometry" and value is False:  # what YAML 1.1 makes of `off`
+            words.append("astrometry=off")
         else:
             words.append(f"{key}={_plain(value)}")
     return words

@@ -5,7 +5,7 @@
     # a comment
     j8bt06o6q
     j8bt05njq  rung=16 timeout_scale=2 retries=5 priority=10
-    j8bt07oyq  set=DARKCORR=OMIT set=noise.x=4 env.OMP_NUM_THREADS=1
+    j8bt07oyq  set=DARKCORR=OMIT set=noise.x=4 env.PIPELINE_RESET_IDCTAB=on
 
 Files named ``*.json``, ``*.yaml`` and ``*.yml`` hold ``{ID: {KEY: VALUE}}``, or a list of names
 and of ``{id: ID, KEY: VALUE}``.

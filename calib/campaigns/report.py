@@ -22,6 +22,7 @@ from calib.ledger.cost_summaries import (
     retried_groups,
     span_of,
     stage_summaries,
+    undrizzled,
 )
 from calib.ledger.published_contexts import kept_back
 from calib.ledger.reports import Rows
@@ -137,6 +138,8 @@ class CampaignReport:
         None where no job was granted memory.
     kept_back
         How many finished datasets stay current as a later context made them, by that context.
+    undrizzled
+        How many finished datasets asked for stage 2 and ended without it.
     bin_seconds, throughput
         Length of a bin, and the bins.
     """
@@ -162,6 +165,7 @@ class CampaignReport:
     throughput: tuple[Bin, ...]
     sessions: tuple[CampaignSession, ...]
     kept_back: Mapping[str, int] = field(default_factory=dict)
+    undrizzled: int = 0
 
     @property
     def seconds(self) -> float | None:
@@ -199,6 +203,7 @@ def report_of(rows: Rows, campaign: Campaign) -> CampaignReport:
         throughput=tally.clock.bins(),
         sessions=tuple(sessions_of(rows, campaign.id)),
         kept_back=kept_back(rows, campaign.id),
+        undrizzled=undrizzled(rows, campaign.id),
     )
 
 

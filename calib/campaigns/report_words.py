@@ -18,6 +18,8 @@ def summary_words(report: CampaignReport) -> Iterator[str]:
     yield f"{context}submitted {_time(report.created_at)} UTC"
     if text := kept_back_text(report.kept_back):
         yield text
+    if report.undrizzled:
+        yield undrizzled_text(report.undrizzled)
     if report.seconds is None:
         return
     span = f"{_time(report.begun_at)} to {_time(report.ended_at)} UTC"
@@ -28,6 +30,11 @@ def summary_words(report: CampaignReport) -> Iterator[str]:
     wrote = sum(each.bytes_out for each in report.stages)
     moved = f"{memory_text(read)} read, {memory_text(wrote)} written"
     yield f"stages took {span_text(cpu)} of CPU and {span_text(wall)} of wall clock; {moved}"
+
+
+def undrizzled_text(number: int) -> str:
+    """Say how many finished datasets asked for stage 2 and ended without it."""
+    return f"{number:,} not drizzled, though asked for: the manifest of each says why"
 
 
 def prediction_words(report: CampaignReport) -> Iterator[str]:

@@ -17,7 +17,7 @@ from calib.errors import (
     SYSTEM_MEMORY,
     TIMED_OUT,
 )
-from calib.records import Grant, Retry
+from calib.grants import Grant, Retry
 
 # As CALCLOUD: a job that was killed at its limit gets one more chance.
 _MORE_TIME = 2.0

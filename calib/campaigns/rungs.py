@@ -42,7 +42,7 @@ def parse_size(text: str) -> int:
     unit = UNITS.get(found.group(2).upper()) if found else None
     size = round(Decimal(found.group(1)) * unit) if found and unit else 0
     if size < 1:
-        raise ConfigError("not a size of memory", expected="8, 8GB or 512MiB", found=repr(text))
+        raise ConfigError("not a size", expected="8, 8GB or 512MiB", found=repr(text))
     return size
 
 

@@ -7,7 +7,7 @@ EXP-RPn into PROD-RPn (`_sfl`), each position by itself; EXP-DTH rows are calibr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,8 +78,14 @@ def find_groups(inputs: RawInputs) -> tuple[Group, ...]:
     return groups
 
 
+def alone(inputs: RawInputs, groups: Sequence[Group]) -> Iterator[InputFile]:
+    """Return the exposures that are not combined with others."""
+    grouped = {file.name for group in groups for file in group.files}
+    return (file for file in inputs.calibrated if file.name not in grouped)
+
+
 def _group(inputs: RawInputs, position: Position) -> Group:
-    by_name = {file.rootname.lower(): file for file in inputs.exposures}
+    by_name = {file.rootname.lower(): file for file in inputs.calibrated}
     what = f"{position.kind}{position.label}"
     if absent := [name for name in position.exposures if name not in by_name]:
         raise MissingMember(

@@ -10,27 +10,32 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from calib.engines.groups import Group, check_headers, combines, find_groups
+from calib.engines.groups import Group, alone, check_headers, combines, find_groups
+from calib.engines.lookup import OTHER, detectors_of
 from calib.engines.product import (
+    EACH,
     merge,
     name_combination,
     new_target,
+    product_names,
     read_switches,
+    split_names,
     write_association,
     write_product,
 )
-from calib.engines.protocol import CalibrationRequest
+from calib.engines.protocol import CalibrationRequest, Installation
 from calib.engines.runner import Plan, check_all_references, combine, run_recipe
 from calib.engines.trailer import Trailer
 from calib.errors import (
     ArchiveError,
+    DataError,
     HstflowError,
     MissingReference,
     NotFound,
     UnsupportedMode,
 )
 from calib.fitsfile import primary_header, writing
-from calib.instruments.recipe import Recipe, Step, shown_parameters
+from calib.instruments.recipe import SPLIT_KEYWORDS, Recipe, Step, shown_parameters
 from calib.instruments.reference_set import reference_set
 from calib.instruments.state import ExposureState, load_state
 from calib.records import ExposureReferences, InputFile, Member, Products, References
@@ -42,7 +47,6 @@ NAME = "native"
 NUMBERS_VERSION = "2"  # another whenever an equal input gives other numbers
 CAL_VER = f"hstflow {NAME} {NUMBERS_VERSION}"
 RECIPES = "hstflow.recipes"  # entry-point group
-EACH = "EXPSCORR"  # asks for a product of each exposure that is combined as well
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class NativeEngine:
 
     name = NAME
     numbers_version = NUMBERS_VERSION
+    kinds = frozenset({"ipst"})
 
     def __init__(self, recipes: Sequence[Recipe] | None = None) -> None:
         self.recipes = installed_recipes() if recipes is None else tuple(recipes)
@@ -80,14 +85,30 @@ class NativeEngine:
         """The instruments that there are recipes for, lower case."""
         return frozenset(recipe.instrument.lower() for recipe in self.recipes)
 
+    def installations(self) -> tuple[Installation, ...]:
+        """Return what it is: it needs nothing else."""
+        purpose = "; ".join(detectors_of(self.recipes))
+        return (Installation(self.name, purpose, found="built in", version=self.numbers_version),)
+
+    def unproven(self, header: Mapping[str, Any]) -> str | None:
+        """Say why ``auto`` passes over an exposure that is covered; None where it does not."""
+        recipe = self.recipe_for(header)
+        if recipe.is_proven:
+            return None
+        return (
+            f"it covers {recipe.instrument}/{recipe.detector}, but was not compared with "
+            f"{recipe.program} yet: --engine {NAME} asks for it"
+        )
+
     def covers(self, header: Mapping[str, Any]) -> str | None:
         """Say why an exposure is not covered; None where it is."""
         for recipe in self.recipes:
             if recipe.applies_to(header):
                 return recipe.refuses(header)
-        found = f"{header.get('INSTRUME', '?')}/{header.get('DETECTOR', '?')}"
-        known = ", ".join(f"{recipe.instrument}/{recipe.detector}" for recipe in self.recipes)
-        return f"there are recipes for {known or 'nothing'}, not for {found}"
+        words = [str(header.get(key) or "?").strip() for key in ("INSTRUME", "DETECTOR")]
+        return (
+            f"{OTHER}{' and '.join(detectors_of(self.recipes)) or 'nothing'}, not {' '.join(words)}"
+        )
 
     def required_references(
         self, header: Mapping[str, Any], members: Sequence[Member] = ()
@@ -102,7 +123,8 @@ class NativeEngine:
             The exposure is not covered.
         """
         recipe = self.recipe_for(header)
-        return recipe.required_references(header, combined=combines(members))
+        combined = combines(members) or recipe.splits(header)
+        return recipe.required_references(header, combined=combined)
 
     def recipe_for(self, header: Mapping[str, Any]) -> Recipe:
         """Return the recipe of an exposure.
@@ -123,8 +145,10 @@ class NativeEngine:
         The exposures of a position that is combined become ``PRODUCT_crj.fits`` (cosmic-ray
         split) or ``PRODUCT_sfl.fits`` (repeated), and ``ROOT_flt.fits`` each where the first
         one's EXPSCORR is PERFORM. The association table is copied with these products marked
-        as present. Trailers lie beside them: ``ROOT.tra``, ``PRODUCT.tra``, and for a
-        combination ``ASSOCIATION.tra`` with all lines.
+        as present. A file whose image sets are the exposures of a split (STIS CCD) becomes
+        ``ROOT_crj.fits``, and ``ROOT_flt.fits`` where EXPSCORR is PERFORM. Trailers lie
+        beside them: ``ROOT.tra``, ``PRODUCT.tra``, and for a combination ``ASSOCIATION.tra``
+        with all lines.
 
         Raises
         ------
@@ -165,17 +189,37 @@ class NativeEngine:
             A step or parameter that the user sets is unknown, or its value of another type.
         """
         _, names = self._foresee(request)
-        for file in request.inputs.exposures:
+        for file in request.inputs.calibrated:
             header = request.overrides.apply(primary_header(file.path))
             self.recipe_for(header).resolve_parameters(request.overrides)
         return tuple(names)
 
     def _foresee(self, request: CalibrationRequest) -> tuple[Sequence[Group], list[str]]:
         groups = find_groups(request.inputs)
-        if not request.inputs.exposures:
+        if not request.inputs.calibrated:
             raise NotFound("no raw exposure among the inputs", dataset=request.dataset)
         kept = [file for group in groups for file in self._check_group(request, group)]
-        return groups, _product_names(request, groups, kept)
+        single = [
+            name
+            for file in alone(request.inputs, groups)
+            for name in self._names_alone(request, file)
+        ]
+        return groups, product_names(request, groups, kept, single)
+
+    def _names_alone(self, request: CalibrationRequest, file: InputFile) -> Sequence[str]:
+        """Return the names of what an exposure alone becomes.
+
+        What is wrong with its file is told when it is calibrated, in its trailer too.
+        """
+        single = (f"{file.rootname}_flt.fits",)
+        with suppress(DataError):
+            found = primary_header(file.path)
+            for recipe in self.recipes:
+                if recipe.splits_files and recipe.applies_to(found):
+                    cards = {key: found.get(key) for key in (*SPLIT_KEYWORDS, EACH)}
+                    header = request.overrides.apply(cards)
+                    return split_names(file.rootname, header) if recipe.splits(header) else single
+        return single
 
     def _check_group(self, request: CalibrationRequest, group: Group) -> Sequence[InputFile]:
         """Look at the headers before anything is computed; return what becomes a product too."""
@@ -197,14 +241,28 @@ class NativeEngine:
         """Yield the products of each group and each other exposure; the table comes last."""
         for group in groups:
             yield from self._calibrate_group(request, group, log)
-        for file in _alone(request, groups):
+        for file in alone(request.inputs, groups):
             with _trailer(request, file.rootname, log, file.path) as trailer:
-                ready = self._load(request, file, trailer).run()
-                yield self._write(request, ready, f"{file.rootname}_flt.fits")
+                yield from self._calibrate_alone(request, file, trailer)
         for table in request.inputs.of("asn") if groups else ():
             copy = write_association(table, groups, request.output / table.name)
             log.say(f"wrote {table.name}", logging.INFO)
             yield Products((copy,), self.name, self.numbers_version)
+
+    def _calibrate_alone(
+        self, request: CalibrationRequest, file: InputFile, trailer: Trailer
+    ) -> Iterator[Products]:
+        """Yield the product of one file; of a split the combination, then the exposures."""
+        ready = self._load(request, file, trailer)
+        if not ready.plan.recipe.splits(ready.state.primary):
+            yield self._write(request, ready.run(), f"{file.rootname}_flt.fits")
+            return
+        names = split_names(file.rootname, ready.state.primary)
+        ready = ready.run("exposure")
+        made = combine([ready.state], ready.plan, trailer)
+        steps = ready.plan.recipe.all_steps
+        for name, state in zip(names, (made.product, *made.members), strict=False):
+            yield self._write(request, replace(ready, state=state).run("product"), name, steps)
 
     def _calibrate_group(
         self, request: CalibrationRequest, group: Group, log: Trailer
@@ -245,13 +303,13 @@ class NativeEngine:
         """
         trailer.say(f"{CAL_VER} calibrates {file.name}", logging.INFO)
         references = _references_of(request.references, file)
-        state = load_state(file.path, file.rootname, reference_set(references))
+        state = load_state(file.path, file.rootname, reference_set(references, file.name[:1]))
         state = replace(state, threads=request.threads)
         state = state.with_primary(request.overrides.switches)
         recipe = self.recipe_for(state.primary)
         parameters = recipe.resolve_parameters(request.overrides)
         plan = Plan(recipe, parameters, in_place=True)
-        check_all_references(state, recipe, combined=combined)
+        check_all_references(state, recipe, combined=combined or recipe.splits(state.primary))
         return _Ready(state, references, plan, trailer)
 
     def _write(
@@ -302,30 +360,9 @@ def _references_of(references: References, file: InputFile) -> ExposureReference
     return exposure
 
 
-def _product_names(
-    request: CalibrationRequest, groups: Sequence[Group], kept: Sequence[InputFile]
-) -> list[str]:
-    """Return the names of all files that will be made, trailers apart.
-
-    Parameters
-    ----------
-    kept
-        Combined exposures that become products too.
-    """
-    single = [*_alone(request, groups), *kept]
-    tables = [table.name for table in request.inputs.of("asn")] if groups else []
-    combined = [group.file_name for group in groups]
-    return [*combined, *(f"{file.rootname}_flt.fits" for file in single), *tables]
-
-
 def _keeps_each(recipe: Recipe, header: Mapping[str, Any]) -> bool:
     """Whether exposures that are combined become products too; the first one's header decides."""
     return recipe.keeps_exposures or read_switch(header, EACH) is Switch.PERFORM
-
-
-def _alone(request: CalibrationRequest, groups: Sequence[Group]) -> Iterator[InputFile]:
-    grouped = {file.name for group in groups for file in group.files}
-    return (file for file in request.inputs.exposures if file.name not in grouped)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,41 @@ from calib.fitsfile import Exposure, mark_present, write_exposure
 from calib.instruments.state import ExposureState
 from calib.records import ExposureReferences, InputFile, ProductFile, Products
 from calib.stores.store import hash_file
-from calib.switches import Overrides, is_switch
+from calib.switches import Overrides, Switch, is_switch, read_switch
+
+EACH = "EXPSCORR"  # asks for a product of each exposure that is combined as well
+
+
+def product_names(
+    request: CalibrationRequest,
+    groups: Sequence[Group],
+    kept: Sequence[InputFile],
+    single: Sequence[str],
+) -> list[str]:
+    """Return the names of all files that will be made, trailers apart.
+
+    Parameters
+    ----------
+    kept
+        Combined exposures that become products too.
+    single
+        Names of what the other exposures become.
+    """
+    tables = [table.name for table in request.inputs.of("asn")] if groups else []
+    combined = [group.file_name for group in groups]
+    return [*combined, *single, *(f"{file.rootname}_flt.fits" for file in kept), *tables]
+
+
+def split_names(root: str, header: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the products of a file that holds the exposures of a split.
+
+    Parameters
+    ----------
+    header
+        Primary header: EXPSCORR PERFORM asks for the exposures beside what they become.
+    """
+    both = read_switch(header, EACH) is Switch.PERFORM
+    return (f"{root}_crj.fits", f"{root}_flt.fits") if both else (f"{root}_crj.fits",)
 
 
 def new_target(request: CalibrationRequest, name: str, program: str) -> Path:
@@ -47,20 +81,24 @@ def write_product(
     for use in exposure.references:
         if use.keyword in state.primary or state.references.is_named(use.keyword):
             values[use.keyword] = state.references.shown(use.keyword)
-    if request.references.context.endswith(".pmap"):
-        values["CRDS_CTX"] = request.references.context
-        values["CRDS_VER"] = request.references.crds_version
-    if request.overrides:
-        values["CUSTOM"] = True
-    comments = {
-        "CAL_VER": "calibration software",
-        "CRDS_CTX": "CRDS context of the references",
-        "CRDS_VER": "version of the crds library",
-        "CUSTOM": "switches or parameters were set by hand",
-    }
+    cards = provenance_cards(request)
+    values |= {keyword: value for keyword, (value, _) in cards.items()}
+    comments = {keyword: comment for keyword, (_, comment) in cards.items()}
+    comments["CAL_VER"] = "calibration software"
     state = state.with_primary(values, comments).with_history(*_custom(request.overrides))
     written = write_exposure(target, Exposure(state.primary, state.imsets), request.threads)
     return state, ProductFile(target.name, str(target), written.sha256, written.size)
+
+
+def provenance_cards(request: CalibrationRequest) -> dict[str, tuple[Any, str]]:
+    """Return value and comment of the cards that say who chose references and settings."""
+    cards: dict[str, tuple[Any, str]] = {}
+    if request.references.context.endswith(".pmap"):
+        cards["CRDS_CTX"] = (request.references.context, "CRDS context of the references")
+        cards["CRDS_VER"] = (request.references.crds_version, "version of the crds library")
+    if request.overrides:
+        cards["CUSTOM"] = (True, "switches or parameters were set by hand")
+    return cards
 
 
 def name_combination(state: ExposureState, name: str, member_type: str) -> ExposureState:
@@ -82,8 +120,13 @@ def write_association(table: InputFile, produced: Sequence[Group], target: Path)
 
 def read_switches(state: ExposureState) -> dict[str, str]:
     """Return all switches of the primary header."""
-    names = sorted({keyword for keyword in state.primary if is_switch(keyword)})
-    return {name: str(state.primary[name]).strip() for name in names}
+    return switches_of(state.primary)
+
+
+def switches_of(header: Mapping[str, Any]) -> dict[str, str]:
+    """Return all switches of a primary header, in name order."""
+    names = sorted({keyword for keyword in header if is_switch(keyword)})
+    return {name: str(header[name]).strip() for name in names}
 
 
 def product_file(path: Path) -> ProductFile:

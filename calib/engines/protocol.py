@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from calib.engines.astrometry import AstrometryMode
 from calib.records import Member, Products, RawInputs, References
 from calib.switches import Overrides
 
@@ -36,6 +37,8 @@ class CalibrationRequest:
         How many threads the engine may use. The products do not depend on it.
     environment
         Variables for the programs that the engine starts, beside those of this process.
+    astrometry
+        How a program that makes mosaics puts them on the sky.
     """
 
     dataset: str
@@ -45,6 +48,7 @@ class CalibrationRequest:
     overrides: Overrides = field(default_factory=Overrides)
     threads: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
+    astrometry: AstrometryMode = "off"
 
 
 def available_cpus() -> int:
@@ -66,6 +70,86 @@ class ForeseeingEngine(Protocol):
         UnsupportedMode, DataError, ConfigError
             What `calibrate` would find wrong before it computes.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Whether an engine, or one of the programs that it starts, can be used here.
+
+    Attributes
+    ----------
+    name
+        Of the engine or program.
+    purpose
+        What it calibrates, for people: ``ACS HRC WFC SBC``.
+    found
+        Where it is; None where it is not.
+    version
+        As it says itself; empty where it is not here.
+    advice
+        How to get it; empty where it is here.
+    """
+
+    name: str
+    purpose: str
+    found: str | None
+    version: str = ""
+    advice: str = ""
+
+
+@runtime_checkable
+class ListedEngine(Protocol):
+    """An engine that tells what it takes to run it, and what it calibrates.
+
+    Attributes
+    ----------
+    kinds
+        Kinds of datasets: ``ipst``, ``svm``, ``mvm``. Engines that do not tell make ipst.
+    """
+
+    kinds: frozenset[str]
+
+    @property
+    def instruments(self) -> frozenset[str]:
+        """The instruments, lower case, that it calibrates here, with the programs on PATH."""
+        ...
+
+    def installations(self) -> tuple[Installation, ...]:
+        """Return what it needs, whether here or not."""
+        ...
+
+
+@runtime_checkable
+class ManyProgramEngine(Protocol):
+    """An engine that starts another program for each instrument."""
+
+    def narrowed(self, header: Mapping[str, Any]) -> Engine:
+        """Return the engine for the exposures of one dataset: its version is their program's.
+
+        Parameters
+        ----------
+        header
+            Primary header of one of them; covered.
+        """
+        ...
+
+
+@runtime_checkable
+class ManyKindEngine(Protocol):
+    """An engine that starts another program for each kind of dataset."""
+
+    def of_kind(self, kind: str) -> Engine:
+        """Return the engine of one of its kinds: what it covers, and its version, are of that."""
+        ...
+
+
+@runtime_checkable
+class ProvenEngine(Protocol):
+    """An engine that makes also what was not compared with the reference programs yet."""
+
+    def unproven(self, header: Mapping[str, Any]) -> str | None:
+        """Say why ``auto`` passes over an exposure that is covered; None where it does not."""
         ...
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from calib.errors import INPUT, NotFound
+from calib.errors import INPUT, CorruptFile, NotFound
 from calib.fetch.copying import Copied, copy_stream
 from calib.fetch.integrity import verify_file
 from calib.stores.store import hash_file
@@ -18,6 +18,16 @@ class Holdings(Protocol):
 
     `code` is the exit code where files are not there.
     """
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether these are the very files to take, chosen by what they were taken for before."""
+        ...
+
+    @property
+    def notes(self) -> Collection[str]:
+        """What a person should know of what is not among them."""
+        ...
 
     @property
     def origin(self) -> Path | str:
@@ -59,6 +69,34 @@ class Listing(Holdings, Protocol):
         ...
 
 
+def list_folder(folder: Path) -> dict[str, list[Path]]:
+    """Return the files of a folder by name in lower case: several where only the case differs."""
+    paths: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            paths.setdefault(path.name.lower(), []).append(path)
+    return paths
+
+
+def only_one(paths: Sequence[Path]) -> Path:
+    """Return the file of a name.
+
+    Raises
+    ------
+    CorruptFile
+        There are two whose names differ in case only: nobody knows which is meant.
+    """
+    first, *others = paths
+    if others:
+        raise CorruptFile(
+            "two files whose names differ in case only",
+            path=first,
+            expected="one of them",
+            found=" ".join(path.name for path in paths),
+        )
+    return first
+
+
 @dataclass(frozen=True)
 class PlainFiles:
     """Files of a folder: copied when taken.
@@ -66,20 +104,22 @@ class PlainFiles:
     Attributes
     ----------
     origin, paths
-        The folder, and the path of each file by name in lower case.
+        The folder, and its files as :func:`list_folder` returns them.
     staging
         Where they are copied to.
     """
 
     origin: Path
-    paths: dict[str, Path]
+    paths: Mapping[str, Sequence[Path]]
     staging: Path
     code: int = INPUT
+    is_chosen: bool = False
+    notes: Collection[str] = ()
 
     @property
     def names(self) -> Collection[str]:
         """Names of the files."""
-        return self.paths
+        return self.paths.keys()
 
     def look_for(self, roots: Collection[str]) -> None:
         """Do nothing: a folder shows all it has."""
@@ -91,12 +131,15 @@ class PlainFiles:
         ------
         NotFound
             It may not be read.
+        CorruptFile
+            As :func:`only_one`, or it is damaged.
         """
+        path = only_one(self.paths[name])
         try:
-            with self.paths[name].open("rb") as stream:
+            with path.open("rb") as stream:
                 copied = copy_stream(stream, self.staging / name)
         except PermissionError as error:
-            raise NotFound("file may not be read", path=self.paths[name]) from error
+            raise NotFound("file may not be read", path=path) from error
         verify_file(copied.path)
         return copied
 
@@ -112,13 +155,15 @@ class LinkedFiles(PlainFiles):
         ------
         NotFound
             It may not be read.
+        CorruptFile
+            As :func:`only_one`, or it is damaged.
         """
-        link = self.staging / name
-        link.symlink_to(self.paths[name].absolute())
+        link, path = self.staging / name, only_one(self.paths[name])
+        link.symlink_to(path.absolute())
         try:
             copied = Copied(link, hash_file(link), link.stat().st_size)
         except PermissionError as error:
-            raise NotFound("file may not be read", path=self.paths[name]) from error
+            raise NotFound("file may not be read", path=path) from error
         verify_file(link)
         return copied
 
@@ -130,6 +175,8 @@ class UnpackedFiles:
     origin: Path | str
     files: dict[str, Copied]
     code: int = INPUT
+    is_chosen: bool = False
+    notes: Collection[str] = ()
 
     @property
     def names(self) -> Collection[str]:

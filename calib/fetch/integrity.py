@@ -13,9 +13,13 @@ from typing import Any
 from astropy.utils.exceptions import AstropyUserWarning
 
 from calib import fitsfile
+from calib.caldp import ENVIRONMENT
+from calib.environment import read_environment
 from calib.errors import CorruptFile
 from calib.fetch.selection import is_exposure, root_of
+from calib.hap_names import POLLER_ENDING, ImageName, read_image_name
 from calib.ids import INSTRUMENT_BY_LETTER
+from calib.poller import check_poller
 
 _SUM_DIFFERS = 0  # answer of astropy's verify_checksum and verify_datasum; 2: no such keyword
 
@@ -36,6 +40,12 @@ REQUIRED_KEYWORDS: dict[str, tuple[tuple[str, ...], ...]] = {
 _IMSET = ("SCI", "ERR", "DQ")
 _IMSET_BY_DETECTOR = {"IR": ("SCI", "ERR", "DQ", "SAMP", "TIME")}
 
+# What names the products of a mosaic, beside the keywords above (drizzlepac, poller_utils).
+_MOSAIC_KEYWORDS = {"j": (("PROPOSID",), ("FILTER1",)), "i": (("PROPOSID",), ("FILTER",))}
+
+# Calibrated pixels are float32 (ACS and WFC3 Data Handbooks, section 2.2).
+_CALIBRATED_BITPIX = (-32,)
+
 # Raw counts are 16-bit; exposures written back by analysis tools are 32-bit or float32.
 _RAW_BITPIX = (16, 32, -32)
 
@@ -43,18 +53,29 @@ _CONTENT = ("SCI", "EVENTS")  # what a STIS or COS exposure holds: images or pho
 
 
 def verify_file(path: Path) -> None:
-    """Check one input file named ``ROOT_SUFFIX.fits``.
+    """Check one input file named ``ROOT_SUFFIX.fits``, or the poller of a visit.
 
     It must begin and end as FITS does, hold as many bytes and extensions as its headers
     say, agree with its CHECKSUM and DATASUM where it has them, and bear the ROOTNAME and
     INSTRUME of its name. Exposures must have the keywords of :data:`REQUIRED_KEYWORDS`, and
-    complete image sets (ACS and WFC3) or at least an image or events (STIS and COS).
+    complete image sets (ACS and WFC3) or at least an image or events (STIS and COS). Calibrated
+    exposures (``_flc``, ``_flt``) must have complete image sets of float32 pixels and the keywords
+    that products of mosaics are named by. Of a poller only the size is looked at here.
+
+    An environment file (``ROOT_cal_env.txt``) must be what
+    :func:`calib.environment.read_environment` reads.
 
     Raises
     ------
     CorruptFile
         Any of this is not so.
     """
+    if path.name.endswith(f"_{ENVIRONMENT}.txt"):
+        read_environment(path)
+        return
+    if path.name.endswith(POLLER_ENDING):
+        check_poller(path)
+        return
     _check_bytes(path)
     with warnings.catch_warnings():
         # astropy's warnings about bytes after the last HDU are dropped: the length is compared
@@ -65,7 +86,10 @@ def verify_file(path: Path) -> None:
             _check_sums(path, hdus)
             check_extension_count(path, hdus)
             headers = [hdu.header for hdu in hdus]
-    _check_identity(path, headers[0])
+    if image := read_image_name(path.name):
+        _check_calibrated(path, image, headers)
+        return
+    _check_identity(path, headers[0], root_of(path.name))
     instrument = INSTRUMENT_BY_LETTER[path.name[0]]
     if is_exposure(path.name, instrument):
         _check_exposure(path, instrument, headers)
@@ -137,8 +161,18 @@ def check_extension_count(path: Path, hdus: Any) -> None:
         )
 
 
-def _check_identity(path: Path, header: Any) -> None:
-    root = root_of(path.name)
+def _check_calibrated(path: Path, image: ImageName, headers: Sequence[Any]) -> None:
+    """Check a calibrated exposure; the name of one in a mosaic lacks the ninth character."""
+    letter = image.exposure[0]
+    root = str(headers[0].get("ROOTNAME", "")).strip().lower()
+    is_its = root.startswith(image.short) if image.of_mosaic else False
+    _check_identity(path, headers[0], root if is_its else image.exposure)
+    _check_keywords(path, headers, _MOSAIC_KEYWORDS[letter])
+    _check_keywords(path, headers, REQUIRED_KEYWORDS[INSTRUMENT_BY_LETTER[letter]])
+    _check_imsets(path, headers, _CALIBRATED_BITPIX)
+
+
+def _check_identity(path: Path, header: Any, root: str) -> None:
     expected = {"ROOTNAME": root, "INSTRUME": INSTRUMENT_BY_LETTER[root[0]]}
     for keyword, value in expected.items():
         found = header.get(keyword)
@@ -149,16 +183,9 @@ def _check_identity(path: Path, header: Any) -> None:
 
 
 def _check_exposure(path: Path, instrument: str, headers: Sequence[Any]) -> None:
-    for alternatives in REQUIRED_KEYWORDS[instrument]:
-        if not any(word in header for header in headers[:2] for word in alternatives):
-            raise CorruptFile(
-                "exposure lacks a keyword that calibration needs",
-                path=path,
-                expected=" or ".join(alternatives),
-                found="absent from the primary and the first extension header",
-            )
+    _check_keywords(path, headers, REQUIRED_KEYWORDS[instrument])
     if instrument in {"acs", "wfc3"}:
-        _check_imsets(path, headers)
+        _check_imsets(path, headers, _RAW_BITPIX)
     elif not any(_name(h) in _CONTENT for h in headers[1:]):
         raise CorruptFile(
             "exposure holds neither images nor events",
@@ -168,31 +195,46 @@ def _check_exposure(path: Path, instrument: str, headers: Sequence[Any]) -> None
         )
 
 
-def _check_imsets(path: Path, headers: Sequence[Any]) -> None:
+def _check_keywords(path: Path, headers: Sequence[Any], wanted: Sequence[tuple[str, ...]]) -> None:
+    for alternatives in wanted:
+        if not any(word in header for header in headers[:2] for word in alternatives):
+            raise CorruptFile(
+                "exposure lacks a keyword that calibration needs",
+                path=path,
+                expected=" or ".join(alternatives),
+                found="absent from the primary and the first extension header",
+            )
+
+
+def _check_imsets(path: Path, headers: Sequence[Any], bitpix: Sequence[int]) -> None:
     names = _IMSET_BY_DETECTOR.get(str(headers[0].get("DETECTOR")).strip(), _IMSET)
     found = {(_name(h), int(h.get("EXTVER", 1))): h for h in headers[1:]}
     count = max((ver for name, ver in found if name == "SCI"), default=0)
     wanted = [(name, ver) for ver in range(1, max(count, 1) + 1) for name in names]
     if missing := [f"{name},{ver}" for name, ver in wanted if (name, ver) not in found]:
         raise CorruptFile(
-            "raw exposure lacks extensions: " + " ".join(missing),
+            "exposure lacks extensions: " + " ".join(missing),
             path=path,
             expected=f"{'/'.join(names)} for each EXTVER",
             found=" ".join(f"{name},{ver}" for name, ver in found) or "no extension",
         )
     for ver in range(1, count + 1):
-        _check_shapes(path, ver, {name: found[name, ver] for name in names})
+        imset = {name: found[name, ver] for name in names}
+        _check_type(path, ver, imset["SCI"].get("BITPIX"), bitpix)
+        _check_shapes(path, ver, imset)
+
+
+def _check_type(path: Path, version: int, found: Any, allowed: Sequence[int]) -> None:
+    if found not in allowed:
+        raise CorruptFile(
+            f"SCI,{version} has pixels of a type that no such exposure has",
+            path=path,
+            expected=f"BITPIX one of {allowed}",
+            found=found,
+        )
 
 
 def _check_shapes(path: Path, version: int, imset: dict[str, Any]) -> None:
-    bitpix = imset["SCI"].get("BITPIX")
-    if bitpix not in _RAW_BITPIX:
-        raise CorruptFile(
-            f"SCI,{version} has pixels of a type that no raw exposure has",
-            path=path,
-            expected=f"BITPIX one of {_RAW_BITPIX}",
-            found=bitpix,
-        )
     shapes = {name: _shape(header) for name, header in imset.items()}
     if len(set(shapes.values())) != 1 or None in shapes.values():
         raise CorruptFile(

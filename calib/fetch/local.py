@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from calib import fitsfile
@@ -19,10 +20,10 @@ from calib.errors import (
     MissingMember,
     NotFound,
     Unavailable,
-    UnsupportedMode,
 )
 from calib.fetch.copying import Copied
-from calib.fetch.holdings import Holdings, PlainFiles, UnpackedFiles
+from calib.fetch.hap import bring_poller, has_inputs, take_visit
+from calib.fetch.holdings import Holdings, PlainFiles, UnpackedFiles, list_folder, only_one
 from calib.fetch.options import FetchOptions
 from calib.fetch.registered import RegisteredFile, RegisteredFiles
 from calib.fetch.s3 import find_holdings as find_objects
@@ -33,9 +34,10 @@ from calib.fetch.selection import (
     root_of,
     table_name,
 )
-from calib.fetch.tarball import TarLimits, unpack
+from calib.fetch.tarball import TarLimits, unpack_inputs
 from calib.ids import DatasetId
-from calib.records import InputFile, RawInputs
+from calib.poller import Poller
+from calib.records import InputFile, Member, RawInputs
 from calib.stores.uri import EXPECTED, Source, parse_uri
 
 log = logging.getLogger(__name__)
@@ -52,23 +54,30 @@ def fetch_inputs(
     options: FetchOptions | None = None,
     registered: Mapping[str, RegisteredFile] | None = None,
 ) -> RawInputs:
-    """Copy and verify the input files of an exposure or association.
+    """Copy and verify the input files of an exposure, association, visit or skycell.
 
     A ``file:`` folder is searched for ``ID_*.fits`` with an input suffix (`calib.caldp`) in
-    any case; if it has none but has ``ID.tar.gz``, that is unpacked. A ``file:`` path may
-    also be an archive itself. ``astroquery:`` asks MAST for the files and keeps downloads in
-    a cache. ``s3:`` looks for ``ID.tar.gz``, then for the folder ``ID``; see
-    :mod:`calib.fetch.s3`. ``archive:`` takes what a registry knows. For an association the
-    exposures that its table marks present come too; an exposure comes alone, whatever its
-    ASN_ID says. Files are copied, never linked, under lower-case names; nothing appears in
-    `destination` before everything is verified.
+    any case; if it has none but has ``ID.tar.gz``, that is unpacked, and if it has a folder
+    ``ID``, that is searched. A ``file:`` path may also be an archive itself. ``astroquery:`` asks
+    MAST for the files and keeps downloads in a cache. ``s3:`` looks for ``ID.tar.gz``, then for
+    the folder ``ID``; see :mod:`calib.fetch.s3`. ``archive:`` takes what a registry knows. For an
+    association the exposures that its table marks present come too; an exposure comes alone,
+    whatever its ASN_ID says. Files are copied, never linked, under lower-case names; nothing
+    appears in `destination` before everything is verified.
+
+    Of a visit (``acs_8ph_01``) come its calibrated exposures, the FLC of each where there is one
+    and else its FLT, and the poller ``ID_input.out``. A poller among the files says which are
+    taken; without one it is made from their headers. A skycell needs a poller: beside its files,
+    or in the place that ``astroquery:PATH`` names. ``archive:`` takes the exposures of a visit
+    that were calibrated here, and for a skycell those that it was made of before. The poller
+    that is handed over is written anew, with all its files beside it.
 
     Parameters
     ----------
     dataset
-        Exposure or association.
+        Exposure, association, visit or skycell.
     uri
-        ``file:FOLDER``, ``file:ARCHIVE``, ``astroquery:``, ``s3://BUCKET/PREFIX`` or
+        ``file:FOLDER``, ``file:ARCHIVE``, ``astroquery:[POLLERS]``, ``s3://BUCKET/PREFIX`` or
         ``archive:[COLLECTION]``.
     destination
         A folder that belongs to the caller alone; made where absent. Files in it are never
@@ -84,7 +93,8 @@ def fetch_inputs(
     Returns
     -------
     RawInputs
-        Files in name order with sha256 and size, and every row of the association table.
+        Files in name order with sha256 and size, and every row of the association table; of a
+        visit or skycell a member for each exposure.
 
     Raises
     ------
@@ -92,21 +102,20 @@ def fetch_inputs(
         The URI is of an unknown kind, or `destination` cannot be written or holds files
         of these names.
     NotFound
-        No such folder or archive, or no file of this dataset in it. From MAST, code 22
-        here and below.
+        No such folder or archive, or no file of this dataset in it; no poller of a skycell.
+        From MAST, code 22 here and below.
     MissingMember
-        Exposures of the association are missing; all of them are listed.
+        Exposures of the association, visit or poller are missing; all of them are listed.
     CorruptFile
         A file or archive is damaged, hostile or not what its name says.
     Proprietary
         MAST does not give the file to this user.
     Unavailable
         Reading, writing or MAST failed for a reason that may pass (disk full, I/O error).
-    UnsupportedMode
-        The dataset is a visit or skycell.
     """
     source = source_of(dataset, uri)
     with _staging(destination) as staging:
+        poller = None if dataset.kind == "ipst" else bring_poller(dataset, source, staging)
         if source.scheme == "astroquery":
             holdings = _open_mast(dataset, staging, options or FetchOptions())
         elif source.scheme == "s3":
@@ -115,12 +124,21 @@ def fetch_inputs(
             holdings = RegisteredFiles(uri, _looked_up(registered, dataset), staging)
         else:
             holdings = open_local(dataset, source.path, staging, limits)
-        association, files = take_all(dataset, holdings)
+        members, files = take_all(dataset, holdings, staging, poller)
         inputs = _publish(files, destination.absolute())
-    members = association.members if association else ()
     log.info("%s: %d input files from %s", dataset, len(inputs), holdings.origin)
-    origin = f"file:{holdings.origin}" if isinstance(holdings.origin, Path) else holdings.origin
-    return RawInputs(dataset.name, origin, inputs, members)
+    for note in holdings.notes:
+        log.warning("%s: %s", dataset, note)
+    origin = _recorded(source, holdings.origin)
+    return RawInputs(dataset.name, origin, inputs, members, tuple(holdings.notes))
+
+
+def _recorded(source: Source, origin: Path | str) -> str:
+    """Return the source as it is recorded: what gives the same again, pollers included."""
+    if source.scheme == "astroquery" and source.location:
+        is_bucket = source.location.startswith("s3://")
+        return f"astroquery:{source.location if is_bucket else source.path}"
+    return f"file:{origin}" if isinstance(origin, Path) else origin
 
 
 def read_association(path: Path) -> Association:
@@ -154,18 +172,10 @@ def source_of(dataset: DatasetId, uri: str) -> Source:
     ------
     ConfigError
         It is none that inputs come from.
-    UnsupportedMode
-        The dataset is a visit or skycell.
     """
     source = parse_uri(uri)
     if source.scheme == "none":
         raise ConfigError("none is no source of inputs", dataset=dataset.name, expected=EXPECTED)
-    if dataset.kind != "ipst":
-        raise UnsupportedMode(
-            "inputs of visits and skycells come with a later version",
-            dataset=dataset.name,
-            expected="ipppssoot such as j8bt05njq",
-        )
     return source
 
 
@@ -179,9 +189,12 @@ def _looked_up(
 
 
 def _open_mast(dataset: DatasetId, staging: Path, options: FetchOptions) -> Holdings:
-    from calib.fetch.mast import find_holdings  # brings in astroquery's requests
+    # Here, since they bring in astroquery's requests.
+    from calib.fetch.hap_mast import find_visit_holdings
+    from calib.fetch.mast import find_holdings
 
-    return find_holdings(dataset, options, staging)
+    find = find_holdings if dataset.kind == "ipst" else find_visit_holdings
+    return find(dataset, options, staging)
 
 
 def open_local(
@@ -194,6 +207,8 @@ def open_local(
 ) -> Holdings:
     """Open a folder or an archive; plain files win over an archive: they can be seen and mended.
 
+    Where a folder has neither it may have a folder ``ID``, as ``hstflow fetch`` makes them.
+
     Parameters
     ----------
     files
@@ -205,61 +220,82 @@ def open_local(
         As :func:`fetch_inputs`.
     """
     if path.is_file():
-        return UnpackedFiles(path, unpack(path, staging, dataset.instrument, limits))
+        return UnpackedFiles(path, unpack_inputs(dataset, path, staging, limits))
     paths = _list_files(dataset, path)
-    archive = paths.get(tarball_name(dataset.name))
-    if archive is None or inputs_of(dataset.name, dataset.instrument, paths):
+    archives = paths.get(tarball_name(dataset.name))
+    if archives is None or _has_own(dataset, paths):
+        own = path / dataset.name
+        if archives is None and not _has_own(dataset, paths) and own.is_dir():
+            return files(own, _list_files(dataset, own), staging)
         return files(path, paths, staging)
-    return UnpackedFiles(archive, unpack(archive, staging, dataset.instrument, limits))
+    archive = only_one(archives)
+    return UnpackedFiles(archive, unpack_inputs(dataset, archive, staging, limits))
 
 
-def _list_files(dataset: DatasetId, folder: Path) -> dict[str, Path]:
-    paths: dict[str, Path] = {}
+def _has_own(dataset: DatasetId, names: Iterable[str]) -> bool:
+    if dataset.kind != "ipst":
+        return has_inputs(dataset, names)
+    return bool(inputs_of(dataset.name, dataset.instrument, names))
+
+
+def _list_files(dataset: DatasetId, folder: Path) -> dict[str, list[Path]]:
     try:
-        entries = sorted(p for p in folder.iterdir() if p.is_file())
+        return list_folder(folder)
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise NotFound(
             "no such folder or archive, or it may not be read", dataset=dataset.name, path=folder
         ) from error
-    for entry in entries:
-        name = entry.name.lower()
-        if name in paths and root_of(name) == dataset.name:
-            raise CorruptFile(
-                "two files whose names differ in case only",
-                dataset=dataset.name,
-                path=folder,
-                found=f"{paths[name].name} {entry.name}",
-            )
-        paths[name] = entry
-    return paths
 
 
-def take_all(dataset: DatasetId, holdings: Holdings) -> tuple[Association | None, list[Copied]]:
-    """Take and verify the files of a dataset, the association table first.
+def take_all(
+    dataset: DatasetId, holdings: Holdings, staging: Path, poller: Poller | None = None
+) -> tuple[tuple[Member, ...], list[InputFile]]:
+    """Take and verify the files of a dataset, what says which they are first.
+
+    Parameters
+    ----------
+    staging
+        Where files are put.
+    poller
+        Of a visit or skycell, where it came from another place than its files.
+
+    Returns
+    -------
+    tuple
+        Rows of the association table or poller, and the files, in the staging folder.
 
     Raises
     ------
     NotFound, MissingMember, CorruptFile
         As :func:`fetch_inputs`.
     """
-    taken: dict[str, Copied] = {}
-    association = None
     try:
-        if table := table_name(dataset, holdings.names):
-            taken[table] = holdings.take(table)
-            association = read_association(taken[table].path)
-            holdings.look_for(association.required)
-            names = association_files(association, dataset.instrument, holdings.names)
-        else:
-            names = exposure_files(dataset, holdings.names)
-        taken |= {name: holdings.take(name) for name in names if name not in taken}
+        if dataset.kind != "ipst":
+            return take_visit(dataset, holdings, staging, poller)
+        association, files = _take_raws(dataset, holdings)
     except HstflowError as error:
         error.dataset = error.dataset or dataset.name
         if isinstance(error, NotFound | MissingMember):
             error.code = holdings.code
         _name_the_source(error, holdings.origin)
         raise
-    return association, list(taken.values())
+    return (association.members if association else ()), [describe(c.path, c) for c in files]
+
+
+def _take_raws(
+    dataset: DatasetId, holdings: Holdings
+) -> tuple[Association | None, Iterable[Copied]]:
+    taken: dict[str, Copied] = {}
+    association = None
+    if table := table_name(dataset, holdings.names):
+        taken[table] = holdings.take(table)
+        association = read_association(taken[table].path)
+        holdings.look_for(association.required)
+        names = association_files(association, dataset.instrument, holdings.names)
+    else:
+        names = exposure_files(dataset, holdings.names)
+    taken |= {name: holdings.take(name) for name in names if name not in taken}
+    return association, taken.values()
 
 
 def _name_the_source(error: HstflowError, source: Path | str) -> None:
@@ -291,9 +327,9 @@ def _staging(destination: Path) -> Iterator[Path]:
             destination.rmdir()
 
 
-def _publish(files: Iterable[Copied], folder: Path) -> tuple[InputFile, ...]:
+def _publish(files: Iterable[InputFile], folder: Path) -> tuple[InputFile, ...]:
     """Rename verified files into the destination: all of them, or none."""
-    targets = {folder / copied.path.name: copied for copied in files}
+    targets = {folder / file.name: file for file in files}
     if there := sorted(target.name for target in targets if target.exists()):
         raise ConfigError(
             "destination holds files of these names already",
@@ -301,9 +337,9 @@ def _publish(files: Iterable[Copied], folder: Path) -> tuple[InputFile, ...]:
             expected="a fresh folder",
             found=" ".join(there),
         )
-    for target, copied in targets.items():
-        copied.path.rename(target)
-    return tuple(describe(target, copied) for target, copied in sorted(targets.items()))
+    for target, file in targets.items():
+        Path(file.path).rename(target)
+    return tuple(replace(file, path=str(target)) for target, file in sorted(targets.items()))
 
 
 def describe(path: Path, copied: Copied) -> InputFile:

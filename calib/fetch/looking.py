@@ -12,23 +12,24 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from calib.association import Association
 from calib.caldp import INPUT_SUFFIXES, suffix_of, tarball_name
 from calib.errors import HstflowError
 from calib.fetch.cache import DownloadCache
 from calib.fetch.copying import Copied
+from calib.fetch.hap import bring_poller, own_names
 from calib.fetch.holdings import Holdings, LinkedFiles, Listed, Listing
-from calib.fetch.local import describe, open_local, read_association, source_of, take_all
+from calib.fetch.local import open_local, read_association, source_of, take_all
 from calib.fetch.options import FetchOptions
 from calib.fetch.registered import RegisteredFile, RegisteredFiles
 from calib.fetch.s3 import find_archive, find_folder
 from calib.fetch.s3 import find_holdings as find_objects
 from calib.fetch.selection import root_of
 from calib.ids import DatasetId
-from calib.records import Member, RawInputs
+from calib.poller import Poller
+from calib.records import InputFile, Member, RawInputs
 
 FOLDER, ARCHIVE, BUCKET, MAST = "folder", "archive", "bucket", "MAST"
-CACHE, REGISTRY = "download cache", "registry"
+CACHE, REGISTRY, MADE = "download cache", "registry", "made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ class SeenFile:
     size, sha256
         None where nobody has said.
     where
-        ``folder``, ``archive``, ``bucket``, ``MAST``, ``download cache``, ``registry`` or
-        ``work folder``.
+        ``folder``, ``archive``, ``bucket``, ``MAST``, ``download cache``, ``registry``,
+        ``work folder``, or ``made`` (a poller that is written from headers).
     place
         Path, or address.
     """
@@ -96,6 +97,8 @@ class View:
         The temporary folder that files are brought to.
     archive
         That archive.
+    poller
+        Of a visit or skycell, where it came from another place than its files.
     """
 
     dataset: DatasetId
@@ -103,6 +106,7 @@ class View:
     seen: Callable[[str], SeenFile]
     scratch: Path
     archive: SeenFile | None = None
+    poller: Poller | None = None
 
     def look(self) -> Sight:
         """Look into the files.
@@ -115,22 +119,39 @@ class View:
         if self.holdings is None:
             return Sight((self.archive,) if self.archive else (), None)
         try:
-            association, files = take_all(self.dataset, self.holdings)
+            members, files = take_all(self.dataset, self.holdings, self.scratch, self.poller)
         except _NotAtHandError:
-            return Sight(tuple(map(self.seen, sorted(self.holdings.names))), None)
+            return Sight(tuple(map(self.seen, self._own_names(self.holdings))), None)
         except HstflowError as error:
             return self._glimpse(self.holdings, error)
-        return self._known(association, files)
+        return self._known(self.holdings, members, files)
 
-    def _known(self, association: Association | None, files: Collection[Copied]) -> Sight:
-        found = sorted((describe(c.path, c) for c in files), key=lambda file: file.name)
-        members = association.members if association else ()
-        inputs = RawInputs(self.dataset.name, _origin(self.holdings), tuple(found), members)
-        seen = (replace(self.seen(file.name), size=file.size, sha256=file.sha256) for file in found)
-        return Sight(tuple(seen), inputs, members)
+    def _own_names(self, holdings: Holdings) -> list[str]:
+        if self.dataset.kind == "ipst":
+            return sorted(holdings.names)
+        return own_names(self.dataset, holdings.names)
+
+    def _known(
+        self, holdings: Holdings, members: tuple[Member, ...], files: list[InputFile]
+    ) -> Sight:
+        found = sorted(files, key=lambda file: file.name)
+        inputs = RawInputs(
+            self.dataset.name, _origin(holdings), tuple(found), members, tuple(holdings.notes)
+        )
+        return Sight(tuple(self._of(holdings, file) for file in found), inputs, members)
+
+    def _of(self, holdings: Holdings, file: InputFile) -> SeenFile:
+        """Describe a file that is at hand; a poller may have been made just now."""
+        if file.name in holdings.names:
+            there = self.seen(file.name)
+        else:
+            there = SeenFile(file.name, file.suffix, None, None, MADE, self.dataset.name)
+        return replace(there, suffix=file.suffix, size=file.size, sha256=file.sha256)
 
     def _glimpse(self, holdings: Holdings, error: HstflowError) -> Sight:
         """Return which files are there although the dataset cannot be used."""
+        if self.dataset.kind != "ipst":
+            return Sight(tuple(map(self.seen, self._own_names(holdings))), None, (), error)
         members: tuple[Member, ...] = ()
         with suppress(HstflowError):
             members = read_association(self.scratch / f"{self.dataset.name}_asn.fits").members
@@ -160,6 +181,14 @@ class _AtHand:
     @property
     def code(self) -> int:
         return self.holdings.code
+
+    @property
+    def is_chosen(self) -> bool:
+        return self.holdings.is_chosen
+
+    @property
+    def notes(self) -> Collection[str]:
+        return self.holdings.notes
 
     @property
     def names(self) -> Collection[str]:
@@ -201,12 +230,15 @@ def find_inputs(
 
     Raises
     ------
-    ConfigError, NotFound, CorruptFile, Proprietary, Unavailable, UnsupportedMode
+    ConfigError, NotFound, CorruptFile, Proprietary, Unavailable
         As :func:`calib.fetch.local.fetch_inputs`.
     """
     source = source_of(dataset, uri)
     if source.scheme == "astroquery":
-        return _view_mast(dataset, scratch, options, fetch=fetch)
+        view = _view_mast(dataset, scratch, options, fetch=fetch)
+        if dataset.kind == "ipst":
+            return view
+        return replace(view, poller=bring_poller(dataset, source, scratch))
     if source.scheme == "s3":
         return _view_bucket(dataset, source.location, scratch, fetch=fetch)
     if source.scheme == "archive":
@@ -230,7 +262,7 @@ def _view_registry(dataset: DatasetId, holdings: RegisteredFiles, *, fetch: bool
 def _view_local(dataset: DatasetId, path: Path, scratch: Path) -> View:
     holdings = open_local(dataset, path, scratch, files=LinkedFiles)
     if isinstance(holdings, LinkedFiles):
-        return View(dataset, holdings, lambda name: _stated(name, holdings.paths[name]), scratch)
+        return View(dataset, holdings, lambda name: _stated(name, holdings.paths[name][0]), scratch)
     return View(dataset, holdings, lambda name: _seen(name, ARCHIVE, holdings.origin), scratch)
 
 
@@ -249,11 +281,14 @@ def _view_bucket(dataset: DatasetId, location: str, scratch: Path, *, fetch: boo
 
 
 def _view_mast(dataset: DatasetId, scratch: Path, options: FetchOptions, *, fetch: bool) -> View:
-    from calib.fetch.mast import find_holdings  # brings in astroquery's requests
+    # Here, since they bring in astroquery's requests.
+    from calib.fetch.hap_mast import find_visit_holdings
+    from calib.fetch.mast import find_holdings
 
+    find_files = find_holdings if dataset.kind == "ipst" else find_visit_holdings
     kept = DownloadCache(options.downloads)
     own = replace(options, cache=scratch / "downloads", cache_limit=0)
-    holdings = find_holdings(dataset, own, scratch)
+    holdings = find_files(dataset, own, scratch)
     linked: set[str] = set()
 
     def find(name: str) -> Copied | None:

@@ -64,6 +64,8 @@ class MastHoldings:
     staging: Path
     files: dict[str, Remote] = field(default_factory=dict)
     code: int = MAST
+    is_chosen: bool = False
+    notes: Collection[str] = ()
 
     @property
     def origin(self) -> str:
@@ -143,6 +145,22 @@ def find_files(roots: Sequence[str], instrument: str, options: FetchOptions) -> 
     suffixes = INPUT_SUFFIXES[instrument] - (frozenset() if options.spt else {"spt"})
     found = _patiently(lambda: _ask_both(roots, options), options)
     return {name: file for name, file in sorted(found.items()) if suffix_of(name) in suffixes}
+
+
+def find_products(pattern: str, options: FetchOptions) -> dict[str, Remote]:
+    """Return the FITS files that MAST's Observations list for names that fit a pattern.
+
+    Parameters
+    ----------
+    pattern
+        Beginning of names with ``*`` at the end, such as ``j8ph01*``.
+
+    Raises
+    ------
+    Unavailable, Proprietary
+        As :func:`find_files`.
+    """
+    return _patiently(lambda: _ask_observations([pattern], options), options)
 
 
 def find_observations(criteria: Mapping[str, Any], options: FetchOptions) -> list[dict[str, Any]]:

@@ -56,6 +56,8 @@ class RegisteredFiles:
     staging: Path
     code: int = INPUT
     taken: list[str] = field(default_factory=list)
+    is_chosen: bool = True
+    notes: Collection[str] = ()
 
     @property
     def origin(self) -> str:

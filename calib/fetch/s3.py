@@ -13,8 +13,9 @@ Telescope"): one folder per exposure or association, read without credentials.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from calib.caldp import INPUT_SUFFIXES, suffix_of, tarball_name
@@ -22,14 +23,15 @@ from calib.errors import S3_INPUT, CorruptFile, HstflowError, NotFound
 from calib.fetch.copying import Copied
 from calib.fetch.holdings import Holdings, Listed, UnpackedFiles
 from calib.fetch.integrity import verify_file
-from calib.fetch.tarball import TarLimits, unpack
+from calib.fetch.tarball import TarLimits, unpack_inputs
+from calib.hap_names import is_listed
 from calib.ids import DatasetId
 from calib.stores.s3_store import open_store
-from calib.stores.store import Store
+from calib.stores.store import Store, Stored
 
 PUBLIC = "stpubdata/hst/public"
 
-_INPUT_NAME = re.compile(r"[ijlo][a-z0-9]{8}_[a-z0-9_]+\.fits")
+_INPUT_NAME = re.compile(r"[ijlo][a-z0-9]{8}_([a-z0-9_]+\.fits|cal_env\.txt)")
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class ObjectFolder:
     ----------
     store, staging
         Where they are, and where they go.
-    instrument
-        Whose input files count.
+    is_wanted
+        Which files count, by their names in lower case.
     is_public
         Whether each exposure has a folder of its own.
     keys, sizes
@@ -50,11 +52,13 @@ class ObjectFolder:
 
     store: Store
     staging: Path
-    instrument: str
+    is_wanted: Callable[[str], bool]
     is_public: bool
     keys: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     code: int = S3_INPUT
+    is_chosen: bool = False
+    notes: Collection[str] = ()
 
     @property
     def origin(self) -> str:
@@ -72,6 +76,12 @@ class ObjectFolder:
             for root in roots:
                 self.add_folder(f"{root[:4]}/{root}/")
 
+    def add_visit(self, prefix: str) -> None:
+        """Add the files of all exposures of a visit, each of which has a folder of its own."""
+        for stored in self.store.list_keys(f"{prefix[:4]}/{prefix}"):
+            folder, slash, _ = stored.key.rpartition("/")
+            self._add(f"{folder}{slash}", stored)
+
     def add_folder(self, folder: str) -> None:
         """Add the input files directly below a folder.
 
@@ -81,16 +91,19 @@ class ObjectFolder:
             Two names differ in case only.
         """
         for stored in self.store.list_keys(folder):
-            name = stored.key.removeprefix(folder).lower()
-            if not _is_input(name, self.instrument):
-                continue
-            self.sizes[name] = stored.size
-            if self.keys.setdefault(name, stored.key) != stored.key:
-                raise CorruptFile(
-                    "two files whose names differ in case only",
-                    path=self.store.uri_of(folder),
-                    found=f"{self.keys[name]} {stored.key}",
-                )
+            self._add(folder, stored)
+
+    def _add(self, folder: str, stored: Stored) -> None:
+        name = stored.key.removeprefix(folder).lower()
+        if not self.is_wanted(name):
+            return
+        self.sizes[name] = stored.size
+        if self.keys.setdefault(name, stored.key) != stored.key:
+            raise CorruptFile(
+                "two files whose names differ in case only",
+                path=self.store.uri_of(folder),
+                found=f"{self.keys[name]} {stored.key}",
+            )
 
     def describe(self, name: str) -> Listed:
         """Say what the bucket's list says of a file."""
@@ -116,7 +129,7 @@ def find_holdings(
     Parameters
     ----------
     dataset
-        Exposure or association.
+        Exposure or association, visit or skycell.
     location
         ``BUCKET/PREFIX``; :data:`PUBLIC` is read without credentials.
     staging
@@ -166,9 +179,14 @@ def find_folder(dataset: DatasetId, location: str, staging: Path) -> ObjectFolde
         As :func:`find_holdings`.
     """
     store, is_public, archive = _open(location), location == PUBLIC, tarball_name(dataset.name)
-    holdings = ObjectFolder(store, staging, dataset.instrument, is_public)
-    folder = f"{dataset.name[:4]}/{dataset.name}/" if is_public else f"{dataset.name}/"
-    holdings.add_folder(folder)
+    holdings = ObjectFolder(store, staging, _test_of(dataset), is_public)
+    folder = f"{dataset.name}/"
+    if is_public and dataset.kind == "svm":
+        folder = f"{dataset.visit_root[:4]}/{dataset.visit_root}"
+        holdings.add_visit(dataset.visit_root)
+    else:
+        folder = f"{dataset.name[:4]}/{folder}" if is_public else folder
+        holdings.add_folder(folder)
     if not holdings.keys:
         raise NotFound(
             "no input files of this dataset in the bucket",
@@ -191,12 +209,18 @@ def _unpack_object(
     key = tarball_name(dataset.name)
     try:
         store.get(key, staging / key)
-        files = unpack(staging / key, staging, dataset.instrument, limits)
+        files = unpack_inputs(dataset, staging / key, staging, limits)
     except HstflowError as error:
         error.dataset, error.path = dataset.name, store.uri_of(key)
         raise
     (staging / key).unlink()
     return UnpackedFiles(store.uri_of(key), files, code=S3_INPUT)
+
+
+def _test_of(dataset: DatasetId) -> Callable[[str], bool]:
+    if dataset.kind == "ipst":
+        return partial(_is_input, instrument=dataset.instrument)
+    return partial(is_listed, dataset)
 
 
 def _is_input(name: str, instrument: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from calib.association import Association
 from calib.caldp import (
+    ENVIRONMENT,
     EXPOSURE_SUFFIXES,
     EXPOSURES_UNDER_ASSOCIATION_NAME,
     INPUT_SUFFIXES,
@@ -108,7 +109,8 @@ def association_files(
             expected=" ".join(files),
             found=nearby(missing[0], names),
         )
-    members = (n for its in files.values() for n in its if suffix_of(n) != "asn")
+    own_alone = {"asn", ENVIRONMENT}  # the variables of a member are for it alone
+    members = (n for its in files.values() for n in its if suffix_of(n) not in own_alone)
     return tuple(sorted({*own, *members}))
 
 

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from tarfile import EOFHeaderError  # type: ignore[attr-defined] # typeshed lacks it
 from typing import BinaryIO, Self, cast
@@ -22,9 +23,11 @@ from typing import BinaryIO, Self, cast
 from calib.caldp import INPUT_SUFFIXES, suffix_of
 from calib.errors import CorruptFile, NotFound
 from calib.fetch.copying import Copied, copy_stream
+from calib.hap_names import is_listed
+from calib.ids import DatasetId
 
 _GZIP_MAGIC = b"\x1f\x8b"  # RFC 1952, section 2.3.1
-_INPUT_NAME = re.compile(r"[ijlo][a-z0-9]{8}_[a-z0-9_]+\.fits")
+_INPUT_NAME = re.compile(r"[ijlo][a-z0-9]{8}_([a-z0-9_]+\.fits|cal_env\.txt)")
 
 # Bytes that the headers between two members may take: tar blocks, long names, pax records,
 # and what tarfile reads ahead. Without a limit, a record that claims gigabytes is read whole
@@ -55,6 +58,10 @@ class TarLimits:
     total_bytes: int = 16 << 30
 
 
+# A visit holds hundreds of exposures of 168 MB at most, a skycell those of many visits.
+HAP_LIMITS = TarLimits(members=20_000, total_bytes=256 << 30)
+
+
 class _Metered:
     """A stream that counts what really comes out, against an allowance set before each step."""
 
@@ -72,6 +79,24 @@ class _Metered:
         if self._left < 0:
             raise CorruptFile("archive unpacks to more than its headers say", path=self._path)
         return block
+
+
+def unpack_inputs(
+    dataset: DatasetId, archive: Path, folder: Path, limits: TarLimits | None = None
+) -> dict[str, Copied]:
+    """Unpack the files of a dataset: which they are, and how many, hangs on its kind.
+
+    Of a visit the raw files come, too: they show which exposures are not calibrated.
+
+    Raises
+    ------
+    NotFound, CorruptFile
+        As :func:`unpack`.
+    """
+    if dataset.kind == "ipst":
+        return unpack(archive, folder, dataset.instrument, limits)
+    wanted = partial(is_listed, dataset)
+    return unpack(archive, folder, dataset.instrument, limits or HAP_LIMITS, is_wanted=wanted)
 
 
 def unpack(

@@ -275,7 +275,8 @@ def _compare_arrays(
     if count == 0 or old.dtype.kind not in "iuf":
         largest = None if count else 0.0
         return DataDifference(count, old.size, largest, count)
-    before, after = (array[different].astype(np.float64) for array in (old, new))
+    with np.errstate(invalid="ignore"):  # a signalling NaN warns as it is widened
+        before, after = (array[different].astype(np.float64) for array in (old, new))
     finite = np.isfinite(before) & np.isfinite(after)
     apart = np.abs(after[finite] - before[finite])
     allowed = tolerance.atol + tolerance.rtol * np.abs(before[finite])

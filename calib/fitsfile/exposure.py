@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from astropy.io import fits
 
 from calib.errors import CorruptFile
 from calib.fitsfile.header_text import LENGTH, HeaderText, finished_cards
@@ -19,6 +18,9 @@ from calib.fitsfile.opening import BLOCK, named, opened
 from calib.fitsfile.plane import StoredBytes, find_plane, read_whole
 from calib.fitsfile.writing import HashedStream, Written, replacing
 from calib.image import Header, Image, Imset
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 KINDS: dict[str, np.dtype[Any]] = {
     "SCI": np.dtype(np.float32),
@@ -49,10 +51,15 @@ class Exposure:
         Primary header.
     imsets
         Image sets in order of EXTVER.
+    others
+        All further extensions as the file has them, byte for byte: headerlets, tables, look-up
+        tables of the distortion, SAMP and TIME of WFC3/IR. They are written behind the image
+        sets.
     """
 
     primary: Header
     imsets: tuple[Imset, ...]
+    others: bytes = b""
 
 
 def read_exposure(path: str | Path) -> Exposure:
@@ -79,7 +86,18 @@ def read_exposure(path: str | Path) -> Exposure:
             )
         file = StoredBytes(Path(path))
         imsets = tuple(_read_imset(hdus, version, file) for version in versions)
-        return Exposure(_read_header(hdus[0], file), imsets)
+        others = [hdu for hdu in hdus[1:] if hdu.name not in KINDS or hdu.ver not in versions]
+        return Exposure(_read_header(hdus[0], file), imsets, _stored(others, file))
+
+
+def _stored(hdus: Sequence[Any], file: StoredBytes) -> bytes:
+    """Return headers and data of extensions as the file has them."""
+    pieces = []
+    for place in (hdu.fileinfo() for hdu in hdus):
+        piece = bytearray(place["datLoc"] + place["datSpan"] - place["hdrLoc"])
+        file.fill(memoryview(piece), place["hdrLoc"])
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _read_imset(hdus: fits.HDUList, version: int, file: StoredBytes) -> Imset:
@@ -138,6 +156,7 @@ def write_exposure(path: Path, exposure: Exposure, threads: int = 1) -> Written:
                 array = getattr(imset.image, name.lower())
                 file.write(_header_block(header, _structure(array, name, imset.version)))
                 _write_pixels(file, array)
+        file.write(exposure.others)
         return Written(file.checksum(), file.size)
 
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from astropy.io import fits
-from astropy.io.fits.card import Undefined
-
 from calib.errors import CorruptFile
 from calib.image import Header
 
@@ -56,14 +53,17 @@ class HeaderText(Mapping[str, Any]):
 
     def comment(self, keyword: str) -> str:
         """Return the comment of a card."""
-        return str(fits.Card.fromstring(self._first[keyword]).comment)
+        return str(_parsed(self._first[keyword]).comment)
 
     def _parse(self, keyword: str) -> Any:
         if keyword in COMMENTARY and keyword in self._first:
             return [card[8:].rstrip() for other, card in self.cards if other == keyword]
+        from astropy.io import fits
+        from astropy.io.fits.card import Undefined
+
         card = self._first[keyword]
         try:
-            value = fits.Card.fromstring(card).value
+            value = _parsed(card).value
         except fits.VerifyError as error:
             raise CorruptFile("a card of the header cannot be read", found=card.strip()) from error
         return None if isinstance(value, Undefined) else value
@@ -86,7 +86,7 @@ def _split(text: str) -> Iterator[tuple[str, str]]:
 
 def _keyword(card: str) -> str:
     if card.startswith("HIERARCH "):
-        return str(fits.Card.fromstring(card).keyword).upper()
+        return str(_parsed(card).keyword).upper()
     return card[:8].rstrip().upper()
 
 
@@ -94,6 +94,8 @@ def as_text(cards: Mapping[str, Any]) -> HeaderText:
     """Return any mapping of keywords to values as cards."""
     if isinstance(cards, HeaderText):
         return cards
+    from astropy.io import fits
+
     return HeaderText(fits.Header(cards).tostring(endcard=False, padding=False))
 
 
@@ -123,7 +125,7 @@ def finished_cards(
         yield _changed(old, keyword, changes[keyword]) if keyword in changes else card
     for keyword, value in changes.items():
         if keyword not in old or keyword in dropped:
-            yield str(fits.Card(keyword, value, header.comments.get(keyword)))
+            yield _written(keyword, value, header.comments.get(keyword))
     yield from (card for _, card in kept[end:])
     for line in header.history:
         yield from _history(line)
@@ -131,6 +133,18 @@ def finished_cards(
 
 def _changed(old: HeaderText, keyword: str, value: Any) -> str:
     comment = old.comment(keyword) if keyword in old else None
+    return _written(keyword, value, comment)
+
+
+def _parsed(card: str) -> Any:
+    from astropy.io import fits
+
+    return fits.Card.fromstring(card)
+
+
+def _written(keyword: str, value: Any, comment: str | None) -> str:
+    from astropy.io import fits
+
     return str(fits.Card(keyword, value, comment))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from calib.ids import parse_dataset
+from calib.ids import DatasetId, parse_dataset
 from calib.records import DataId, Member
 
 # Keywords that name what is in the beam, by instrument: ACS has two filter wheels (ACS
@@ -41,13 +41,30 @@ def data_id_of(rootname: str, header: Mapping[str, Any]) -> DataId:
         The name is not that of a dataset.
     """
     dataset = parse_dataset(rootname)
+    return _data_id(dataset, dataset.instrument, header)
+
+
+def data_id_of_image(dataset: DatasetId, header: Mapping[str, Any]) -> DataId:
+    """Return what one image of a visit or skycell shows, under the name of the whole.
+
+    Parameters
+    ----------
+    dataset
+        The visit or skycell.
+    header
+        Primary header of the image, which says its instrument: skycells mix them.
+    """
+    return _data_id(dataset, (_text(header, "INSTRUME") or dataset.instrument).lower(), header)
+
+
+def _data_id(dataset: DatasetId, instrument: str, header: Mapping[str, Any]) -> DataId:
     return DataId(
         rootname=dataset.name,
         instrument=dataset.instrument,
         program=dataset.program,
         visit=dataset.visit,
         detector=_text(header, "DETECTOR"),
-        filter=_filter(dataset.instrument, header),
+        filter=_filter(instrument, header),
         proposal=_number(header, "PROPOSID", int),
         target=_text(header, "TARGNAME"),
         observed_at=_time(header),

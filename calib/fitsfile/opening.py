@@ -6,14 +6,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from astropy.io import fits
-from astropy.io.fits.verify import VerifyWarning
 
 from calib.errors import CorruptFile, NotFound
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 Kind = TypeVar("Kind", bound=np.generic)
 
@@ -27,11 +28,15 @@ def opened(path: str | Path, **options: Any) -> Iterator[fits.HDUList]:
     Raises
     ------
     NotFound
-        There is no such file.
+        There is no such file, or it is a folder.
     CorruptFile
         It is not FITS, or it is cut short, which includes errors that show only when a
         header or pixels are read inside the block.
     """
+    # Late: astropy takes half the time that a command needs to start, and many open no file.
+    from astropy.io import fits
+    from astropy.io.fits.verify import VerifyWarning
+
     options.setdefault("memmap", False)
     try:
         with warnings.catch_warnings():
@@ -42,7 +47,9 @@ def opened(path: str | Path, **options: Any) -> Iterator[fits.HDUList]:
                 yield hdus
     except FileNotFoundError as error:
         raise NotFound("no such file", path=path) from error
-    except (OSError, ValueError, TypeError, UserWarning, fits.VerifyError) as error:
+    except IsADirectoryError as error:
+        raise NotFound("a folder, and no file", path=path) from error
+    except (OSError, ValueError, TypeError, LookupError, UserWarning, fits.VerifyError) as error:
         raise CorruptFile(f"not a readable FITS file: {error}", path=path) from error
 
 

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from astropy.io import fits
 
 from calib.errors import CorruptFile, NotFound
 from calib.fitsfile.opening import pixels_as
@@ -175,6 +174,8 @@ def find_plane(file: StoredBytes, hdu: Any, kind: np.dtype[Any]) -> Plane:
     CorruptFile
         The extension has no pixels, or the file ends inside them.
     """
+    from astropy.io import fits
+
     header = hdu.header
     if header.get("NAXIS") == 0 and "NPIX1" in header:
         shape = (int(header["NPIX2"]), int(header["NPIX1"]))

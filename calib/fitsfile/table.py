@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from astropy.io import fits
 
 from calib.errors import CorruptFile, MissingReference
 from calib.fitsfile.opening import opened
@@ -54,6 +53,8 @@ def read_table(path: str | Path, extension: int | str = 1) -> Table:
     NotFound, CorruptFile
         As :func:`opened`; also where the extension is absent or no table.
     """
+    from astropy.io import fits
+
     with opened(path) as hdus:
         there = extension < len(hdus) if isinstance(extension, int) else extension in hdus
         if not there or not isinstance(hdus[extension], fits.BinTableHDU):

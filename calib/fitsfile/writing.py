@@ -9,12 +9,13 @@ from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
-
-from astropy.io import fits
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from calib.errors import ArchiveError, CorruptFile
 from calib.fitsfile.opening import opened
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 
 def write_atomically(hdus: fits.HDUList, path: Path) -> None:

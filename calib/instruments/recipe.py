@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from calib.errors import ConfigError
-from calib.instruments.reference_set import NO_FILE
 from calib.instruments.row_work import RowWork
 from calib.instruments.state import Combination, ExposureState
-from calib.switches import Overrides, Switch, read_switch
+from calib.switches import NO_FILE, Overrides, Switch, read_switch
+
+SPLIT_SWITCH = "CRCORR"  # combines the image sets of one file
+SPLIT_KEYWORDS = (SPLIT_SWITCH, "NEXTEND")  # what Recipe.splits looks at
+FEWEST_IN_SPLIT = 6  # extensions: SCI, ERR and DQ of two exposures
 
 StepFunction = Callable[..., Any]
 Parameters = Mapping[str, Any]
@@ -153,6 +156,13 @@ class Recipe:
     keeps_exposures
         Whether exposures that are combined become products of their own in any case;
         otherwise EXPSCORR of the first one decides.
+    splits_files
+        Whether the image sets of one file are exposures of their own (STIS CCD), which are
+        combined where CRCORR asks for it. The combining step takes that one file then.
+    is_proven
+        Whether its numbers were compared with the reference program's: ``auto`` takes no other.
+    program
+        What to call that program in messages.
 
     Raises
     ------
@@ -168,6 +178,9 @@ class Recipe:
     other_switches: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
     keeps_exposures: bool = False
+    splits_files: bool = False
+    is_proven: bool = True
+    program: str = "the reference program"
 
     def __post_init__(self) -> None:
         given: set[str] = set()
@@ -215,6 +228,19 @@ class Recipe:
         """Whether the exposure is of this detector."""
         found = tuple(str(header.get(key, "")).strip().upper() for key in ("INSTRUME", "DETECTOR"))
         return found == (self.instrument, self.detector)
+
+    def splits(self, header: Mapping[str, Any]) -> bool:
+        """Whether a file holds several exposures that CRCORR combines.
+
+        Parameters
+        ----------
+        header
+            Primary header. NEXTEND counts the extensions, three for each exposure; absent: 3.
+        """
+        if not self.splits_files or read_switch(header, SPLIT_SWITCH) is not Switch.PERFORM:
+            return False
+        extensions = header.get("NEXTEND")
+        return isinstance(extensions, int) and extensions >= FEWEST_IN_SPLIT
 
     def step(self, name: str) -> Step:
         """Return a step by name.

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from calib.caldp import REFERENCE_FOLDERS
 from calib.errors import MissingReference, ReferenceUnavailable
 from calib.fitsfile import ReferenceImage, Table, primary_header
+from calib.ids import INSTRUMENT_BY_LETTER
 from calib.instruments.reference_memory import (
     MEMORY,
     FileVersion,
@@ -17,8 +19,7 @@ from calib.instruments.reference_memory import (
     version_of,
 )
 from calib.records import ExposureReferences, ReferenceUse
-
-NO_FILE = ("", "N/A")  # a keyword that names no file (hstcal: any case)
+from calib.switches import NO_FILE
 
 
 class Pedigree(NamedTuple):
@@ -108,9 +109,19 @@ class ReferenceSet:
         return (*lines, *(f"    {text}" for text in found if text))
 
 
-def reference_set(exposure: ExposureReferences) -> ReferenceSet:
-    """Return the references of an exposure by keyword."""
-    return ReferenceSet({use.keyword: use for use in exposure.references})
+def reference_set(exposure: ExposureReferences, letter: str = "j") -> ReferenceSet:
+    """Return the references of an exposure by keyword.
+
+    Parameters
+    ----------
+    exposure
+        What was chosen for it.
+    letter
+        First letter of its name, which tells the instrument and its logical folder.
+    """
+    instrument = INSTRUMENT_BY_LETTER.get(letter.lower(), "acs")
+    uses = {use.keyword: use for use in exposure.references}
+    return ReferenceSet(uses, REFERENCE_FOLDERS[instrument])
 
 
 @functools.lru_cache(maxsize=256)

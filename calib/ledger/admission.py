@@ -9,8 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from calib.environment import is_secret
 from calib.errors import GENERIC, ConfigError, Unavailable
-from calib.ledger.location import hide_credentials, is_secret
+from calib.ledger.location import hide_credentials
 from calib.ledger.owners import Owner, why_dead
 from calib.ledger.reports import Rows
 

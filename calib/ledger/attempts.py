@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Update, bindparam, insert, literal_column, select, update
 
 from calib.errors import INTERRUPTED, ConfigError, Interrupted
+from calib.grants import Retry
 from calib.ids import DatasetId
 from calib.ledger.admission import at_work
 from calib.ledger.jobs import find_or_plan, lock_job, move, update_job
@@ -21,7 +22,7 @@ from calib.ledger.schema import campaign as campaigns
 from calib.ledger.schema import job as jobs
 from calib.ledger.schema import stage_run as stage_runs
 from calib.ledger.states import OUTCOMES, check_transition
-from calib.records import Outcome, Retry, utc_now
+from calib.records import Outcome, utc_now
 
 # Made once, as in :mod:`calib.ledger.jobs`.
 _NEW = insert(attempts).returning(attempts.c.id)

@@ -69,6 +69,7 @@ class Changes:
     """What a rescue changes of a job; None stays as it is."""
 
     memory: int | None = None
+    disk: int | None = None
     time_scale: float | None = None
     priority: int | None = None
     overrides: Mapping[str, Any] | None = None
@@ -232,6 +233,7 @@ def _json(values: Mapping[str, Any]) -> str | None:
 def _changed(overrides: str | None, changes: Changes) -> dict[str, Any]:
     values = {
         "memory": changes.memory,
+        "disk": changes.disk,
         "time_scale": changes.time_scale,
         "priority": changes.priority,
     }

@@ -12,6 +12,7 @@ from typing import Any
 
 from calib.ledger.costs import read_windows
 from calib.ledger.reports import Rows
+from calib.ledger.states import NOT_DRIZZLED
 
 # Columns of a stage run whose spread a report shows.
 _MEASURED = ("wall", "cpu", "peak_rss")
@@ -173,6 +174,12 @@ SELECT state, error_class, code, number, dataset, reason FROM (
 WHERE place <= :most ORDER BY number DESC, state, error_class, code, place
 """
 
+_UNDRIZZLED = """
+SELECT COUNT(*) AS number FROM job
+WHERE campaign_id = :campaign_id AND state IN ('processed', 'synced', 'archived')
+  AND reason LIKE :said
+"""
+
 _RETRIED = """
 SELECT attempt.error_class AS error_class, attempt.code AS code, COUNT(*) AS number
 FROM attempt JOIN job ON job.id = attempt.job_id
@@ -254,6 +261,12 @@ def retried_groups(rows: Rows, campaign_id: int) -> list[RetriedGroup]:
     """Return which failed attempts were followed by others, the most frequent first."""
     found = rows(_RETRIED, {"campaign_id": campaign_id})
     return [RetriedGroup(r["error_class"], r["code"], int(r["number"])) for r in found]
+
+
+def undrizzled(rows: Rows, campaign_id: int) -> int:
+    """Return how many finished jobs asked for stage 2 and ended without it."""
+    found = rows(_UNDRIZZLED, {"campaign_id": campaign_id, "said": f"%{NOT_DRIZZLED}%"})
+    return int(found[0]["number"])
 
 
 def span_of(rows: Rows, campaign_id: int) -> tuple[str | None, str | None]:

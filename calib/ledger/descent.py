@@ -11,9 +11,11 @@ from calib.ledger.reports import Rows
 # Names in one question: long statements are slow to parse, many short ones slow to send.
 _AT_ONCE = 500
 
+# Rows of visits and skycells (FLC, FLT) are no association's: those were made from what was
+# made of the exposure, which is a dataset of its own.
 _MEMBERS = """
 SELECT rootname AS name, association AS owner FROM member
-WHERE {names} AND present AND SUBSTR(type, 1, 4) <> 'PROD'
+WHERE {names} AND present AND SUBSTR(type, 1, 4) <> 'PROD' AND type NOT IN ('FLC', 'FLT')
 """
 
 # A sub-product (j8bt05021) is made with its association (j8bt05020), whose table names it.

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from calib.grants import Retry
 from calib.ledger.attempts import change_state, granted
 from calib.ledger.jobs import batched, lock_job, update_job
 from calib.ledger.owners import Owner, why_dead
@@ -15,7 +16,7 @@ from calib.ledger.reports import Rows
 from calib.ledger.schema import attempt as attempts
 from calib.ledger.schema import job as jobs
 from calib.ledger.schema import transition as transitions
-from calib.records import Retry, utc_now
+from calib.records import utc_now
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,6 @@ _SECRET_VALUE = re.compile(
     re.IGNORECASE,
 )
 
-# Words in names whose values are secrets.
-_SECRET_WORDS = ("password", "passwd", "secret", "token", "credential", "apikey", "api_key")
-
 
 def ledger_url(environ: Mapping[str, str]) -> str:
     """Return the URL of the ledger: the user's choice, else a file in the user's data folder.
@@ -63,11 +60,6 @@ def sqlite_file(url: str) -> Path | None:
 def hide_credentials(text: str) -> str:
     """Return a URL, or a text that holds URLs, without user names, passwords and signatures."""
     return _SECRET_VALUE.sub(r"\g<name>***", _USER.sub("", text))
-
-
-def is_secret(name: str) -> bool:
-    """Tell whether a variable or parameter may hold a secret: it has no place in a database."""
-    return any(word in name.lower() for word in _SECRET_WORDS)
 
 
 def _default_file() -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from calib.ledger.choice import chosen
@@ -154,6 +155,9 @@ class Run:
 _LOWER = ("type", "dataset", "rootname", "instrument", "program", "visit", "sha256")
 _UPPER = ("detector",)
 
+# Detectors that visits and skycells are made of: those of the imagers.
+_COMBINED = ("HRC", "IR", "SBC", "UVIS", "WFC")
+
 _NAMED = """id IN (
   SELECT product.id FROM publication JOIN product ON product.publication_id = publication.id
   WHERE {datasets}
@@ -249,7 +253,7 @@ def _conditions(query: ProductQuery, parameters: dict[str, Any]) -> Iterator[str
         "name": query.names,
         "run": query.runs,
         "instrument": _one(query.instrument),
-        "detector": _one(query.detector),
+        "detector": _detectors(query.detector),
         "program": _one(query.program),
         "visit": _one(query.visit),
         "sha256": _one(query.sha256),
@@ -271,6 +275,18 @@ def _conditions(query: ProductQuery, parameters: dict[str, Any]) -> Iterator[str
         )
     if query.current:
         yield "is_current = 1"
+
+
+def _detectors(name: str | None) -> tuple[str, ...]:
+    """Return the values of the column that have a detector: visits have several, with ``;``.
+
+    Spelled out, so that the index serves.
+    """
+    if name is None or name.upper() not in _COMBINED:
+        return _one(name)
+    others = [each for each in _COMBINED if each != name.upper()]
+    sets = (some for count in range(len(_COMBINED)) for some in combinations(others, count))
+    return tuple(";".join(sorted((name.upper(), *some))) for some in sets)
 
 
 def _is_narrow(query: ProductQuery) -> bool:

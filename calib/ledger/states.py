@@ -35,6 +35,9 @@ STATES = tuple(TRANSITIONS)
 # States in which there is nothing left to do for a job: a campaign does not submit it again.
 FINISHED = frozenset({"processed", "synced", "archived", "skipped"})
 
+# What the reason of a finished job ends with that asked for stage 2 and has none.
+NOT_DRIZZLED = "; not drizzled"
+
 # States in which an attempt may end.
 OUTCOMES = frozenset({"processed", "skipped", "blocked", "error", "cancelled"})
 

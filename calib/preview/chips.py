@@ -14,7 +14,8 @@ from calib.preview.limits import Mask, Pixels, voters, without_overscan
 
 # Detectors of two chips. SCI,1 is the lower one on the sky of the detector: WFC2 and UVIS2
 # (ACS and WFC3 Data Handbooks, section 2.2). Everywhere else SCI,1 is shown: the only image,
-# the last read of an infrared exposure, or the first of repeated ones.
+# the last read of an infrared exposure, or the first of repeated ones. Where it is empty or
+# constant, as an exposure of STIS without light is, the first one that is not stands for it.
 _TWO_CHIPS = {"WFC", "UVIS"}
 
 _IMAGE_AXES = 2
@@ -48,8 +49,25 @@ def read_chips(path: Path) -> list[Chip]:
     """
     with fitsfile.opened(path) as hdus:
         detector = str(hdus[0].header.get("DETECTOR", "")).strip()
-        versions = (1, 2) if detector in _TWO_CHIPS and ("SCI", 2) in hdus else (1,)
-        return [_read_chip(path, hdus, version) for version in versions]
+        if detector in _TWO_CHIPS and ("SCI", 2) in hdus:
+            return [_read_chip(path, hdus, version) for version in (1, 2)]
+        return [_read_chip(path, hdus, _choose_version(hdus))]
+
+
+def _choose_version(hdus: Any) -> int:
+    """Return the first image that shows anything, 1 where none does."""
+    versions = [hdu.ver for hdu in hdus[1:] if hdu.name == "SCI" and hdu.is_image]
+    if len(versions) <= 1:
+        return 1
+    return next((version for version in versions if _shows_anything(hdus, version)), 1)
+
+
+def _shows_anything(hdus: Any, version: int) -> bool:
+    data = _read_image(hdus, "SCI", version)
+    if data is None or data.ndim != _IMAGE_AXES or not data.size:
+        return False
+    seen = data[np.isfinite(data)]
+    return bool(seen.size) and bool(seen.min() < seen.max())
 
 
 def _read_chip(path: Path, hdus: Any, version: int) -> Chip:

@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from calib.caldp import IMAGE_SUFFIXES, SPECTRUM_SUFFIXES, THUMBNAIL, product_suffix
-from calib.errors import ConfigError, HstflowError
-from calib.preview.chips import Chip, read_chips
-from calib.preview.limits import (
-    HIGH_PERCENTILE,
-    LEAST_HEIGHT,
-    SERIOUS_BITS,
-    Limits,
-    find_limits,
-    sample_votes,
+from calib.caldp import (
+    IMAGE_SUFFIXES,
+    MOSAIC_LEVELS,
+    SKYCELL_THUMBNAIL,
+    SPECTRUM_SUFFIXES,
+    THUMBNAIL,
+    preview_row,
+    product_suffix,
 )
-from calib.preview.render import block_mean, fit_within, shrink_factor, stack_chips
-from calib.preview.stretch import ASINH_FACTOR, Grey, stretch_asinh
+from calib.errors import ConfigError, HstflowError
+from calib.ids import Kind
+from calib.preview.colour import Composite, draw_composite, plan_composites
+from calib.preview.images import draw_image
+from calib.preview.mosaics import parse_mosaic
+from calib.preview.spectra import draw_spectrum
+from calib.preview.spectrum import holds_spectrum
 from calib.records import Previews, ProductFile
-from calib.stores.store import hash_file
 
-_JPEG_QUALITY = 90  # star images show no blocks at this quality; 95 is half as large again
+# What astropy, numpy and Pillow raise of cards and numbers that nobody expects: found by changing
+# cards at random. No list of checks is as long as that of strange headers.
+_STRANGE = (
+    OSError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError,
+)  # fmt: skip
+
+_Work = Callable[[], tuple[list[ProductFile], list[str]]]
 
 
 def make_previews(
-    products: Sequence[Path], destination: Path, *, instrument: str, thumb: int = THUMBNAIL
+    products: Sequence[Path],
+    destination: Path,
+    *,
+    instrument: str,
+    kind: Kind = "ipst",
+    thumb: int | None = None,
 ) -> Previews:
-    """Make pictures of the products whose suffix is in the instrument's table.
+    """Make pictures of the products that are in the preview tables.
 
-    For each ``ROOT_SUFFIX.fits``: ``ROOT_SUFFIX.jpg`` at full size, ``ROOT_SUFFIX_thumb.jpg``
-    and ``ROOT_SUFFIX_preview.json``, which says how the pixel values were mapped. North is
-    not up: row 0 is at the bottom, as the detector is read; the two chips of ACS/WFC and
-    WFC3/UVIS stand above each other. Limits are taken from good pixels only; NaN is black.
+    An image ``ROOT_SUFFIX.fits`` gives ``ROOT_SUFFIX.jpg`` at full size,
+    ``ROOT_SUFFIX_thumb.jpg`` and ``ROOT_SUFFIX_preview.json``, which says how the pixel values
+    were mapped. North is not up: row 0 is at the bottom, as the detector is read; the two chips
+    of ACS/WFC and WFC3/UVIS stand above each other. Limits are taken from good pixels only; NaN
+    is black. A spectrum gives ``ROOT_SUFFIX.png``, ``ROOT_SUFFIX_thumb.png``, its curves as a
+    table, ``ROOT_SUFFIX_prev.fits``, and the description. A visit or skycell seen through two
+    filters or more gives a picture in colour as well, one for each detector.
 
     Parameters
     ----------
@@ -47,125 +59,101 @@ def make_previews(
     destination
         Folder for the pictures; made where absent. Pictures of the same names are replaced.
     instrument
-        ``acs``, ``wfc3``, ``stis``, ``cos`` or ``mvm``.
+        ``acs``, ``wfc3``, ``stis``, ``cos`` or, for a skycell, ``mvm``.
+    kind
+        Of the dataset: the mosaics of a visit (``svm``) and of a skycell (``mvm``) have tables
+        of their own.
     thumb
-        Longest side of the small picture, in pixels. Smaller images are not enlarged.
+        Longest side of the small picture, in pixels; None: 128, and 512 for a skycell. Smaller
+        images are not enlarged. Thumbnails of spectra are square.
 
     Returns
     -------
     Previews
-        The files made, and one line for each product whose preview failed or says little.
+        The files made, one line for each product whose preview failed, and remarks on those
+        that say little.
 
     Raises
     ------
     ConfigError
         Unknown instrument, or `thumb` below 1.
     """
-    if instrument not in IMAGE_SUFFIXES:
+    row = preview_row(kind, instrument)
+    if row not in IMAGE_SUFFIXES:
         raise ConfigError(
             "unknown instrument", expected=" ".join(IMAGE_SUFFIXES), found=repr(instrument)
         )
-    images = [p for p in products if product_suffix(p.name) in IMAGE_SUFFIXES[instrument]]
-    spectra = [p for p in products if product_suffix(p.name) in SPECTRUM_SUFFIXES[instrument]]
-    previews = draw_files(images, destination, thumb=thumb)
-    later = [f"{p.name}: previews of spectra come with a later version" for p in spectra]
-    return Previews(previews.files, (*previews.warnings, *later))
+    chosen = [path for path in products if _is_shown(path.name, row)]
+    return draw_files(chosen, destination, thumb=thumb)
 
 
-def draw_files(paths: Sequence[Path], destination: Path, *, thumb: int = THUMBNAIL) -> Previews:
+def draw_files(paths: Sequence[Path], destination: Path, *, thumb: int | None = None) -> Previews:
     """Make pictures of files whatever their suffix, as :func:`make_previews` does.
+
+    A file with a table of fluxes is a spectrum, any other an image. Mosaics among the files
+    that show one field through several filters are shown in colour too.
+
+    Parameters
+    ----------
+    thumb
+        Longest side of the small pictures, in pixels; None: 128, and 512 for skycells.
 
     Raises
     ------
     ConfigError
         `thumb` is below 1.
     """
-    if thumb < 1:
+    if thumb is not None and thumb < 1:
         raise ConfigError("a thumbnail needs a size", expected="1 pixel or more", found=thumb)
-    files: list[ProductFile] = []
-    warnings: list[str] = []
-    for path in paths:
-        try:
-            made, remarks = _draw(path, destination, thumb)
-        except (HstflowError, OSError) as error:
-            warnings.append(f"{path.name}: no preview: {error}")
-        else:
-            files += made
-            warnings += [f"{path.name}: {remark}" for remark in remarks]
-    return Previews(tuple(files), tuple(warnings))
+    composites, remarks = plan_composites(paths)
+    works = [(p.name, _drawing(p, destination, thumb or _usual(p.name))) for p in paths]
+    works += [(c.name, _colouring(c, destination, thumb or _usual(c.name))) for c in composites]
+    made = [_try(name, work) for name, work in works]
+    return joined([*made, Previews(remarks=remarks)])
 
 
-def _draw(product: Path, destination: Path, thumb: int) -> tuple[list[ProductFile], list[str]]:
-    """Make picture, thumbnail and sidecar; return them and what a viewer should know."""
-    chips = read_chips(product)
-    limits = find_limits(np.concatenate([sample_votes(c.data, c.mask) for c in chips]))
-    picture = stack_chips([stretch_asinh(chip.data, limits) for chip in chips])
-    small, small_limits, factor = _thumbnail(chips, limits, picture.shape, thumb)
-    sidecar = _describe(product, chips, limits)
-    sidecar["thumbnail"] = {"block": factor, "limits": list(small_limits), "shape": small.shape}
-    destination.mkdir(parents=True, exist_ok=True)
-    stem = product.name.rpartition(".")[0]
-    files = [
-        _write(destination / f"{stem}.jpg", _jpeg(picture)),
-        _write(destination / f"{stem}_thumb.jpg", _jpeg(small)),
-        _write(destination / f"{stem}_preview.json", _json(sidecar)),
-    ]
-    nothing_seen = not any(chip.mask.any() for chip in chips)
-    return files, ["no finite pixel: the picture is black"] if nothing_seen else []
+def joined(parts: Sequence[Previews]) -> Previews:
+    """Return all pictures, warnings and remarks, in their order."""
+    return Previews(
+        files=tuple(file for part in parts for file in part.files),
+        warnings=tuple(line for part in parts for line in part.warnings),
+        remarks=tuple(line for part in parts for line in part.remarks),
+    )
 
 
-def _thumbnail(
-    chips: Sequence[Chip], limits: Limits, shape: tuple[int, ...], thumb: int
-) -> tuple[Grey, Limits, int]:
-    """Average before stretching, so that stars do not vanish between the sampled pixels.
+def _is_shown(name: str, row: str) -> bool:
+    """Tell whether a table has the file: by its suffix and, of a mosaic, by its level."""
+    if product_suffix(name) not in IMAGE_SUFFIXES[row] | SPECTRUM_SUFFIXES[row]:
+        return False
+    mosaic = parse_mosaic(name)
+    return row not in MOSAIC_LEVELS or (mosaic is not None and mosaic.level in MOSAIC_LEVELS[row])
 
-    Averaging narrows the spread of the sky, so the small picture has limits of its own.
+
+def _usual(name: str) -> int:
+    return SKYCELL_THUMBNAIL if name.lower().startswith("hst_skycell-") else THUMBNAIL
+
+
+def _drawing(path: Path, destination: Path, thumb: int) -> _Work:
+    def work() -> tuple[list[ProductFile], list[str]]:
+        draw = draw_spectrum if holds_spectrum(path) else draw_image
+        return draw(path, destination, thumb)
+
+    return work
+
+
+def _colouring(each: Composite, destination: Path, thumb: int) -> _Work:
+    return lambda: draw_composite(each, destination, thumb)
+
+
+def _try(name: str, work: _Work) -> Previews:
+    """Turn an expected failure into a warning: a picture never stops a dataset.
+
+    Numbers that no instrument counts, such as 1e308, run over on their way to pixels: they are
+    not seen, and where nothing can be drawn of them that is a failure as any other.
     """
-    factor = shrink_factor((shape[0], shape[1]), thumb)
-    if factor > 1:
-        binned = [block_mean(chip.data, chip.mask, factor) for chip in chips]
-        values = np.concatenate([b[np.isfinite(b)] for b in binned])
-        limits = find_limits(values) if values.size else limits
-    else:
-        binned = [chip.data for chip in chips]
-    grey = stack_chips([stretch_asinh(b, limits) for b in binned])
-    size = fit_within((grey.shape[0], grey.shape[1]), thumb)
-    resized = Image.fromarray(grey).resize(size, Image.Resampling.LANCZOS)
-    return np.asarray(resized, np.uint8), limits, factor
-
-
-def _describe(product: Path, chips: Sequence[Chip], limits: Limits) -> dict[str, object]:
-    return {
-        "source": product.name,
-        "source_sha256": hash_file(product),
-        "stretch": "asinh",
-        "asinh_factor": ASINH_FACTOR,
-        "limits": list(limits),
-        "low": "zscale",
-        "high": f"percentile {HIGH_PERCENTILE}, at least {LEAST_HEIGHT} sigma above the median",
-        "excluded_dq_bits": SERIOUS_BITS,
-        "chips": [
-            {"shape": chip.data.shape, "voting_pixels": int(chip.mask.sum())} for chip in chips
-        ],
-    }
-
-
-def _jpeg(picture: Grey) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "JPEG", quality=_JPEG_QUALITY)
-    return stream.getvalue()
-
-
-def _json(sidecar: dict[str, object]) -> bytes:
-    return (json.dumps(sidecar, indent=2, sort_keys=True) + "\n").encode()
-
-
-def _write(path: Path, content: bytes) -> ProductFile:
-    """Write under a temporary name and rename: a reader sees a whole picture or none."""
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return ProductFile(path.name, str(path), hashlib.sha256(content).hexdigest(), len(content))
+        with np.errstate(over="ignore", invalid="ignore"):
+            made, remarks = work()
+    except (HstflowError, *_STRANGE) as error:
+        return Previews(warnings=(f"{name}: no preview: {error}",))
+    return Previews(tuple(made), remarks=tuple(f"{name}: {remark}" for remark in remarks))

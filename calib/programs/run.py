@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import logging
 import os
 import resource
@@ -11,12 +12,13 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from calib.errors import (
+    ARCHIVE,
     CHILD_MEMORY,
     SYSTEM_MEMORY,
     ConfigError,
@@ -24,11 +26,13 @@ from calib.errors import (
     HstflowError,
     OutOfMemory,
     TimedOut,
+    Unavailable,
 )
 from calib.programs.allowance import Allowance, current_allowance
+from calib.programs.full_disk import why_disk_full
 from calib.programs.out_of_memory import count_kills, why_out_of_memory
-from calib.programs.tail import Relay, last_lines
-from calib.programs.tree import signal_tree, tree_resident
+from calib.programs.tail import Relay, last_lines, last_words
+from calib.programs.tree import born, descendants, resident, signal_tree
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +51,10 @@ _RSS_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
 # and no code between fork and exec, which threads forbid. No core dumps: they fill the disk.
 _LIMITED = 'ulimit -c 0; ulimit -v "$0" && exec "$@"'
 _UNLIMITED = 'ulimit -c 0; exec "$@"'
+
+# Becomes the program, which the kernel kills when this process is gone (prctl(2),
+# PR_SET_PDEATHSIG): kill -9, or the system out of memory, leave no time to end it. util-linux 2.33.
+_BOUND = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,30 @@ class _Running:
     timeout: float | None
     own_peak: int
     peak: int = 0
+    seen: dict[int, float] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Note all processes of the program, and what memory they hold at once."""
+        pid = self.process.pid
+        found = {*descendants(pid)}
+        found |= self.left(found)
+        self.seen = {each: begun for each in found if (begun := born(each)) is not None}
+        self.peak = max(self.peak, sum(map(resident, {pid, *found})))
+
+    def left(self, family: Collection[int]) -> set[int]:
+        """Return those seen before that are there and not in the family any more, with theirs."""
+        away = [each for each in self.seen if each not in family]
+        there = [each for each in away if born(each) == self.seen[each]]
+        return {number for each in there for number in (each, *descendants(each))}
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the program's group, and to whatever has left it."""
+        pid = self.process.pid
+        left = self.left({*descendants(pid)})
+        signal_tree(pid, number)
+        for each in left:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(each, number)
 
     def peak_with(self, usage: resource.struct_rusage) -> int:
         """Return the peak, with what the system counted where that is not our own.
@@ -101,16 +133,19 @@ def run_program(
     *,
     folder: Path,
     log_file: Path,
-    environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, str | None] | None = None,
     timeout: float | None = None,
     memory: int | None = None,
 ) -> ProgramRun:
-    """Run a program to its end; whatever happens, nothing of it is left running.
+    """Run a program to its end; whatever happens, nothing that was seen of it is left running.
 
-    The program leads a process group of its own. It is entered with the attempt at work
-    (:func:`calib.programs.allowance.current_allowance`): a time limit, a memory limit or a
-    cancellation of the job ends it with all its children. Its output goes to `log_file`,
-    and line by line to the job's log.
+    The program leads a process group of its own. Its children are ended with it, also those that
+    have left the group, and those whose parents were gone before, if they were seen in time: the
+    program is looked at five times a second, more often at first.
+
+    It is entered with the attempt at work (:func:`calib.programs.allowance.current_allowance`): a
+    time limit, a memory limit or a cancellation of the job ends it with all its children. Its
+    output goes to `log_file`, and line by line to the job's log.
 
     An exit code of 0 is not believed: whoever calls checks that the products are there.
 
@@ -123,7 +158,7 @@ def run_program(
     log_file
         Where its output goes (both streams); appended to.
     environment
-        Variables for the program alone, beside ours.
+        Variables for the program alone, beside ours; None: it does not get ours of this name.
     timeout
         Seconds; None: the job's limits hold.
     memory
@@ -137,6 +172,8 @@ def run_program(
         It ran out of memory (31), or the system had none to start it (34).
     TimedOut
         It ran for longer than `timeout`.
+    Unavailable
+        It says that the disk is full (25): there may be room later.
     EngineError
         It ended with another exit code than 0; with its last lines.
     HstflowError
@@ -169,10 +206,11 @@ def _start(
     arguments: list[str],
     folder: Path,
     log_file: Path,
-    environment: Mapping[str, str] | None,
+    environment: Mapping[str, str | None] | None,
     limit: int | None,
 ) -> _Running:
     log.debug("starts %s", arguments)
+    variables = {**os.environ, **(environment or {})}
     with log_file.open("ab") as output:
         size = output.tell()
         process = _popen(
@@ -181,7 +219,7 @@ def _start(
             lambda command: subprocess.Popen(  # noqa: S603 - a list of arguments, never a text
                 command,
                 cwd=folder,
-                env={**os.environ, **(environment or {})},
+                env={name: text for name, text in variables.items() if text is not None},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -205,7 +243,22 @@ def _popen(
         raise ConfigError(f"cannot be started: {error.strerror}", path=program) from error
 
 
+@functools.cache
+def _bound() -> tuple[str, ...]:
+    """Return what binds a program to the life of this process; nothing where that is not had."""
+    place = shutil.which(_BOUND[0])
+    if place is None:
+        return ()
+    command = (str(Path(place).absolute()), *_BOUND[1:])
+    try:
+        done = subprocess.run([*command, "/bin/sh", "-c", ":"], capture_output=True, check=False)  # noqa: S603
+    except OSError:
+        return ()
+    return command if done.returncode == 0 else ()
+
+
 def _with_limits(arguments: list[str], limit: int | None) -> list[str]:
+    arguments = [*_bound(), *arguments]
     if limit is None:
         return ["/bin/sh", "-c", _UNLIMITED, "-", *arguments]
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
@@ -228,7 +281,7 @@ def _watch(running: _Running, allowance: Allowance | None) -> None:
         period = _FIRST
         while not ended(period):
             period = min(_PERIOD, 2 * period)
-            running.peak = max(running.peak, tree_resident(running.process.pid))
+            running.look()
             running.relay.pass_on()
             if running.is_late() or (allowance is not None and allowance.breach):
                 return
@@ -269,9 +322,9 @@ def _end(running: _Running) -> resource.struct_rusage:
     """
     pid = running.process.pid
     if not _has_ended(pid):
-        signal_tree(pid, signal.SIGTERM)
+        running.signal(signal.SIGTERM)
         _ended_after(pid, GRACE)
-    signal_tree(pid, signal.SIGKILL)
+    running.signal(signal.SIGKILL)
     _, status, usage = os.wait4(pid, 0)
     running.process.returncode = os.waitstatus_to_exitcode(status)
     running.relay.finish()
@@ -321,7 +374,10 @@ def _failure(run: ProgramRun, code: int, *, limit: int | None, kills: int) -> Hs
             found=f"{run.peak_rss / 1e9:.2f} GB",
             code=CHILD_MEMORY,
         )
-    said = tail.splitlines()[-1] if tail else "it said nothing"
+    if (reason := why_disk_full(tail)) is not None:
+        message = f"{program} failed with {_named(code)}, as the disk is full: {reason}"
+        return Unavailable(message, path=run.log, code=ARCHIVE)
+    said = last_words(run.log) or "it said nothing"
     return EngineError(
         f"{program} failed with {_named(code)}: {said}",
         program=program,

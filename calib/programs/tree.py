@@ -41,6 +41,19 @@ def descendants(pid: int) -> list[int]:
     return [number for child in _children(pid) for number in (child, *descendants(child))]
 
 
+def born(pid: int) -> float | None:
+    """Return when a process was started, by a clock of the system; None if it is gone.
+
+    Numbers of processes are used again: one that was started at another time is another.
+    """
+    try:
+        if HAS_PROC:  # field 22 of proc_pid_stat(5); the second, in brackets, may hold anything
+            return float((_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[19])
+        return float(psutil.Process(pid).create_time())
+    except (OSError, IndexError, psutil.Error):
+        return None
+
+
 def tree_resident(pid: int) -> int:
     """Return the bytes of memory of a process and all its descendants.
 

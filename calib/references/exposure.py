@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from calib.caldp import REFERENCE_FOLDERS
 from calib.errors import CorruptFile, MissingReference
-from calib.references.files import PREFIXES
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class ExposureHeaders:
         if not name:
             message = "the headers name no instrument (INSTRUME)"
             raise CorruptFile(message, path=self.path)
-        if name not in PREFIXES:
+        if name not in REFERENCE_FOLDERS:
             raise MissingReference(
                 "no reference rules for this instrument",
                 path=self.path,
-                expected=", ".join(PREFIXES).upper(),
+                expected=", ".join(REFERENCE_FOLDERS).upper(),
                 found=name.upper(),
             )
         return name

@@ -10,9 +10,6 @@ from calib.records import ReferenceUse
 from calib.references.library import reference_layout
 from calib.references.profile import CrdsProfile
 
-# Logical folder of each instrument's references in FITS headers (ACS Data Handbook 3.2).
-PREFIXES = {"acs": "jref", "wfc3": "iref", "stis": "oref", "cos": "lref"}
-
 # Value of a reference keyword that asks for no file.
 NOT_APPLICABLE = "N/A"
 

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from calib.caldp import REFERENCE_FOLDERS
 from calib.errors import ConfigError, MissingReference
 from calib.fitsfile import primary_header, update_primary_header
 from calib.records import ExposureReferences, References, ReferenceUse
 from calib.references.exposure import ExposureHeaders, read_headers
-from calib.references.files import NOT_APPLICABLE, NOT_FOUND, PREFIXES, find_file, sha1_of
+from calib.references.files import NOT_APPLICABLE, NOT_FOUND, find_file, sha1_of
 from calib.references.library import crds_version
 from calib.references.problems import Problem, describe_differences, describe_problems
 
@@ -101,13 +102,25 @@ def references_from_headers(
     return References(_context(exposures), crds_version(), chosen, describe_differences(chosen))
 
 
-def update_headers(path: str | Path, exposure: ExposureReferences, context: str) -> None:
+def update_headers(
+    path: str | Path,
+    exposure: ExposureReferences,
+    context: str,
+    others: Mapping[str, Any] | None = None,
+) -> None:
     """Write chosen references into the primary header of a (scratch copy of a) file.
 
     Every type listed gets ``jref$name`` (or iref, oref, lref) or ``N/A``; one without a
     match stays as it is. CRDS_CTX and CRDS_VER say who chose, unless the names came from
     headers. Nothing behind the primary header changes, so pixels stay as they are stored
     (BZERO included), and the file is replaced in one step.
+
+    Parameters
+    ----------
+    path, exposure, context
+        The file, its references, and who chose them.
+    others
+        Further cards: values, or (value, comment), by keyword.
 
     Raises
     ------
@@ -123,14 +136,14 @@ def update_headers(path: str | Path, exposure: ExposureReferences, context: str)
     if context != FROM_HEADER:
         cards["CRDS_CTX"] = (context, _CONTEXT_COMMENT)
         cards["CRDS_VER"] = (crds_version(), _VERSION_COMMENT)
-    update_primary_header(Path(path), cards)
+    update_primary_header(Path(path), {**cards, **(others or {})})
 
 
 def header_value(use: ReferenceUse, instrument: str) -> str:
     """Return a reference as headers write it."""
     if use.name == NOT_APPLICABLE:
         return NOT_APPLICABLE
-    return f"{PREFIXES[instrument]}${use.name}"
+    return f"{REFERENCE_FOLDERS[instrument]}${use.name}"
 
 
 class _Folders:
@@ -139,7 +152,7 @@ class _Folders:
     def __init__(
         self, exposure: ExposureHeaders, folders: Sequence[Path], environ: Mapping[str, str]
     ) -> None:
-        prefix = PREFIXES[exposure.instrument]
+        prefix = REFERENCE_FOLDERS[exposure.instrument]
         self._given = list(folders)
         self._environ = environ
         self._prefix = prefix

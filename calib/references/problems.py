@@ -23,6 +23,10 @@ _AWAITED = (
 )
 
 
+# What else a person can do: stage 2 alone opens it.
+_WAYS_OUT = {"MDRIZTAB": "--reference MDRIZTAB=FILE, or --stage2 never"}
+
+
 @dataclass(frozen=True)
 class Problem:
     """Why a reference that calibration will open cannot be used.
@@ -63,8 +67,15 @@ def raise_problems(problems: Sequence[Problem], context: str, said: Iterable[str
         f"references that calibration opens cannot be used on {context}: {'; '.join(lines)}"
         + (f" [crds: {'; '.join(heard)}]" if heard else ""),
         dataset=files[0].partition("_")[0] if len(files) == 1 else None,
-        expected="them in the cache (hstflow context sync --references)" if is_awaited else None,
+        expected=_way_out(problems, is_awaited=is_awaited),
     )
+
+
+def _way_out(problems: Sequence[Problem], *, is_awaited: bool) -> str | None:
+    if is_awaited:
+        return "them in the cache (hstflow context sync --references)"
+    found = (_WAYS_OUT.get(problem.keyword) for problem in problems)
+    return next(filter(None, found), None)
 
 
 def awaited_in(reason: str) -> dict[str, str]:

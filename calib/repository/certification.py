@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from calib.caldp import REFERENCE_FOLDERS
 from calib.errors import ConfigError
 from calib.fetch.integrity import check_extension_count
 from calib.fitsfile import opened
 from calib.ledger.calibrations import ANY, NOT_A_FILE, Certification
-from calib.references.files import PREFIXES, sha1_of
+from calib.references.files import sha1_of
 from calib.references.keywords import keyword_of, reference_keywords
 
 
@@ -85,11 +86,11 @@ def _header(path: Path) -> Mapping[str, Any]:
 
 def _instrument(path: Path, header: Mapping[str, Any], asked: str | None) -> str:
     found = _agreed(path, "INSTRUME", _text(header, "INSTRUME"), (asked or "").upper()).lower()
-    if found not in PREFIXES:
+    if found not in REFERENCE_FOLDERS:
         raise ConfigError(
             "the instrument of the reference is not known",
             path=path,
-            expected=f"INSTRUME, or --instrument, of {', '.join(PREFIXES).upper()}",
+            expected=f"INSTRUME, or --instrument, of {', '.join(REFERENCE_FOLDERS).upper()}",
             found=found.upper() or "neither",
         )
     return found

@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from calib.caldp import EXPOSURE_SUFFIXES, INPUT_SUFFIXES, suffix_of
 from calib.errors import NotFound
 from calib.fetch.registered import RegisteredFile
 from calib.ids import DatasetId
-from calib.ledger.holdings import TAG, kind_of, resolve_runs, tagged
 from calib.ledger.reading import open_reader
 from calib.ledger.reports import Rows
-from calib.stores.uri import parse_uri
+from calib.repository.hap_inputs import registered_images
+from calib.repository.precedence import Row, rank_of, registered
 
 # The exposures of an association share program and visit with it, the first six characters
 # (HST file naming, HST Data Handbook, section 2.2.1). The table says which of them it takes.
 _OF_ASSOCIATION = """
 SELECT id, run, dataset, name, rootname, sha256, size, uri, published_at, is_current
 FROM products
-WHERE LOWER(name) LIKE '%.fits' AND (rootname LIKE :visit
+WHERE (LOWER(name) LIKE '%.fits' OR LOWER(name) LIKE '%_cal_env.txt') AND (rootname LIKE :visit
   OR rootname IN (SELECT rootname FROM member WHERE association = :root))
 """
 _OF_EXPOSURE = """
 SELECT id, run, dataset, name, rootname, sha256, size, uri, published_at, is_current
 FROM products
-WHERE LOWER(name) LIKE '%.fits' AND rootname = :root
+WHERE (LOWER(name) LIKE '%.fits' OR LOWER(name) LIKE '%_cal_env.txt') AND rootname = :root
 """
 _VISIT = 6
-
-Row = Mapping[str, Any]
-Rank = Callable[[Row], int | None]
 
 
 def look_up(dataset: DatasetId, source: str, ledger: str) -> dict[str, RegisteredFile] | None:
@@ -40,7 +36,7 @@ def look_up(dataset: DatasetId, source: str, ledger: str) -> dict[str, Registere
     Parameters
     ----------
     dataset
-        Exposure or association.
+        Exposure, association, visit or skycell.
     source
         INPUT_URI of any kind.
     ledger
@@ -50,6 +46,8 @@ def look_up(dataset: DatasetId, source: str, ledger: str) -> dict[str, Registere
     ------
     NotFound
         There is no ledger yet.
+    MissingMember
+        As :func:`calib.repository.hap_inputs.registered_images`.
     ConfigError
         There is no such collection, or the ledger cannot be read.
     """
@@ -58,6 +56,8 @@ def look_up(dataset: DatasetId, source: str, ledger: str) -> dict[str, Registere
     with open_reader(ledger) as rows:
         if rows is None:
             raise NotFound("there is no ledger yet", dataset=dataset.name, path=source)
+        if dataset.kind != "ipst":
+            return registered_images(rows, dataset, source)
         return registered_inputs(rows, dataset, source)
 
 
@@ -84,7 +84,7 @@ def registered_inputs(rows: Rows, dataset: DatasetId, source: str) -> dict[str, 
     ConfigError
         A name is neither a run's nor a chain's nor a tag's, or the URI is another one.
     """
-    rank = _ranking(rows, [name for name in parse_uri(source).location.split(",") if name])
+    rank = rank_of(rows, source)
     text = _OF_ASSOCIATION if dataset.is_association else _OF_EXPOSURE
     parameters = {"root": dataset.name, "visit": f"{dataset.name[:_VISIT]}%"}
     found = rows(text, parameters if dataset.is_association else {"root": dataset.name})
@@ -93,31 +93,10 @@ def registered_inputs(rows: Rows, dataset: DatasetId, source: str) -> dict[str, 
         if suffix_of(row["name"]) in INPUT_SUFFIXES[dataset.instrument]:
             by_root[row["rootname"]].append(row)
     chosen = [row for each in by_root.values() for row in _best(each, dataset, rank)]
-    return {_file_name(row): _registered(row) for row in chosen}
+    return {_file_name(row): registered(row) for row in chosen}
 
 
-def _ranking(rows: Rows, names: Sequence[str]) -> Rank:
-    """Return how early a product is looked at: its place, None where it does not count."""
-    if not names:
-        return lambda row: 0 if row["is_current"] else 1
-    tests: list[Callable[[Row], bool]] = []
-    for name in names:
-        if kind_of(rows, name) == TAG:
-            tests.append(_in_tag(set(tagged(rows, name))))
-        else:
-            tests += [_in_run(run) for run in resolve_runs(rows, [name])]
-    return lambda row: next((place for place, test in enumerate(tests) if test(row)), None)
-
-
-def _in_tag(numbers: set[int]) -> Callable[[Row], bool]:
-    return lambda row: row["id"] in numbers
-
-
-def _in_run(run: str) -> Callable[[Row], bool]:
-    return lambda row: bool(row["run"] == run)
-
-
-def _best(found: Sequence[Row], dataset: DatasetId, rank: Rank) -> list[Row]:
+def _best(found: Sequence[Row], dataset: DatasetId, rank: Callable[[Row], int | None]) -> list[Row]:
     """Return the files of one exposure in the publication that is looked at first."""
     publications: dict[tuple[int, str, str], list[Row]] = defaultdict(list)
     for row in sorted(found, key=lambda row: str(row["published_at"]), reverse=True):
@@ -141,7 +120,3 @@ def _is_whole(found: Iterable[Row], dataset: DatasetId) -> bool:
 
 def _file_name(row: Row) -> str:
     return str(row["name"]).rpartition("/")[2].lower()
-
-
-def _registered(row: Row) -> RegisteredFile:
-    return RegisteredFile(row["uri"], row["run"], row["sha256"], row["size"])

@@ -26,6 +26,8 @@ Approval = Literal["ask", "yes", "wait"]
 
 WAVES = (1, 2, 3)
 
+_ARCHIVE = "archive:"  # what the registry knows, what is current first
+
 # States in which canaries may still be chosen.
 BEFORE_APPROVAL = ("planned", "canary", "review")
 
@@ -91,6 +93,25 @@ def plan_for(found: Reprocessing, campaign: str, ledger: str) -> CampaignPlan:
     if is_later_context(found.old_context, found.new_context):
         request = replace(request, options=replace(request.options, goes_back=True))
     return replace(plan, request=request)
+
+
+def wave_plan(found: Reprocessing, number: int, ledger: str) -> CampaignPlan:
+    """Return the plan of one of its waves.
+
+    Visits and skycells are made of what the waves before have published, wherever the raw files
+    of those came from: collections that a source of wave 1 named have the old products.
+
+    Parameters
+    ----------
+    found, ledger
+        As for :func:`plan_for`.
+    number
+        From 1.
+    """
+    plan = plan_for(found, campaign_of_wave(found.name, number), ledger)
+    if number == 1:
+        return plan
+    return replace(plan, request=replace(plan.request, source=_ARCHIVE))
 
 
 def canary_plan(found: Reprocessing, ledger: str) -> CampaignPlan:

@@ -121,8 +121,7 @@ def plan_reprocessing(
             refuse_foreign_campaigns(rows, asked.name)
         selected = found if isinstance(found, Selection) else _select(found, rows)
         engine = asked.plan.request.options.engine
-        covered = [with_coverage(each, engine) for each in selected.marks]
-        marks = _with_canaries(covered, asked.per_type)
+        marks = _with_canaries(with_coverage(selected.marks, engine), asked.per_type)
         return Planned(asked, marks, _foresee(asked, replace(selected, marks=marks), rows))
 
 

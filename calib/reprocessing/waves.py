@@ -12,7 +12,7 @@ from calib.ids import DatasetId, parse_dataset
 from calib.ledger.reports import Rows, states_in
 from calib.ledger.reprocessing_reports import Mark, Reprocessing, marks
 from calib.ledger.states import FINISHED
-from calib.reprocessing.coverage import ENGINE_KINDS, NO_ENGINE, why_not_made
+from calib.reprocessing.coverage import NO_ENGINE, reasons_of
 from calib.reprocessing.life import campaign_of_wave
 
 _FIRST = 1  # the wave that has no inputs among the marked
@@ -53,7 +53,7 @@ class Wave:
 
 
 def wave_of(
-    rows: Rows, found: Reprocessing, number: int, *, kinds: Collection[str] = ENGINE_KINDS
+    rows: Rows, found: Reprocessing, number: int, *, kinds: Collection[str] | None = None
 ) -> Wave:
     """Return a wave of a reprocessing, all earlier ones having ended.
 
@@ -83,7 +83,7 @@ def wave_of(
 
 
 def runnable(
-    rows: Rows, found: Reprocessing, *, kinds: Collection[str] = ENGINE_KINDS
+    rows: Rows, found: Reprocessing, *, kinds: Collection[str] | None = None
 ) -> list[Mark]:
     """Return the datasets that are not left out, or only for an engine that is there now.
 
@@ -104,12 +104,16 @@ def _may_change(mark: Mark) -> bool:
     return bool(mark.left_out and mark.left_out.startswith((WAITS, NO_ENGINE)))
 
 
-def _unmade(found: Reprocessing, some: Iterable[Mark], kinds: Collection[str]) -> dict[str, str]:
+def _unmade(
+    found: Reprocessing, some: Iterable[Mark], kinds: Collection[str] | None
+) -> dict[str, str]:
     """Return why no engine makes datasets, by name; those that one may make are not there."""
     options = json.loads(found.plan).get("request", {}).get("options", {})
     engine = options.get("engine", AUTO)
-    reasons = {e.dataset: why_not_made(e.kind, e.instrument, engine, kinds) for e in some}
-    return {dataset: why for dataset, why in reasons.items() if why is not None}
+    every = {each.dataset: (each.kind, each.instrument) for each in some}
+    reasons = reasons_of(every.values(), engine, kinds)
+    whys = {dataset: reasons[pair] for dataset, pair in every.items()}
+    return {dataset: why for dataset, why in whys.items() if why is not None}
 
 
 def _not_final(

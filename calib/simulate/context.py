@@ -263,18 +263,28 @@ def _write_empty_rules(folder: Path, kinds: Collection[str]) -> None:
             "rmap_relevance": relevance,
             **extra,
         }
-        _write_mapping(folder, f"hst_acs_{kind}_{_EMPTY}.rmap", header, "Match({\n})")
+        write_mapping(folder, f"hst_acs_{kind}_{_EMPTY}.rmap", header, "Match({\n})")
     types = dict.fromkeys((*RULES, *NOT_APPLICABLE), "N/A")
     types |= {kind: f"hst_acs_{kind}_{_EMPTY}.rmap" for kind in kinds}
     header = {"mapping": "INSTRUMENT", "instrument": "ACS", "parkey": ("REFTYPE",)}
-    _write_mapping(folder, f"hst_acs_{_EMPTY}.imap", header, repr(types))
+    write_mapping(folder, f"hst_acs_{_EMPTY}.imap", header, repr(types))
     header = {"mapping": "PIPELINE", "parkey": ("INSTRUME",)}
     selector = repr({"ACS": f"hst_acs_{_EMPTY}.imap"})
-    _write_mapping(folder, f"hst_{_EMPTY}.pmap", header, selector)
+    write_mapping(folder, f"hst_{_EMPTY}.pmap", header, selector)
 
 
-def _write_mapping(folder: Path, name: str, header: dict[str, Any], selector: str) -> None:
-    """Write rules by the library, which computes their checksum."""
+def write_mapping(folder: Path, name: str, header: dict[str, Any], selector: str) -> None:
+    """Write rules by the library, which computes their checksum.
+
+    Parameters
+    ----------
+    folder
+        Where.
+    name
+        Of the file; its ending says which kind of rules they are: ``.pmap``, ``.imap``, ``.rmap``.
+    header, selector
+        The two parts of the file; the second as it stands there.
+    """
     from crds.core import rmap
 
     common = {"name": name, "observatory": "HST", "sha1sum": "0" * 40, "derived_from": "scratch"}

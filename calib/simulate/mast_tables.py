@@ -18,6 +18,7 @@ from typing import Any
 from calib.errors import HstflowError
 from calib.fetch.local import read_association
 from calib.fitsfile import primary_header
+from calib.hap_names import read_image_name
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ PRODUCT_TYPES = {
     "obs_collection": "string",
     "obs_id": "string",
     "dataURI": "string",
+    "description": "string",
     "productType": "string",
     "productSubGroupDescription": "string",
     "productFilename": "string",
@@ -84,7 +86,7 @@ class Holdings:
     def observations(self, filters: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         """Answer ``Mast.Caom.Filtered``: associations, and exposures that are in none."""
         members = {member for names in self.associations.values() for member in names}
-        roots = {path.name.partition("_")[0] for path in self.root.glob("*_*.fits")}
+        roots = {_owner(path.name) for path in self.root.glob("*_*.fits")}
         filters = list(filters)
         rows = [self._observation(name) for name in sorted(roots - members)]
         return _mashup(OBSERVATION_TYPES, [r for r in rows if all(_matches(r, f) for f in filters)])
@@ -111,7 +113,8 @@ class Holdings:
         return [
             (owner, path)
             for owner in dict.fromkeys(owners)
-            for path in sorted(self.root.glob(f"{owner}_*.fits"))
+            for path in sorted(self.root.glob("*_*.fits"))
+            if _owner(path.name) == owner
         ]
 
     def _product(self, owner: str, path: Path) -> dict[str, Any]:
@@ -157,6 +160,7 @@ class Holdings:
             "obs_collection": "HST",
             "obs_id": owner,
             "dataURI": f"mast:HST/product/{path.name}",
+            "description": f"{'HAP' if path.name.startswith('hst_') else 'DADS'} {_suffix(path)}",
             "productType": "SCIENCE",
             "productSubGroupDescription": _suffix(path),
             "productFilename": path.name,
@@ -193,7 +197,16 @@ def _begin(header: Mapping[str, Any]) -> float:
 
 
 def _suffix(path: Path) -> str:
-    return path.stem.partition("_")[2].upper()
+    after = path.stem.rpartition if path.stem.startswith("hst_") else path.stem.partition
+    return after("_")[2].upper()
+
+
+def _owner(name: str) -> str:
+    """Return the observation that lists a file; an exposure also lists its file of a mosaic."""
+    image = read_image_name(name)
+    if image is not None and image.of_mosaic:
+        return f"{image.exposure}q"
+    return name.partition("_")[0]
 
 
 def _matches(row: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

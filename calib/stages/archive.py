@@ -11,23 +11,35 @@ from pathlib import Path
 from typing import Any
 
 from calib.archive.fingerprint import fingerprint
+from calib.archive.layout import Role
 from calib.archive.outputs import Output, open_output
 from calib.archive.provenance import provenance_record
 from calib.archive.publish import File, Publication
 from calib.archive.tar_output import publish_tar
+from calib.caldp import DELETED_SUFFIXES, ENVIRONMENT, VERSION_KEYWORDS, product_suffix
 from calib.engines.protocol import Engine
+from calib.engines.stage2 import Stage2Plan
 from calib.errors import ConfigError
 from calib.fitsfile import primary_header
 from calib.fitsfile.identity import data_id_of, product_data_ids, shared_data_id
 from calib.ledger.ledger import Attempt
-from calib.records import Archived, DataId, Previews, Products, RawInputs, References
+from calib.records import Archived, DataId, InputFile, Previews, Products, RawInputs, References
 from calib.repository.registration import registration_of
 from calib.stages.bestrefs import updated_inputs
 from calib.stages.calibrate import engine_of, reference_checksums
 from calib.stages.calibrations import collection_record, use_record
+from calib.stages.environment import dataset_environment
 from calib.stages.job import Job, Options
 from calib.stages.joblog import LOG_NAME
 from calib.stages.recording import ledger_of
+from calib.stages.stage2 import plan_of
+from calib.stages.visits import (
+    fingerprint_context,
+    is_combined,
+    is_kept,
+    visit_data_ids,
+    visit_settings,
+)
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +62,7 @@ def published_before(job: Job, inputs: RawInputs, references: References) -> Arc
     The same result means an equal fingerprint: inputs, context, references, engine with its
     numbers-version, and parameters.
     """
-    found = find_published(job, job_fingerprint(job, inputs, references))
+    found = find_published(job, *sought_fingerprints(job, inputs, references))
     output = output_of(job)
     if found is not None and output is not None and job.options.becomes_current:
         return output.lead_forward(job.id, found, _guarded_context(job))
@@ -62,14 +74,17 @@ def _guarded_context(job: Job) -> str | None:
     return None if job.options.goes_back else job.context
 
 
-def find_published(job: Job, mark: str) -> Archived | None:
-    """Return where the result with a fingerprint lies already; None if it does not exist.
+def find_published(job: Job, *marks: str) -> Archived | None:
+    """Return where the result with the first known fingerprint lies; None if none exists.
 
     Where the job has to be in its own run, other runs do not count.
     """
     output = output_of(job)
     runs = [job.run] if job.options.own_run else None
-    return None if output is None else output.find_published(job.id, mark, runs=runs)
+    if output is None:
+        return None
+    found = (output.find_published(job.id, mark, runs=runs) for mark in marks)
+    return next(filter(None, found), None)
 
 
 def output_of(job: Job) -> Output | None:
@@ -147,7 +162,7 @@ def run_content(job: Job, output: str) -> dict[str, Any]:
         "context": job.context,
         "engine": options.engine,
         "engine_version": version("hstflow"),
-        "parameters": _parameters(options) | collection_record(options),
+        "parameters": _parameters(options) | options.stage2_settings | collection_record(options),
         "output": output,
     }
 
@@ -210,8 +225,20 @@ def lay_out_tar(job: Job) -> None:
         publish_tar(output, job.id, job.folder)
 
 
-def job_fingerprint(
+def sought_fingerprints(
     job: Job, inputs: RawInputs, references: References, engine: Engine | None = None
+) -> list[str]:
+    """Return the fingerprints of results that will do, the last one of what this job makes."""
+    plans = plan_of(job, inputs).sought
+    return [job_fingerprint(job, inputs, references, engine, plan) for plan in plans]
+
+
+def job_fingerprint(
+    job: Job,
+    inputs: RawInputs,
+    references: References,
+    engine: Engine | None = None,
+    plan: Stage2Plan | None = None,
 ) -> str:
     """Return the fingerprint of the result that this job makes.
 
@@ -219,17 +246,28 @@ def job_fingerprint(
     ----------
     engine
         The job's, where it was chosen already.
+    plan
+        What becomes of it after it is calibrated, where that is known already.
     """
     engine = engine or engine_of(job, inputs)
     return fingerprint(
         job.dataset,
         inputs=[file.sha256 for file in inputs.files],
-        context=job.context,
+        context=fingerprint_context(job),
         references=reference_checksums(references),
         engine=engine.name,
         numbers_version=engine.numbers_version,
-        parameters=_parameters(job.options) | use_record(job, references),
+        parameters=_all_parameters(job, references, plan or plan_of(job, inputs)),
     )
+
+
+def _all_parameters(job: Job, references: References, plan: Stage2Plan) -> dict[str, Any]:
+    """Return what a user set and what became of it; nothing of stage 2 where there is none."""
+    drizzled = {"stage2": plan.record} if plan.record else {}
+    said = _parameters(job.options)
+    if is_combined(job.id):  # switches and references are those of exposures
+        said = {name: value for name, value in said.items() if name == "env"}
+    return said | use_record(job, references) | drizzled | visit_settings(job)
 
 
 def _parameters(options: Options) -> dict[str, Any]:
@@ -242,18 +280,46 @@ def _parameters(options: Options) -> dict[str, Any]:
 
 
 def files_of(job: Job, made: Made) -> tuple[File, ...]:
-    """Return the files to publish: products, raws with their references, previews, logs."""
-    products = [File("product", Path(f.path), f.sha256) for f in made.products.files]
+    """Return the files to publish: products, raws with their references, previews, logs.
+
+    The rule of what is not archived is data (:data:`calib.caldp.DELETED_SUFFIXES`); the log
+    names what is left out. Of a visit or skycell the images are products of other datasets, and
+    only the poller file stays with the products, among the logs.
+    """
+    kept = [file for file in made.products.files if not is_deleted(job, file.name)]
+    products = [File("product", Path(f.path), f.sha256) for f in kept]
     made_names = {file.name for file in made.products.files}
     inputs = updated_inputs(job, made.inputs).files
     # An association's table comes out of calibration with its products marked as present:
     # that one is published, not the input of the same name.
-    raws = [File("product", Path(f.path), None) for f in inputs if f.name not in made_names]
+    raws = [
+        File(role, Path(file.path), None)
+        for file in inputs
+        if file.name not in made_names and (role := _role_of(job, file)) is not None
+    ]
     previews = [File("preview", Path(f.path), f.sha256) for f in made.previews.files]
     logs = [File("log", path, None) for path in (job.folder / LOG_NAME,) if path.exists()]
-    if made.products.log:
-        logs.append(File("log", Path(made.products.log), None))
+    said = filter(None, (made.products.log, *made.products.logs))
+    logs += [File("log", Path(path), None) for path in dict.fromkeys(said)]
     return (*products, *raws, *previews, *logs)
+
+
+def _role_of(job: Job, file: InputFile) -> Role | None:
+    """Return what an input is published as; None: it is not."""
+    if file.suffix == ENVIRONMENT:
+        return "env"
+    if is_combined(job.id):
+        return "log" if is_kept(file) else None
+    return None if is_deleted(job, file.name) else "product"
+
+
+def is_deleted(job: Job, name: str) -> bool:
+    """Tell whether a file is not archived, and say so in the log."""
+    suffix = product_suffix(name)
+    if suffix not in DELETED_SUFFIXES.get(job.id.instrument, ()):
+        return False
+    log.info("%s is not archived: %s files of %s are not", name, suffix, job.id.instrument.upper())
+    return True
 
 
 def _provenance(job: Job, made: Made) -> dict[str, Any]:
@@ -261,35 +327,50 @@ def _provenance(job: Job, made: Made) -> dict[str, Any]:
         inputs=made.inputs,
         references=made.references,
         products=made.products,
-        parameters=_parameters(job.options) | use_record(job, made.references),
+        parameters=_all_parameters(job, made.references, plan_of(job, made.inputs, made.products)),
         data_ids=_data_ids(job, made.inputs),
-        request=_request(job, made.references),
+        request=_request(job, made),
         execution={"campaign": job.campaign, "engine": job.options.engine},
     )
 
 
-def _request(job: Job, references: References) -> dict[str, Any]:
+def _request(job: Job, made: Made) -> dict[str, Any]:
     """Return how to ask for the same again: `archive reproduce` does.
 
     References of the CRDS cache are found by their names; others have their paths here. Where
-    the dataset has settings of its own, those of its run stand here.
+    the dataset has settings of its own, those of its run stand here. Version keywords are
+    those of the headers; the variables are those of the dataset's file.
     """
-    uses = {use for exposure in references.exposures for use in exposure.references}
+    uses = {use for exposure in made.references.exposures for use in exposure.references}
     cache = job.profile.references
     own = {use.path for use in uses if use.path and not Path(use.path).is_relative_to(cache)}
     said: dict[str, Any] = {
         "previews": job.options.previews,
         "thumb": job.options.thumb,
         "own_references": sorted(own),
+        "versions": _written_versions(job, made),
     }
+    if variables := dataset_environment(made.inputs):
+        said["environment_file"] = variables
     if job.run_options is not None and job.output is not None:
         said["run_parameters"] = run_content(job, job.output)["parameters"]
     return said
 
 
+def _written_versions(job: Job, made: Made) -> dict[str, str]:
+    """Return the version keywords of headers: of exposures, or of what was combined."""
+    exposures = [file.path for file in updated_inputs(job, made.inputs).calibrated]
+    products = [file.path for file in made.products.files if file.name.endswith(".fits")]
+    files = products if is_combined(job.id) else exposures
+    header = primary_header(files[0]) if files else {}
+    return {keyword: str(header[keyword]) for keyword in VERSION_KEYWORDS if keyword in header}
+
+
 def _data_ids(job: Job, inputs: RawInputs) -> list[DataId]:
     """Return what every exposure shows, and what an association and its products show."""
-    headers = {file.rootname: primary_header(file.path) for file in inputs.exposures}
+    if is_combined(job.id):
+        return visit_data_ids(job.id, inputs)
+    headers = {file.rootname: primary_header(file.path) for file in inputs.calibrated}
     found = [data_id_of(rootname, header) for rootname, header in headers.items()]
     known = {each.rootname for each in found}
     if job.dataset in known:

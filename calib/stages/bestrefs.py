@@ -8,18 +8,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from calib.engines.lookup import required_references
+from calib.engines.lookup import choose_engine, required_by
+from calib.engines.version_keywords import version_cards
 from calib.fitsfile import primary_header
 from calib.records import InputFile, RawInputs, References
 from calib.references.bestrefs import Choice, choose_references
 from calib.references.headers import update_headers
 from calib.stages.calibrations import certified_choice, collection_record, still_as_certified
+from calib.stages.environment import versions_of
 from calib.stages.job import Job, key_of
+from calib.stages.stage2 import plan_of, with_stage2_references
+from calib.stages.visits import find_image_references, is_combined
 from calib.stages.workfolder import Finished, StageFolder
 
 
 def bestrefs(job: Job, inputs: RawInputs) -> Finished[References]:
-    """Choose the references of every exposure.
+    """Choose the references of every exposure; for visits and skycells there are none to choose.
 
     Raises
     ------
@@ -51,17 +55,15 @@ def choose(job: Job, inputs: RawInputs, *, download: bool = True) -> Choice:
     ConfigError, ContextError, Unavailable, UnsupportedMode
         As :func:`calib.references.bestrefs.choose_references`.
     """
-
-    def required(header: Mapping[str, Any]) -> tuple[str, ...]:
-        options = job.options
-        return required_references(options.engine, header, options.overrides, inputs.members)
-
+    options, headers = job.options, headers_of(inputs)
+    engine = choose_engine(options.engine, headers, options.overrides, kind=job.id.kind)
+    required = required_by(engine, inputs, headers, options.overrides)
     return choose_references(
         [Path(file.path) for file in inputs.exposures],
         context=job.context,
         profile=job.profile,
-        required=required,
-        custom={keyword: Path(path) for keyword, path in job.options.references.items()},
+        required=with_stage2_references(required, plan_of(job, inputs)),
+        custom={keyword: Path(path) for keyword, path in options.references.items()},
         certified=certified_choice(job),
         download=download,
     )
@@ -72,7 +74,10 @@ def _place(job: Job, inputs: RawInputs) -> StageFolder[References]:
 
 
 def bestrefs_key(job: Job, inputs: RawInputs) -> str:
-    """Return what decides the answer: inputs, context, references of one's own, what is opened."""
+    """Return what decides the answer and the headers.
+
+    Inputs, context, references of one's own, what is opened, and version keywords.
+    """
     return key_of(
         "bestrefs",
         sorted(file.sha256 for file in inputs.files),
@@ -83,6 +88,8 @@ def bestrefs_key(job: Job, inputs: RawInputs) -> str:
         job.options.engine,
         dataclasses.asdict(job.options.overrides),
         dataclasses.asdict(job.profile),
+        versions_of(job, inputs),
+        *(["stage 2"] if plan_of(job, inputs).runs else []),
     )
 
 
@@ -98,20 +105,31 @@ def updated_inputs(job: Job, inputs: RawInputs) -> RawInputs:
 
 
 def _choose(job: Job, inputs: RawInputs, folder: Path) -> References:
+    if is_combined(job.id):
+        return find_image_references(job, inputs)
     choice = choose(job, inputs)
     choice.check()
+    versions = versions_of(job, inputs)
     for file in inputs.exposures:
-        write_headers(file, choice.references, folder)
+        write_headers(file, choice.references, folder, versions)
     return choice.references
 
 
-def write_headers(file: InputFile, references: References, folder: Path) -> None:
-    """Write a copy of an exposure that names its references into a folder."""
+def write_headers(
+    file: InputFile, references: References, folder: Path, versions: Mapping[str, str]
+) -> None:
+    """Write a copy of an exposure that names its references into a folder.
+
+    Parameters
+    ----------
+    versions
+        Version keywords, which every engine carries over into the products.
+    """
     exposure = references.of(file.name)
     if exposure is None:
         return
     copy = Path(shutil.copyfile(file.path, folder / file.name))
-    update_headers(copy, exposure, references.context)
+    update_headers(copy, exposure, references.context, version_cards(versions))
 
 
 def _still_there(job: Job, references: References) -> bool:
@@ -122,5 +140,5 @@ def _still_there(job: Job, references: References) -> bool:
 
 
 def headers_of(inputs: RawInputs) -> list[Mapping[str, Any]]:
-    """Return the primary headers of the exposures."""
-    return [primary_header(file.path) for file in inputs.exposures]
+    """Return the primary headers of what is calibrated in its own right."""
+    return [primary_header(file.path) for file in inputs.calibrated]

@@ -1,4 +1,4 @@
-"""Stage 3: calibration by the engine that covers the dataset."""
+"""Stage 3: calibration by the engine that covers the dataset, and drizzling where it is due."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from pathlib import Path
 
 from calib.engines.lookup import choose_engine
 from calib.engines.protocol import CalibrationRequest, Engine
+from calib.engines.stage2 import Stage2Plan, calibrate_and_drizzle
 from calib.records import Products, RawInputs, References
 from calib.stages.bestrefs import headers_of, updated_inputs
+from calib.stages.environment import environment_of, versions_of
 from calib.stages.job import Job, key_of
+from calib.stages.stage2 import is_as_planned, plan_of
+from calib.stages.visits import is_combined, visit_settings
 from calib.stages.workfolder import Finished, StageFolder
 
 
@@ -34,24 +38,31 @@ def calibrate(
     ------
     UnsupportedMode
         No engine at hand covers the dataset completely.
+    ConfigError
+        It must be drizzled, and there is no program for that (exit code 24).
     EngineError, DataError
-        As the engine says; nothing half-made is left.
+        As the engine and :mod:`calib.engines.stage2_run` say; nothing half-made is left.
     """
     engine = engine_of(job, inputs)
-    place = _place(job, engine, inputs, references)
+    plan = plan_of(job, inputs)
+    plan.check()
+    place = _place(job, engine, inputs, references, plan)
 
     def work(folder: Path) -> Products:
         before()
-        return engine.calibrate(request_of(job, updated_inputs(job, inputs), references, folder))
+        request = request_of(job, updated_inputs(job, inputs), references, folder)
+        return calibrate_and_drizzle(engine, request, plan)
 
-    return place.run(work)
+    return place.run(work, still_valid=lambda found: is_as_planned(found, plan))
 
 
 def finished_calibrate(
     job: Job, engine: Engine, inputs: RawInputs, references: References
 ) -> Products | None:
     """Return the products that an earlier attempt made and that would be used again."""
-    return _place(job, engine, inputs, references).load()
+    plan = plan_of(job, inputs)
+    found = _place(job, engine, inputs, references, plan).load()
+    return found if found is not None and is_as_planned(found, plan) else None
 
 
 def request_of(
@@ -73,17 +84,29 @@ def request_of(
         output=folder,
         overrides=job.options.overrides,
         threads=job.options.threads,
-        environment=job.options.env,
+        environment=environment_of(job, inputs),
+        astrometry=job.options.astrometry,
     )
 
 
 def engine_of(job: Job, inputs: RawInputs) -> Engine:
     """Return the engine that the options and the headers ask for."""
-    return choose_engine(job.options.engine, headers_of(inputs), job.options.overrides)
+    options = job.options
+    headers = headers_of(inputs)
+    return choose_engine(options.engine, headers, options.overrides, kind=job.id.kind)
 
 
-def calibrate_key(job: Job, engine: Engine, inputs: RawInputs, references: References) -> str:
-    """Return what decides the numbers."""
+def calibrate_key(
+    job: Job,
+    engine: Engine,
+    inputs: RawInputs,
+    references: References,
+    plan: Stage2Plan | None = None,
+) -> str:
+    """Return what decides numbers and headers; no plan: nothing is drizzled."""
+    # What was calibrated without stage 2 because it was not installed is left as it is, with a
+    # word on that; what asks for none has no such word.
+    drizzled = plan is not None and (plan.record or plan.said)
     return key_of(
         "calibrate",
         sorted(file.sha256 for file in inputs.files),
@@ -93,6 +116,9 @@ def calibrate_key(job: Job, engine: Engine, inputs: RawInputs, references: Refer
         engine.numbers_version,
         dataclasses.asdict(job.options.overrides),
         *([job.options.env] if job.options.env else []),
+        versions_of(job, inputs),
+        *([drizzled] if drizzled else []),
+        *([visit_settings(job)] if is_combined(job.id) else []),
     )
 
 
@@ -110,7 +136,7 @@ def reference_checksums(references: References) -> list[str]:
 
 
 def _place(
-    job: Job, engine: Engine, inputs: RawInputs, references: References
+    job: Job, engine: Engine, inputs: RawInputs, references: References, plan: Stage2Plan
 ) -> StageFolder[Products]:
-    key = calibrate_key(job, engine, inputs, references)
+    key = calibrate_key(job, engine, inputs, references, plan)
     return StageFolder(job.folder / "calibrate", Products, key)

@@ -25,6 +25,9 @@ MOST_VISIBLE = 1_000
 # Runners on the host of the campaign itself; the others are addresses and cluster files.
 HERE = frozenset({"local", "threads"})
 
+# All of them, for people.
+RUNNERS = "local (Dask here), threads, tcp://HOST:PORT, or a cluster file (.toml, .yaml)"
+
 StageStyle = Literal["auto", "tasks", "plain"]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -16,6 +17,7 @@ from calib.campaigns.model import Prediction
 from calib.campaigns.retries import limit_all
 from calib.campaigns.rungs import check_rung, rung_for
 from calib.errors import ConfigError
+from calib.grants import Grant
 from calib.ids import CAMPAIGN_NAMES, is_campaign_name, parse_dataset
 from calib.ledger.campaign_reports import LeftJob
 from calib.ledger.campaigns import NewJob, enter_jobs, set_plan
@@ -24,7 +26,7 @@ from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_names import refuse_campaign_of_other
 from calib.ledger.reprocessings import lock_names
 from calib.ledger.rows import rows_of
-from calib.records import Grant, from_json, to_json
+from calib.records import from_json, to_json
 from calib.references.readiness import require_rules
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.job import Job, Options, key_of
@@ -212,13 +214,15 @@ def refuse_other_version(rows: Rows, name: str) -> None:
 
 def with_own(options: Options, own: JobOverrides) -> Options:
     """Return the options of a dataset: those of the campaign, and its own on top."""
-    if not own.switches and not own.env:
+    drizzling = {"stage2": own.stage2, "astrometry": own.astrometry}
+    said: dict[str, Any] = {name: word for name, word in drizzling.items() if word is not None}
+    if not own.switches and not own.env and not said:
         return options
     ours = options.overrides
     merged = Overrides(
         {**ours.switches, **own.switches.switches}, {**ours.parameters, **own.switches.parameters}
     )
-    return replace(options, overrides=merged, env={**options.env, **own.env})
+    return replace(options, overrides=merged, env={**options.env, **own.env}, **said)
 
 
 def _grant(plan: CampaignPlan, left: LeftJob, own: JobOverrides) -> Grant:
@@ -321,7 +325,7 @@ def _new_job(plan: CampaignPlan, entry: Entry, need: Prediction, key: str) -> Ne
         dataset=entry.dataset,
         work_key=key,
         memory=own.rung or _rung(need.memory, plan.rungs),
-        disk=need.disk,
+        disk=own.disk or need.disk,
         priority=plan.priority if own.priority is None else own.priority,
         time_scale=own.timeout_scale or 1.0,
         overrides=own.record() if own else {},

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from calib.caldp import ENVIRONMENT_FILE, tarball_name
 from calib.fetch.local import fetch_inputs
 from calib.fetch.options import options_from
 from calib.fetch.registered import RegisteredFile
+from calib.hap_names import poller_name
 from calib.records import RawInputs
 from calib.repository.inputs import look_up
 from calib.stages.job import Job, key_of
@@ -59,9 +61,13 @@ def _parts(registered: dict[str, RegisteredFile] | None) -> list[object]:
 def _not_newer(job: Job, inputs: RawInputs, finished: Path) -> bool:
     """Tell whether every local source file is older than our copy (the rule of make)."""
     scheme, _, folder = job.source.partition(":")
-    if scheme != "file":
+    if scheme == "astroquery" and folder:  # where the pollers lie
+        sources = [Path(folder) / poller_name(job.id)]
+    elif scheme == "file":
+        known = (tarball_name(job.dataset), ENVIRONMENT_FILE.format(dataset=job.dataset))
+        names = {*known, *(file.name for file in inputs.files)}
+        sources = [Path(folder), *(Path(folder) / name for name in names)]
+    else:
         return True
     limit = (finished / RECORD).stat().st_mtime
-    names = [file.name for file in inputs.files] + [f"{job.dataset}.tar.gz"]
-    sources = [Path(folder), *(Path(folder) / name for name in names)]
     return all(path.stat().st_mtime <= limit for path in sources if path.is_file())

@@ -16,10 +16,14 @@ from calib.fitsfile.comparison import (
     compare_fits,
 )
 from calib.preview.comparison import compare_descriptions, compare_pictures
+from calib.stages.text_comparison import compare_texts
 from calib.stores.store import Store, hash_file
 
 # Roles that are the same again: logs tell the time and the host of each line.
-COMPARED = ("product", "preview")
+COMPARED = ("product", "preview", "env")
+
+# Products that are logs all the same: drizzlepac's trailers of visits and skycells.
+LOGS = ("_trl.txt",)
 
 # Cards that name versions: where those differ, so do these, and nothing else follows from it.
 VERSION_CARDS = {"CAL_VER": "engine", "CRDS_VER": "crds"}
@@ -110,12 +114,20 @@ def compare_all(
     folder
         Where archived files are brought to.
     """
-    wanted = {entry.name: entry for entry in entries if entry.role in COMPARED}
+    wanted = {
+        entry.name: entry
+        for entry in entries
+        if entry.role in COMPARED and not entry.name.endswith(LOGS)
+    }
     results = [
         _compare(entry, store, made.get(name), terms.get(name, Terms()), folder)
         for name, entry in wanted.items()
     ]
-    extra = [FileResult(name, "extra", ("not made then",)) for name in made if name not in wanted]
+    extra = [
+        FileResult(name, "extra", ("not made then",))
+        for name in made
+        if name not in wanted and not name.endswith(LOGS)
+    ]
     return tuple(sorted([*results, *extra], key=lambda result: result.name))
 
 
@@ -146,12 +158,23 @@ def _judge(name: str, archived: Path, made: Path, terms: Terms) -> FileResult:
         return FileResult(name, "identical")
     if name.endswith(".fits"):
         return _judge_fits(name, archived, made, terms)
-    if name.endswith(".jpg"):
+    if name.endswith((".jpg", ".png")):
         return _judge_picture(name, archived, made, terms)
     if name.endswith(".json"):
         other = compare_descriptions(archived, made)
         return FileResult(name, "differs" if other else "equal", other)
+    if name.endswith((".ecsv", ".txt")):
+        return _judge_text(name, archived, made, terms)
     return FileResult(name, "differs", ("other bytes",))
+
+
+def _judge_text(name: str, archived: Path, made: Path, terms: Terms) -> FileResult:
+    found = compare_texts(archived, made, terms.tolerance)
+    if not found.rows:
+        return FileResult(name, "equal", ("comments differ",))
+    is_far = found.beyond > terms.tolerance.fraction * found.total
+    details = (f"{found.rows} of {found.total} rows differ",)
+    return FileResult(name, "differs" if is_far else "tolerated", details)
 
 
 def _judge_picture(name: str, archived: Path, made: Path, terms: Terms) -> FileResult:

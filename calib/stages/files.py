@@ -6,15 +6,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from calib.engines.lookup import choose_engine
+from calib.engines.astrometry import AstrometryMode
+from calib.engines.lookup import choose_engine, required_by
 from calib.engines.protocol import CalibrationRequest
+from calib.engines.stage2 import Stage2Policy, calibrate_and_drizzle, plan_stage2
 from calib.errors import ArchiveError, ConfigError
 from calib.fetch.in_place import EXPECTED, FoundFiles, find_files
 from calib.fitsfile import primary_header
 from calib.records import Products
 from calib.references.headers import references_from_headers
+from calib.stages.environment import dataset_environment
+from calib.stages.stage2 import with_stage2_references
 from calib.switches import Overrides
 
 
@@ -34,6 +37,8 @@ class FileOptions:
         Reference files by keyword.
     threads
         Threads that the engine may use. The products do not depend on it.
+    stage2, astrometry
+        As in :class:`calib.stages.job.Options`.
     """
 
     engine: str = "auto"
@@ -41,6 +46,8 @@ class FileOptions:
     folders: tuple[Path, ...] = ()
     custom: Mapping[str, Path] = field(default_factory=dict)
     threads: int = 1
+    stage2: Stage2Policy = "auto"
+    astrometry: AstrometryMode = "auto"
 
 
 def calibrate_file(
@@ -51,7 +58,8 @@ def calibrate_file(
     Parameters
     ----------
     path
-        ``ROOT_raw.fits``: that exposure alone, whatever association it belongs to. Or
+        ``ROOT_raw.fits``: that exposure alone, whatever association it belongs to (of COS
+        and STIS any file of the exposure). Or
         ``ASSOCIATION_asn.fits``: the exposures that it marks as present, which lie beside it.
     output
         Folder of the products; made if needed. A product that exists already is an error:
@@ -68,30 +76,34 @@ def calibrate_file(
         say; nothing half-made is left.
     """
     found = find_files(path)
-    headers = [primary_header(exposure) for exposure in found.exposures]
+    inputs = found.describe()
+    headers = [primary_header(each.path) for each in inputs.calibrated]
     engine = choose_engine(options.engine, headers, options.overrides)
-
-    def required(each: Mapping[str, Any]) -> tuple[str, ...]:
-        return engine.required_references(options.overrides.apply(each), found.members)
-
+    variables = dataset_environment(inputs)
+    plan = plan_stage2(
+        options.stage2, options.astrometry, headers, options.overrides, {**environ, **variables}
+    )
+    plan.check()
+    required = required_by(engine, inputs, headers, options.overrides)
     references = references_from_headers(
         found.exposures,
         options.folders,
         environ,
-        required=required,
+        required=with_stage2_references(required, plan),
         custom=options.custom,
         checksums=False,
     )
     _make_folder(output)
     request = CalibrationRequest(
         dataset=found.dataset,
-        inputs=found.describe(),
+        inputs=inputs,
         references=references,
         output=output,
         overrides=options.overrides,
         threads=options.threads,
+        environment=variables,
     )
-    return engine.calibrate(request)
+    return calibrate_and_drizzle(engine, request, plan)
 
 
 def check_files(files: Sequence[Path]) -> None:

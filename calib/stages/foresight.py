@@ -14,8 +14,10 @@ from typing import Any
 
 from calib.archive.disk import free_bytes
 from calib.association import Association
+from calib.engines.idle import REASON, IdleEngine
 from calib.engines.lookup import choose_engine
 from calib.engines.protocol import Engine, ForeseeingEngine
+from calib.engines.stage2 import NOT_INSTALLED
 from calib.errors import ArchiveError, ConfigError, HstflowError, ReferenceUnavailable
 from calib.fetch.looking import SeenFile, find_inputs
 from calib.fetch.options import FetchOptions
@@ -27,7 +29,13 @@ from calib.records import Member, RawInputs, References
 from calib.references.bestrefs import Choice
 from calib.references.profile import CrdsProfile
 from calib.repository.inputs import look_up
-from calib.stages.archive import find_published, free_run, job_fingerprint, output_of, run_content
+from calib.stages.archive import (
+    find_published,
+    free_run,
+    output_of,
+    run_content,
+    sought_fingerprints,
+)
 from calib.stages.bestrefs import choose, finished_bestrefs
 from calib.stages.calibrate import engine_of, finished_calibrate, request_of
 from calib.stages.fetch import finished_fetch
@@ -47,6 +55,8 @@ from calib.stages.reference_outlook import (
     describe_choice,
     remembered_references,
 )
+from calib.stages.stage2 import check_program, plan_of
+from calib.stages.visits import check_can_be_made, find_image_references, is_combined
 from calib.switches import Switch, is_switch, read_switch
 
 # A calibrated pixel: SCI and ERR as float32, DQ as int16.
@@ -124,6 +134,8 @@ def _foresee(draft: _Draft, desk: Desk, scratch: Path) -> DatasetForecast:
         if rows is not None:
             check_admission(rows, job.campaign, job.dataset, job.run, job.context)
     draft.stage = "fetch"
+    check_can_be_made(job)
+    check_program(job)
     _check_folder(Path(job.work), ConfigError("the work folder cannot be written"))
     inputs = _fetched_before(draft) or _look(draft, desk, scratch)
     if inputs is None:
@@ -131,10 +143,13 @@ def _foresee(draft: _Draft, desk: Desk, scratch: Path) -> DatasetForecast:
     with desk.lock:
         references = _references(draft, inputs, desk)
         engine = draft.engine or engine_of(job, inputs)
-        mark = draft.found["fingerprint"] = job_fingerprint(job, inputs, references, engine)
-    if found := find_published(job, mark):
+        marks = sought_fingerprints(job, inputs, references, engine)
+        mark = draft.found["fingerprint"] = marks[-1]
+    if found := find_published(job, *marks):
         draft.found |= {"run": found.run, "uri": found.uri}
         return draft.end("skip", f"nothing to do: the same result is in run {found.run}")
+    if isinstance(engine, IdleEngine):
+        return draft.end("skip", f"nothing to do: {REASON}")
     with desk.lock:
         _remaining(draft, engine, inputs, references)
     return _publication(draft, mark)
@@ -173,6 +188,12 @@ def _look(draft: _Draft, desk: Desk, scratch: Path) -> RawInputs | None:
 
 
 def _note_members(draft: _Draft, members: tuple[Member, ...], files: tuple[SeenFile, ...]) -> None:
+    if draft.job.id.kind != "ipst":  # a visit's members are the files that were found
+        draft.found["members"] = tuple(
+            MemberForecast(m.name, m.type, is_product=False, present=m.present, found=m.present)
+            for m in members
+        )
+        return
     there = {
         root_of(file.name) for file in files if is_exposure(file.name, draft.job.id.instrument)
     }
@@ -187,6 +208,7 @@ def _references(draft: _Draft, inputs: RawInputs, desk: Desk) -> References:
     job = draft.job
     draft.stage = "bestrefs"
     _note_engine(draft, inputs)
+    draft.found["stage2"] = plan_of(job, inputs).said
     if found := finished_bestrefs(job, inputs):
         draft.finished.append("bestrefs")
         draft.found["references_from"] = WORK_FOLDER
@@ -194,6 +216,8 @@ def _references(draft: _Draft, inputs: RawInputs, desk: Desk) -> References:
         _note_references(draft, dataclasses.replace(job, profile=closed), Choice(found), closed)
         return found
     draft.found["references_from"] = "headers"
+    if is_combined(job.id):
+        return find_image_references(job, inputs, download=False)
     looking = dataclasses.replace(job, profile=desk.profile)
     choice = choose(looking, inputs, download=False)
     _note_references(draft, job, choice, desk.profile)
@@ -210,12 +234,13 @@ def _note_references(draft: _Draft, job: Job, choice: Choice, profile: CrdsProfi
 def _note_engine(draft: _Draft, inputs: RawInputs) -> None:
     """Note engine and switches also where a reference is missing; its own error comes later."""
     overrides = draft.job.options.overrides
-    headers = [overrides.apply(primary_header(file.path)) for file in inputs.exposures]
+    headers = [overrides.apply(primary_header(file.path)) for file in inputs.calibrated]
     switches = {key for header in headers for key in filter(is_switch, header)}
     with suppress(HstflowError):
         performed = [key for key in sorted(switches) if any(_performs(h, key) for h in headers)]
         draft.found["switches"] = tuple(performed)
-        draft.engine = choose_engine(draft.job.options.engine, headers, overrides)
+        name, kind = draft.job.options.engine, draft.job.id.kind
+        draft.engine = choose_engine(name, headers, overrides, kind=kind)
         draft.found["engine"] = draft.engine.name
 
 
@@ -227,6 +252,7 @@ def _remaining(draft: _Draft, engine: Engine, inputs: RawInputs, references: Ref
     """Look for finished products and previews; where there are none, ask what would be made."""
     job = draft.job
     draft.stage = "calibrate"
+    plan_of(job, inputs).check()
     made = finished_calibrate(job, engine, inputs, references)
     if made is not None:
         draft.finished.append("calibrate")
@@ -323,7 +349,11 @@ def _after_fetch(draft: _Draft) -> DatasetForecast:
 
 
 def sum_up(found: Forecast) -> Forecast:
-    """Return a forecast with what concerns all datasets: whether the disk has room."""
+    """Return a forecast with what concerns all datasets: stage 2, and room on the disk."""
+    absent = [each.stage2 for each in found.datasets if each.stage2.startswith(NOT_INSTALLED)]
+    if absent:
+        note = f"stage 2 is asked for by {len(absent)} of {len(found.datasets)}; {absent[0]}"
+        found = dataclasses.replace(found, notes=(*found.notes, note))
     output = found.settings.output or ""
     if not output.startswith("file:"):
         return found

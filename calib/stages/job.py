@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from calib.archive.messages import message_folder
+from calib.engines.astrometry import AstrometryMode
+from calib.engines.stage2 import Stage2Policy
+from calib.grants import Grant
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.calibrations import Certification
-from calib.records import Grant
 from calib.references.files import sha1_of
 from calib.references.profile import CrdsProfile
 from calib.stages.faults import Fault
@@ -42,7 +44,7 @@ class Options:
     previews
         ``normal`` (a failure is a warning), ``required`` (it is error 28) or ``none``.
     thumb
-        Longest side of thumbnails, pixels.
+        Longest side of thumbnails, pixels; None: 128, and 512 for skycells.
     messages
         Message files to write: ``none``, ``flat`` or ``folders``.
     keep_scratch
@@ -62,6 +64,11 @@ class Options:
         Failures on purpose. No key has them: a stage that passes has the same result.
     env
         Environment of the programs that calibrate, on top of ours.
+    stage2
+        Whether ACS and WFC3 are drizzled: ``auto`` (where DRIZCORR=PERFORM and the program is
+        here), ``always`` or ``never``.
+    astrometry
+        How drizzled images are aligned: ``auto``, ``off``, ``apriori``, ``aposteriori``, ``full``.
     """
 
     engine: str = "auto"
@@ -70,7 +77,7 @@ class Options:
     calibrations: str | None = None
     certifications: tuple[Certification, ...] | None = None
     previews: PreviewPolicy = "normal"
-    thumb: int = 128
+    thumb: int | None = None
     messages: MessageStyle = "none"
     keep_scratch: bool = False
     threads: int = 1
@@ -80,6 +87,14 @@ class Options:
     tar: bool = False
     faults: tuple[Fault, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    stage2: Stage2Policy = "auto"
+    astrometry: AstrometryMode = "auto"
+
+    @property
+    def stage2_settings(self) -> dict[str, str]:
+        """What a user said of stage 2; empty where that is nothing, as before there was any."""
+        said = {"stage2": self.stage2, "astrometry": self.astrometry}
+        return {name: value for name, value in said.items() if value != "auto"}
 
     @property
     def reference_checksums(self) -> dict[str, str]:

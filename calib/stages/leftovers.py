@@ -27,7 +27,7 @@ from calib.ledger.reports import Rows
 from calib.ledger.schema import job as jobs
 from calib.ledger.states import FINISHED
 from calib.stages.scratch import lies_in
-from calib.stages.workplaces import BUNDLES, DASK, SESSIONS, TAKEN
+from calib.stages.workplaces import BUNDLES, DASK, SESSIONS, SKIPPED, TAKEN
 
 Kind = Literal["work", "bundle", "dask", "messages", "logs", "removed"]
 
@@ -204,10 +204,11 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 def _folders(rows: Rows, work: Path, wish: Wish) -> Iterator[tuple[bool, Leftover]]:
-    """Yield the folders of datasets, in runs and among the bundles of failures."""
+    """Yield the folders of datasets, in runs and among the bundles of what has no products."""
     runs = [each for each in _subfolders(work) if each.name not in TAKEN]
     places: list[tuple[Kind, Path]] = [("work", run) for run in runs]
-    places += [("bundle", run) for run in _subfolders(work / BUNDLES)]
+    bundles = (work / BUNDLES, work / SKIPPED)
+    places += [("bundle", run) for kept in bundles for run in _subfolders(kept)]
     for kind, run in places:
         for folder in _subfolders(run):
             if folder.name.startswith(_REMOVED):

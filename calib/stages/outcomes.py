@@ -11,7 +11,8 @@ from calib.errors import (
     OutOfMemory,
     ReferenceUnavailable,
 )
-from calib.records import Outcome, Retry
+from calib.grants import Retry
+from calib.records import Outcome
 from calib.stages.job import Job
 
 

@@ -103,6 +103,8 @@ class DatasetForecast:
     engine, switches, products
         Engine, the switches that it would carry out, and files that it would make; None where
         the engine cannot say.
+    stage2
+        What would drizzle them, or why nothing would; empty where nobody asks for it.
     inputs, members
         Input files and rows of the association table.
     inputs_known
@@ -138,6 +140,7 @@ class DatasetForecast:
     engine: str | None = None
     switches: tuple[str, ...] = ()
     products: tuple[str, ...] | None = None
+    stage2: str = ""
     inputs: tuple[SeenFile, ...] = ()
     members: tuple[MemberForecast, ...] = ()
     inputs_known: bool = False

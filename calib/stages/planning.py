@@ -95,8 +95,9 @@ def fixed_key(options: Options, output: str | None) -> str:
         collection_record(options),
         version("hstflow"),
     ]
-    # What has no environment of its own keeps the run that it had before there was any.
-    return key_of(*parts, options.env) if options.env else key_of(*parts)
+    # What says nothing of environment or stage 2 keeps the run of before there was either.
+    said = [each for each in (options.env, options.stage2_settings) if each]
+    return key_of(*parts, *said)
 
 
 def work_key(job: Job, dataset: str, fixed: str) -> str:
@@ -163,7 +164,10 @@ def source_uri(text: str) -> str:
         The URI is none.
     """
     source = parse_uri(text)
-    return f"file:{Path(source.path).absolute()}" if source.scheme == "file" else text
+    is_pollers = source.scheme == "astroquery" and not source.location.startswith("s3://")
+    if source.scheme == "file" or (is_pollers and source.location):
+        return f"{source.scheme}:{Path(source.path).absolute()}"
+    return text
 
 
 def output_uri(text: str) -> str | None:

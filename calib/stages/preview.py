@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from calib.errors import PreviewError
-from calib.preview.previews import make_previews
-from calib.records import Previews, Products, RawInputs
+from calib.caldp import product_suffix
+from calib.errors import HstflowError, PreviewError
+from calib.preview.light_drizzle import PACKAGE, drizzle_lightly, package_version
+from calib.preview.previews import draw_files, joined, make_previews
+from calib.records import Previews, ProductFile, Products, RawInputs
 from calib.stages.job import Job, key_of
 from calib.stages.workfolder import Finished, StageFolder
+from calib.stores.store import hash_file
 
 log = logging.getLogger(__name__)
 
@@ -44,19 +47,55 @@ def _is_complete(previews: Previews) -> bool:
 
 
 def _place(job: Job, products: Products) -> StageFolder[Previews]:
-    key = key_of("preview", job.options.thumb, [file.sha256 for file in products.files])
+    quick = [PACKAGE, package_version()] if package_version() and _quick_exposures(products) else []
+    key = key_of("preview", job.options.thumb, [file.sha256 for file in products.files], *quick)
     return StageFolder(job.folder / "preview", Previews, key)
 
 
 def _draw(job: Job, inputs: RawInputs, products: Products, folder: Path) -> Previews:
     files = [Path(file.path) for file in inputs.exposures]
     files += [Path(file.path) for file in products.files]
-    return make_previews(files, folder, instrument=job.id.instrument, thumb=job.options.thumb)
+    made = make_previews(
+        files,
+        folder,
+        instrument=job.id.instrument,
+        kind=job.id.kind,
+        thumb=job.options.thumb,
+    )
+    return joined([made, _quick_look(job, products, folder)])
+
+
+def _quick_exposures(products: Products) -> list[Path]:
+    """Return what could have been drizzled and was not: flc, or flt where there is none."""
+    by_kind: dict[str, list[Path]] = {"flc": [], "flt": [], "drz": [], "drc": []}
+    for file in products.files:
+        by_kind.get(product_suffix(file.name), []).append(Path(file.path))
+    if by_kind["drz"] or by_kind["drc"] or products.switches.get("DRIZCORR") != "PERFORM":
+        return []
+    return by_kind["flc"] or by_kind["flt"]
+
+
+def _quick_look(job: Job, products: Products, folder: Path) -> Previews:
+    """Combine exposures for looking, where the package for it is installed."""
+    exposures = _quick_exposures(products)
+    if not exposures:
+        return Previews()
+    if not package_version():
+        log.info("no quick look: package %s is not installed (hstflow[quicklook])", PACKAGE)
+        return Previews()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        path = drizzle_lightly(exposures, job.dataset, folder)
+    except HstflowError as error:
+        return Previews((), (f"no quick look: {error}",))
+    drawn = draw_files([path], folder, thumb=job.options.thumb)
+    image = ProductFile(path.name, str(path), hash_file(path), path.stat().st_size)
+    return joined([Previews((image,)), drawn])
 
 
 def _judge(job: Job, previews: Previews) -> None:
-    for warning in previews.warnings:
-        log.warning("%s", warning)
+    for line in (*previews.warnings, *previews.remarks):
+        log.warning("%s", line)
     if previews.warnings and job.options.previews == "required":
         raise PreviewError(
             "; ".join(previews.warnings), dataset=job.dataset, expected="a preview of every file"

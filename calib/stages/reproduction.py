@@ -7,6 +7,7 @@ are not asked again.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from typing import Any, NamedTuple
 
 from calib.archive.layout import relative_name
 from calib.archive.manifest import FileEntry, Manifest
+from calib.caldp import DELETED_SUFFIXES, product_suffix
+from calib.engines.stage2 import ASTROMETRY
 from calib.errors import (
     ConfigError,
     CorruptFile,
@@ -24,6 +27,7 @@ from calib.errors import (
     Unavailable,
 )
 from calib.fitsfile import primary_header
+from calib.ids import parse_dataset
 from calib.records import RawInputs, References
 from calib.references.profile import CrdsProfile
 from calib.repository.provenance import Told, read_provenance
@@ -37,16 +41,21 @@ from calib.stages.preview import preview
 from calib.stages.published import Found, not_ours
 from calib.stages.recorded_references import find_references
 from calib.stages.reproducibility import (
+    DRIZZLED,
     Facts,
     changes,
     classes_of,
     facts_of,
     tolerance_for,
 )
+from calib.stages.visits import is_combined
 from calib.stores.store import hash_file
 from calib.switches import Overrides
 
 ARCHIVE_ORIGIN = "the archive"
+
+# MAST by its address: its source names no place of its own.
+_MAST = re.compile(r"astroquery:https?://")
 
 # What a source says that does not have the inputs, or not all, or not for us, or not now.
 _NO_INPUTS = (ConfigError, MissingMember, NotFound, Proprietary, Unavailable)
@@ -163,7 +172,7 @@ def reproduce(found: Found, rerun: Rerun) -> Reproduction:
     inputs, job = fetched.inputs, fetched.job
     references = find_references(told, job, rerun.folders)
     facts = _facts(provenance, job, inputs)
-    made = _make(job, inputs, references)
+    made = _make(job, inputs, references, dict(told.request.get("versions", {})))
     classes = classes_of(facts)
     files = _compare(found, job, made, facts)
     return Reproduction(
@@ -195,14 +204,16 @@ def _make_folder(folder: Path) -> None:
 def _job(manifest: Manifest, told: Told, rerun: Rerun, source: str) -> Job:
     overrides = told.parameters.get("overrides", {})
     drawn = any(file.role == "preview" for file in manifest.files)
+    thumb = told.request.get("thumb")
     options = Options(
         engine=rerun.engine or told.engine["name"],
         overrides=Overrides(
             dict(overrides.get("switches", {})), dict(overrides.get("parameters", {}))
         ),
-        env=dict(told.parameters.get("env", {})),
+        env=_environment_of(manifest, told),
+        **_stage2_of(manifest, told),
         previews="normal" if drawn else "none",
-        thumb=int(told.request.get("thumb", Options.thumb)),
+        thumb=None if thumb is None else int(thumb),
         threads=rerun.threads,
     )
     return Job(
@@ -220,6 +231,30 @@ def _job(manifest: Manifest, told: Told, rerun: Rerun, source: str) -> Job:
     )
 
 
+def _environment_of(manifest: Manifest, told: Told) -> dict[str, str]:
+    """Return the variables that were set; of a visit with the version keywords of its headers.
+
+    Those of exposures are written before they are calibrated.
+    """
+    said = dict(told.parameters.get("env", {}))
+    return said | dict(told.request.get("versions", {})) if is_combined(manifest.id) else said
+
+
+def _stage2_of(manifest: Manifest, told: Told) -> dict[str, Any]:
+    """Return the settings of stage 2 that make the same again: what was done, not what was asked.
+
+    What was not drizzled, for lack of a program as well, is not drizzled now; what had no viable
+    data then may have none now.
+    """
+    recorded = told.parameters.get("stage2")
+    if not recorded:
+        done = told.resolved_parameters.get("astrometry", told.parameters.get("astrometry", "off"))
+        return {"stage2": "never", "astrometry": done}
+    done = told.resolved_parameters.get(ASTROMETRY, recorded.get("astrometry", "off"))
+    is_drizzled = any(file.name.endswith(DRIZZLED) for file in manifest.files)
+    return {"stage2": "always" if is_drizzled else "auto", "astrometry": done}
+
+
 class _Fetched(NamedTuple):
     """The inputs, where they came from, the job that has them, and why not from their source."""
 
@@ -232,13 +267,21 @@ class _Fetched(NamedTuple):
 def _fetch(found: Found, told: Told, rerun: Rerun) -> _Fetched:
     """Bring the inputs: from where a person says, else from their source, else the archive."""
     unanswered = ""
+    is_visit = is_combined(found.manifest.id)
+    if rerun.from_archive and is_visit:
+        raise ConfigError(
+            "the images of a visit or skycell are not published with it",
+            dataset=found.manifest.dataset,
+            expected="--source archive:RUN",
+            found="--from-archive",
+        )
     if not rerun.from_archive:
         source = rerun.source or _recorded_source(told)
         job = _job(found.manifest, told, rerun, source)
         try:
             inputs = fetch(job).record
         except _NO_INPUTS as error:
-            if rerun.source is not None:
+            if rerun.source is not None or is_visit:
                 raise
             unanswered = str(error)
         else:
@@ -249,8 +292,11 @@ def _fetch(found: Found, told: Told, rerun: Rerun) -> _Fetched:
 
 
 def _recorded_source(told: Told) -> str:
-    """Return where the inputs came from; MAST is where the settings say that it is now."""
-    return "astroquery:" if told.source.startswith("astroquery:") else told.source
+    """Return where the inputs came from; MAST is where the settings say that it is now.
+
+    The place of a visit's poller (``astroquery:FOLDER``) stays.
+    """
+    return "astroquery:" if _MAST.match(told.source) else told.source
 
 
 def _refuse_others(told: Told, inputs: RawInputs) -> None:
@@ -260,8 +306,8 @@ def _refuse_others(told: Told, inputs: RawInputs) -> None:
     others = sorted(name for name in {*recorded, *there} if recorded.get(name) != there.get(name))
     if others:
         raise CorruptFile(
-            "the inputs are not those that the products were made from: they have changed since; "
-            "--from-archive takes the raw files published beside the products",
+            f"the inputs are not those that the products were made from: they have changed since; "
+            f"{_elsewhere(inputs)}",
             dataset=inputs.dataset,
             path=inputs.source,
             expected="; ".join(f"{name} sha256 {recorded.get(name, 'none')}" for name in others),
@@ -269,12 +315,21 @@ def _refuse_others(told: Told, inputs: RawInputs) -> None:
         )
 
 
+def _elsewhere(inputs: RawInputs) -> str:
+    if is_combined(parse_dataset(inputs.dataset)):
+        return "--source archive:RUN takes the images of the run in which they were published"
+    return "--from-archive takes the raw files published beside the products"
+
+
 def _from_archive(found: Found, told: Told, work: Path) -> Path:
     """Bring the raw files of the publication: their headers name the references already."""
     folder = work / "archived"
     folder.mkdir()
-    entries = {file.name: file for file in found.manifest.files}
+    entries = {file.name.rpartition("/")[2]: file for file in found.manifest.files}
+    deleted = DELETED_SUFFIXES.get(found.manifest.id.instrument, frozenset())
     for file in told.inputs:
+        if product_suffix(file.name) in deleted:
+            continue  # it was not archived, by the same rule
         entry = entries.get(file.name)
         if entry is None:
             raise NotFound(
@@ -287,8 +342,9 @@ def _from_archive(found: Found, told: Told, work: Path) -> Path:
 
 
 def _bring(found: Found, entry: FileEntry, folder: Path) -> None:
-    found.store.get(entry.name, folder / entry.name)
-    if (sha256 := hash_file(folder / entry.name)) != entry.sha256:
+    target = folder / entry.name.rpartition("/")[2]
+    found.store.get(entry.name, target)
+    if (sha256 := hash_file(target)) != entry.sha256:
         raise CorruptFile(
             "the archived input has changed since it was published",
             dataset=found.manifest.dataset,
@@ -305,12 +361,19 @@ def _facts(provenance: Mapping[str, Any], job: Job, inputs: RawInputs) -> Facts:
     return facts_of(provenance, engine, job.id.instrument, seeds)
 
 
-def _make(job: Job, inputs: RawInputs, references: References) -> Made:
-    """Go through the stages from the headers on; nothing of it is recorded anywhere."""
+def _make(job: Job, inputs: RawInputs, references: References, versions: Mapping[str, str]) -> Made:
+    """Go through the stages from the headers on; nothing of it is recorded anywhere.
+
+    Parameters
+    ----------
+    versions
+        Version keywords as the products have them; none in what was published before there
+        were any.
+    """
     folder = job.folder / "bestrefs"
     folder.mkdir(parents=True)
     for file in inputs.exposures:
-        write_headers(file, references, folder)
+        write_headers(file, references, folder, versions)
     products = calibrate(job, inputs, references).record
     previews = preview(job, inputs, products).record
     return Made(inputs, references, products, previews)

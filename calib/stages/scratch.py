@@ -20,7 +20,7 @@ from calib.errors import ConfigError
 from calib.ledger.reports import Rows
 from calib.ledger.states import FINISHED
 from calib.stages.recording import ledger_of
-from calib.stages.workplaces import BUNDLES
+from calib.stages.workplaces import BUNDLES, SKIPPED
 from calib.stores.transfer import local_path
 
 log = logging.getLogger(__name__)
@@ -68,8 +68,10 @@ def remove_leftovers(
             removed += _remove([folder], began)
         else:
             removed += _remove(_half_made(folder), began)
-    removed += _remove(_half_made(Path(work) / BUNDLES / run), began)
-    for empty in (place, Path(work) / BUNDLES / run, Path(work) / BUNDLES):
+    kept = [Path(work) / BUNDLES, Path(work) / SKIPPED]
+    for bundles in kept:
+        removed += _remove(_half_made(bundles / run), began)
+    for empty in (place, *(bundles / run for bundles in kept), *kept):
         with suppress(OSError):
             empty.rmdir()
     if removed:

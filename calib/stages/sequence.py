@@ -12,11 +12,14 @@ from functools import partial
 from typing import TypeVar
 
 from calib.campaigns.features import features_of_files
+from calib.engines.astrometry import ASTROMETRY_NOTE
+from calib.engines.stage2 import ASTROMETRY
 from calib.errors import Cancelled, HstflowError, Interrupted, TransientError
 from calib.ledger.ledger import Attempt, Start, current_owner
 from calib.ledger.predictions import record_features
 from calib.ledger.pulse import closed_of
 from calib.ledger.registry import record_inputs, record_references
+from calib.ledger.states import NOT_DRIZZLED
 from calib.programs.allowance import current_allowance
 from calib.records import Archived, Outcome, Previews, Products, RawInputs, References
 from calib.stages import archive as archiving
@@ -33,6 +36,8 @@ from calib.stages.outcomes import failed, interrupted
 from calib.stages.policy import is_retryable, with_patience, with_retries
 from calib.stages.recording import keeping_book, ledger_of, recorded, recorded_last
 from calib.stages.room import check_disk, check_memory
+from calib.stages.stage2 import check_program, plan_of
+from calib.stages.visits import check_can_be_made
 from calib.stages.watch import at_work, pause, unstopped, watching
 from calib.stages.workfolder import Finished
 
@@ -63,6 +68,8 @@ def run_fetch(job: Job, attempt: Attempt) -> Finished[RawInputs]:
 
 def _fetch(job: Job) -> Finished[RawInputs]:
     check_disk(job)
+    check_can_be_made(job)
+    check_program(job)
     return fetching.fetch(job)
 
 
@@ -114,7 +121,8 @@ def run_archive(job: Job, attempt: Attempt, made: Made) -> Archived:
 
 def _publish(job: Job, attempt: Attempt, made: Made) -> Archived:
     """Publish; what is written in the ledger is not stopped half-way."""
-    mark = archiving.job_fingerprint(job, made.inputs, made.references)
+    plan = plan_of(job, made.inputs, made.products)
+    mark = archiving.job_fingerprint(job, made.inputs, made.references, plan=plan)
     run = archiving.choose_run(job, mark)
     with unstopped():
         archiving.register_run(job, run)
@@ -290,17 +298,31 @@ def _all_stages(job: Job, attempt: Attempt, stages: Stages, progress: _Progress)
     if found := at_work(attempt, "bestrefs", partial(published_before, job, inputs, references)):
         progress.stage = "archive"
         at_work(attempt, "archive", partial(_take_found, job, attempt, found))
-        return _nothing_to_do(job, found)
+        return _nothing_to_do(job, found, (*inputs.notes, *plan_of(job, inputs).notes))
     progress.stage = "calibrate"
     products = stages.calibrate(job, attempt, inputs, references)
+    if products.record.ending is not None:
+        return _without_products(job, inputs, products.record)
     progress.stage = "preview"
     previews = stages.preview(job, attempt, inputs, products.record)
     made = Made(inputs, references, products.record, previews.record)
     progress.stage = "archive"
     archived = stages.archive(job, attempt, made)
     if archived.already_there or (job.output is None and products.reused and previews.reused):
-        return _nothing_to_do(job, archived)
+        return _nothing_to_do(job, archived, inputs.notes)
     return _processed(job, archived, made)
+
+
+def _without_products(job: Job, inputs: RawInputs, products: Products) -> Outcome:
+    """Skip what an engine has nothing to make of: that is no failure, and nothing is published."""
+    return Outcome(
+        dataset=job.dataset,
+        state="skipped",
+        reason=": ".join(filter(None, (products.ending, products.reason))),
+        stage="calibrate",
+        context=job.context,
+        warnings=(*inputs.notes, *products.notes),
+    )
 
 
 def _take_found(job: Job, attempt: Attempt, found: Archived) -> None:
@@ -313,14 +335,30 @@ def _processed(job: Job, archived: Archived, made: Made) -> Outcome:
     return Outcome(
         dataset=job.dataset,
         state="processed",
-        reason=f"published in run {archived.run}{_staying(archived)}"
+        reason=f"published in run {archived.run}{_staying(archived)}{_undrizzled(made.products)}"
         if job.output
         else "left in the work folder",
         run=archived.run,
         uri=archived.uri,
         context=job.context,
-        warnings=(*made.products.notes, *made.previews.warnings, *archived.notes),
+        warnings=(
+            *made.inputs.notes,
+            *made.products.notes,
+            *made.previews.warnings,
+            *made.previews.remarks,
+            *archived.notes,
+        ),
     )
+
+
+def _undrizzled(products: Products) -> str:
+    """Say what was asked of stage 2 and not done; the warnings say why, and what to do."""
+    if not products.stage2:
+        return ""
+    if ASTROMETRY not in products.parameters:
+        return NOT_DRIZZLED
+    unaligned = any(note.startswith(ASTROMETRY_NOTE) for note in products.notes)
+    return "; drizzled without astrometry" if unaligned else ""
 
 
 def _staying(archived: Archived) -> str:
@@ -328,7 +366,7 @@ def _staying(archived: Archived) -> str:
     return f"; run {archived.stays}, of a later context, stays current" if archived.stays else ""
 
 
-def _nothing_to_do(job: Job, archived: Archived) -> Outcome:
+def _nothing_to_do(job: Job, archived: Archived, notes: tuple[str, ...] = ()) -> Outcome:
     return Outcome(
         dataset=job.dataset,
         state="skipped",
@@ -337,7 +375,7 @@ def _nothing_to_do(job: Job, archived: Archived) -> Outcome:
         run=archived.run,
         uri=archived.uri,
         context=job.context,
-        warnings=archived.notes,
+        warnings=(*notes, *archived.notes),
     )
 
 

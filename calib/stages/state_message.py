@@ -25,8 +25,8 @@ def state_message(job: Job, attempt: Attempt, outcome: Outcome) -> Outcome:
     Always runs, also after a failure. The message file is written after the commit: a reader
     never sees a state that the ledger does not know. Where another attempt follows nobody is
     told: this is not how the job ends. A published job's work folder is removed (unless asked
-    to be kept); a failed job's stays, so that the next attempt goes on there, and a bundle
-    tells why it failed.
+    to be kept), and so is that of one of which there was nothing to make; a failed job's stays,
+    so that the next attempt goes on there. Of both a bundle tells why.
     """
     book_of(job, attempt).last(attempt, lambda c: finish(c, attempt, outcome))
     if outcome.retry is not None:
@@ -35,8 +35,8 @@ def state_message(job: Job, attempt: Attempt, outcome: Outcome) -> Outcome:
     announce_end(job, attempt.number, outcome)
     if _is_published(outcome):
         remove_bundle(job)
-        if not job.options.keep_scratch and job.output is not None:
-            shutil.rmtree(job.folder, ignore_errors=True)
+    if outcome.state in {"processed", "skipped"}:
+        _clean(job)
     return outcome
 
 
@@ -55,7 +55,7 @@ def announce_end(job: Job, number: int, outcome: Outcome) -> None:
         How it ended; no other attempt follows.
     """
     announce(job, _message_state(outcome), outcome)
-    if outcome.state in {"error", "blocked"}:
+    if outcome.state in {"error", "blocked"} or _is_empty(outcome):
         write_bundle(job, number, outcome)
 
 
@@ -63,6 +63,12 @@ def close_from_outside(job: Job, attempt: Attempt, outcome: Outcome) -> None:
     """Close an attempt whose own thread cannot: the stage that it hangs in is closed with it."""
     book_of(job, attempt).later(lambda c: close_open_stages(c, attempt, outcome.reason))
     state_message(job, attempt, outcome)
+
+
+def _clean(job: Job) -> None:
+    """Remove the work folder, unless products are in it or somebody wants it."""
+    if not job.options.keep_scratch and job.output is not None:
+        shutil.rmtree(job.folder, ignore_errors=True)
 
 
 def announce(job: Job, state: str, outcome: Outcome | None = None) -> None:
@@ -92,8 +98,17 @@ def _is_published(outcome: Outcome) -> bool:
     return outcome.state in {"processed", "skipped"} and outcome.uri is not None
 
 
+def _is_empty(outcome: Outcome) -> bool:
+    """Tell whether there was nothing to make: no failure, and nothing that could be fetched."""
+    return outcome.state == "skipped" and outcome.uri is None
+
+
 def _message_state(outcome: Outcome) -> str:
-    """CALDP knows processed, error and terminated; what is already published is processed."""
+    """CALDP knows processed, error and terminated; what is already published is processed.
+
+    Where there was nothing to make CALDP writes ``processed``, and whoever watches for that
+    comes for files that there are not: here it is ``skipped``.
+    """
     if _is_published(outcome):
         return "processed"
-    return {"cancelled": "terminated", "skipped": "processed"}.get(outcome.state, "error")
+    return {"cancelled": "terminated", "skipped": "skipped"}.get(outcome.state, "error")

@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -21,12 +21,15 @@ from typing import Any, Generic, TypeVar
 import psutil
 from pydantic import ValidationError
 
-from calib.errors import ARCHIVE, ConfigError, Unavailable
+from calib.errors import ARCHIVE, ConfigError, HstflowError, Unavailable
 from calib.records import from_json, to_json
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
 RECORD = "stage.json"
+
+# What programs said; the job's own log is a text.
+_LOGS = "*.log"
 
 # What is wrong with the folder that was asked for: only a person changes that.
 _REFUSED = frozenset(
@@ -81,7 +84,7 @@ class StageFolder(Generic[R]):
         if found is not None and still_valid(found):
             log.info("%s: finished before, used again", self.path.name)
             return Finished(found, reused=True)
-        with private_folder(self.path) as folder:
+        with private_folder(self.path) as folder, _keeping_logs(folder):
             record = _relocated(self.kind, work(folder), folder, self.path)
             (folder / RECORD).write_text(_wrapped(self.key, record))
             shutil.rmtree(self.path, ignore_errors=True)
@@ -112,6 +115,31 @@ def private_folder(path: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _keeping_logs(folder: Path) -> Iterator[None]:
+    """Move what programs said out of a private folder where the stage fails.
+
+    Logs (``*.log``) of an older attempt at the job go. An error that names a log names the
+    place where it is kept.
+    """
+    kept = folder.parent
+    for path in kept.glob(_LOGS):
+        path.unlink(missing_ok=True)
+    is_done = False
+    try:
+        yield
+        is_done = True
+    except HstflowError as error:
+        if error.path is not None and Path(error.path) in folder.glob(_LOGS):
+            error.path = str(kept / Path(error.path).name)
+        raise
+    finally:
+        if not is_done:
+            with suppress(OSError):  # a full disk: the error itself is what counts
+                for path in folder.glob(_LOGS):
+                    path.replace(kept / path.name)
 
 
 @contextmanager

@@ -7,13 +7,14 @@ from calib.errors import ConfigError
 from calib.ids import RUN_NAMES
 
 BUNDLES = "failed"  # what is kept of datasets that failed
+SKIPPED = "skipped"  # what is kept of datasets of which there was nothing to make
 DASK = "dask"  # scratch of Dask
 MESSAGES = "messages"  # message files where there is no output
 SESSIONS = "campaigns"  # logs of sessions in the background
 INGEST = "ingest"  # scratch of `archive ingest`
 REPROCESSINGS = "reprocessings"  # reports of reprocessings, by name
 
-TAKEN = frozenset({BUNDLES, DASK, MESSAGES, SESSIONS, INGEST, REPROCESSINGS})
+TAKEN = frozenset({BUNDLES, SKIPPED, DASK, MESSAGES, SESSIONS, INGEST, REPROCESSINGS})
 
 
 def check_work_name(run: str) -> str:

@@ -1,6 +1,6 @@
 """Enlargement of references that are coarser than the image: shading, low-order flat.
 
-Source: calacs unbinsect, interpinfo.
+Sources: calacs unbinsect, interpinfo; calstis unbin2d.
 """
 
 from __future__ import annotations
@@ -69,18 +69,23 @@ def match_reference(
         )
     by_x, by_y = ratio
     whole = enlarge(reference, by_x, by_y)
-    offset = find_offset(of_image, _finer(of_reference, by_x, by_y), shape, whole.shape)
+    offset = find_offset(of_image, finer(of_reference, by_x, by_y), shape, whole.shape)
     rows, columns = slice(offset.y, offset.y + shape[0]), slice(offset.x, offset.x + shape[1])
     return whole if offset.same_size else whole.cut(rows, columns)
 
 
-def enlarge(image: Image, by_x: int, by_y: int) -> Image:
+def enlarge(image: Image, by_x: int, by_y: int, *, in_pairs: bool = True) -> Image:
     """Enlarge by linear interpolation between the centres of pixels, two rows at a time.
 
     The values of two rows are never connected with those of the next two, which is a trap:
     rows 0 and 1 give all fine rows up to 2 * by_y, extrapolated at both ends, rows 2 and 3
     the next ones. An odd last row goes with the one before it. Errors are interpolated as
     variances (0 where that is negative), flags of both neighbours are joined.
+
+    Parameters
+    ----------
+    in_pairs
+        False: connect all rows, as calstis (unbin2d) does for the low-order flat.
 
     Raises
     ------
@@ -95,13 +100,14 @@ def enlarge(image: Image, by_x: int, by_y: int) -> Image:
             expected="at least two rows and columns",
             found=image.shape,
         )
-    y, x = _in_pairs(image.shape[0], by_y), _weights(image.shape[1], by_x)
+    of_rows = _in_pairs if in_pairs else _weights
+    y, x = of_rows(image.shape[0], by_y), _weights(image.shape[1], by_x)
     variance = _interpolate(image.err, y, x, power=2)
     err = np.sqrt(np.where(variance > 0, variance, np.float32(0)))
     return Image(_interpolate(image.sci, y, x), err, _join(image.dq, y, x), unit=image.unit)
 
 
-def _finer(mapping: PixelMapping, by_x: int, by_y: int) -> PixelMapping:
+def finer(mapping: PixelMapping, by_x: int, by_y: int) -> PixelMapping:
     """Return the mapping of an enlarged image: its pixels are parts of the coarse ones."""
     pairs = zip(mapping.ltv, (by_x, by_y), strict=True)
     x, y = (by * (ltv - 0.5) + 0.5 for ltv, by in pairs)

@@ -21,13 +21,22 @@ class PixelMapping(NamedTuple):
     @property
     def corner(self) -> tuple[int, int]:
         """Detector pixel of the first image pixel (x, y); negative inside a leading overscan."""
-        x, y = (_nint((1 / m - 1) - v / m) for v, m in zip(self.ltv, self.ltm, strict=True))
+        x, y = (nearest((1 / m - 1) - v / m) for v, m in zip(self.ltv, self.ltm, strict=True))
+        return x, y
+
+    @property
+    def centred_corner(self) -> tuple[int, int]:
+        """The same for STIS, whose LTV of a binned image maps the centres of pixels.
+
+        Source: calstis getcorner. Without binning both agree.
+        """
+        x, y = (nearest((1 / m - 1) / 2 - v / m) for v, m in zip(self.ltv, self.ltm, strict=True))
         return x, y
 
     @property
     def bins(self) -> tuple[int, int]:
         """Detector pixels per image pixel along x and y."""
-        x, y = (_nint(1 / m) for m in self.ltm)
+        x, y = (nearest(1 / m) for m in self.ltm)
         return x, y
 
 
@@ -88,6 +97,6 @@ def trim_overscan(image: Image, trim_x: tuple[int, int], trim_y: tuple[int, int]
     return image.cut(slice(trim_y[0], ny - trim_y[1]), slice(trim_x[0], nx - trim_x[1]))
 
 
-def _nint(value: float) -> int:
+def nearest(value: float) -> int:
     """Round half away from zero, as the program does."""
     return int(math.copysign(math.floor(abs(value) + 0.5), value))

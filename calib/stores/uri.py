@@ -12,7 +12,7 @@ from calib.ids import RUN_NAMES, is_run_name
 
 Scheme = Literal["file", "astroquery", "s3", "archive", "none"]
 
-EXPECTED = "file:PATH, astroquery:, s3://BUCKET/PREFIX, archive:[COLLECTION] or none"
+EXPECTED = "file:PATH, astroquery:[POLLERS], s3://BUCKET/PREFIX, archive:[COLLECTION] or none"
 
 # Rules of Amazon S3 for bucket names (3-63 of a-z 0-9 . -, letter or digit at both ends).
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -29,7 +29,8 @@ class Source:
         ``none``.
     location
         Path for ``file``; ``bucket/prefix`` for ``s3``; names of runs, chains and tags, with
-        commas between, for ``archive``; empty otherwise.
+        commas between, for ``archive``; for ``astroquery`` where the pollers of visits and
+        skycells lie, a path or ``s3://BUCKET/PREFIX``, if anywhere; empty otherwise.
     """
 
     scheme: Scheme
@@ -37,7 +38,7 @@ class Source:
 
     @property
     def path(self) -> Path:
-        """Location of a ``file`` source as an absolute path, links followed."""
+        """Location in a file system as an absolute path, links followed."""
         return Path(self.location).expanduser().resolve()
 
 
@@ -48,9 +49,10 @@ def parse_uri(text: str) -> Source:
     ----------
     text
         ``file:PATH`` (relative to the current folder, ``~`` is the home folder; also
-        ``file:///PATH``), ``astroquery:``, ``s3://BUCKET/PREFIX``, ``archive:`` or
-        ``archive:NAME,NAME...`` with names of collections, or ``none``. Everything after
-        ``file:`` is the path, further colons included.
+        ``file:///PATH``), ``astroquery:``, ``astroquery:PATH`` or ``astroquery:s3://...`` with
+        the place of pollers, ``s3://BUCKET/PREFIX``, ``archive:`` or ``archive:NAME,NAME...``
+        with names of collections, or ``none``. Everything after ``file:`` is the path, further
+        colons included.
 
     Raises
     ------
@@ -66,8 +68,8 @@ def parse_uri(text: str) -> Source:
         return Source("s3", _s3_location(text, rest))
     if scheme == "archive":
         return Source("archive", _collections(text, rest))
-    if text == "astroquery:":
-        return Source("astroquery")
+    if scheme == "astroquery":
+        return Source("astroquery", _pollers(text, rest))
     raise _refusal(text, "unknown kind of URI")
 
 
@@ -87,6 +89,16 @@ def _file_path(text: str, rest: str) -> str:
     if not path or not path.isprintable():
         raise _refusal(text, "a file URI needs a path of printable characters")
     return path
+
+
+def _pollers(text: str, rest: str) -> str:
+    """Return where pollers lie: in a folder or a bucket; not at an address like https://."""
+    if rest.startswith("s3:"):
+        return f"s3://{_s3_location(text, rest.removeprefix('s3:'))}"
+    is_path = rest.startswith(("/", "./", "../", "~")) or rest in {".", ".."}
+    if rest and (not is_path or rest.startswith("//")):
+        raise _refusal(text, "pollers lie in a folder (/..., ./..., ~/...) or s3://BUCKET/PREFIX")
+    return _file_path(text, rest) if rest else ""
 
 
 def _s3_location(text: str, rest: str) -> str:

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from calib.errors import Interrupted
 from deployments.cli.console import Flag, Several, err, out, print_json, show_logs, showing_steps
+from deployments.cli.drizzling import DrizzleFlags
 from deployments.cli.threads import Threads, threads_or_all
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CalibrateFlags:
+class CalibrateFlags(DrizzleFlags):
     """Options of `hstflow calibrate`.
 
     Attributes
@@ -114,6 +115,8 @@ def _show(products: Products, flags: CalibrateFlags) -> None:
         for file in products.files:
             out.print(escape(file.path), soft_wrap=True)
     if not flags.quiet:
+        if products.ending:
+            err.print(escape(f"{products.ending}: {products.reason}"), soft_wrap=True)
         for note in products.notes:
             err.print(f"[yellow]warning[/yellow]  {escape(note)}", soft_wrap=True)
 
@@ -138,4 +141,6 @@ def _options(flags: CalibrateFlags, settings: Settings) -> FileOptions:
         folders=tuple(flags.references or ()),
         custom={keyword: Path(path) for keyword, path in custom.items()},
         threads=threads_or_all(flags.threads),
+        stage2=flags.stage2 or settings.stage2,
+        astrometry=flags.astrometry or settings.astrometry,
     )

@@ -7,29 +7,22 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rich.markup import escape
 
-from calib.errors import HstflowError
+from calib.errors import ConfigError, HstflowError
 from deployments.cli.console import Flag, out, print_json
 from deployments.cli.tables import plain_table
 
 if TYPE_CHECKING:
+    from calib.engines.program import Program
     from calib.references.profile import CrdsProfile
     from deployments.cli.context.places import Heard
 
 PACKAGES = ("hstflow", "prefect", "dask", "astropy", "astroquery", "crds", "numpy", "numba")
-# Program -> what it calibrates, how to get it.
-PROGRAMS = {
-    "calacs.e": ("ACS with CTE correction", "conda install -c conda-forge hstcal"),
-    "calwf3.e": ("WFC3", "conda install -c conda-forge hstcal"),
-    "cs0.e": ("STIS", "conda install -c conda-forge hstcal"),
-    "calcos": ("COS", "pip install 'hstflow[cos]'"),
-    "runastrodriz": ("drizzled products", "pip install 'hstflow[drizzle]'"),
-}
 MARK = {"ok": "[green]ok[/green]", "note": "[yellow]note[/yellow]", "bad": "[red]BAD[/red]"}
 
 
@@ -81,14 +74,55 @@ def _python() -> Iterator[Finding]:
 
 
 def _engines() -> Iterator[Finding]:
-    for point in entry_points(group="hstflow.engines"):
-        yield Finding("engine", point.name, "ok", point.value)
+    """Tell what calibrates: engines, programs, and what becomes of each detector with these."""
+    from calib.engines.coverage import find_engines, list_detectors
+    from calib.engines.lookup import engine_names
+    from calib.engines.program import PROGRAMS
+
+    found = {engine.name: engine for engine in find_engines()}
+    for name in engine_names():
+        is_loaded = name in found
+        advice = "" if is_loaded else "reinstall hstflow, or the package that it belongs to"
+        yield Finding(
+            "engine", name, "ok" if is_loaded else "note", _place(name, is_loaded=is_loaded), advice
+        )
     for point in entry_points(group="hstflow.recipes"):
-        yield Finding("recipe", point.name, "ok", point.value)
-    for name, (purpose, advice) in PROGRAMS.items():
-        path = shutil.which(name)
-        state: Literal["ok", "note"] = "ok" if path else "note"
-        yield Finding("program", name, state, path or f"absent ({purpose})", "" if path else advice)
+        yield _recipe(point)
+    yield from map(_program, PROGRAMS)
+    for each in list_detectors(tuple(found.values())):
+        text = f"native: {each.native}; {each.program}: {'here' if each.found else 'absent'}"
+        yield Finding("detector", each.what, "ok" if each.is_ready else "note", text, each.advice)
+
+
+def _program(program: Program) -> Finding:
+    """Tell whether a program that calibrates is here, and that its version is known."""
+    from calib.engines.program import find_program, version_of
+
+    path = find_program(program)
+    if path is None:
+        absent = f"absent ({program.purpose})"
+        return Finding("program", program.name, "note", absent, program.advice)
+    try:
+        return Finding("program", program.name, "ok", f"{path} ({version_of(program)})")
+    except ConfigError as error:
+        return Finding("program", program.name, "bad", f"{path}: {error.message}", program.advice)
+
+
+def _recipe(point: EntryPoint) -> Finding:
+    try:
+        point.load()
+    except (ImportError, AttributeError, HstflowError) as error:
+        advice = "reinstall hstflow, or the package that it belongs to"
+        return Finding("recipe", point.name, "note", f"it cannot be loaded: {error}", advice)
+    return Finding("recipe", point.name, "ok", point.value)
+
+
+def _place(engine: str, *, is_loaded: bool) -> str:
+    """Return where an engine comes from."""
+    if not is_loaded:
+        return "it cannot be loaded"
+    points = entry_points(group="hstflow.engines", name=engine)
+    return next((point.value for point in points), "built in")
 
 
 def _process() -> Iterator[Finding]:

@@ -21,20 +21,29 @@ def fetch(
     *,
     json: Flag = False,
 ) -> int:
-    """Copy the raw files of a dataset into DESTINATION/DATASET and verify them.
+    """Copy the input files of a dataset into DESTINATION/DATASET and verify them.
 
     Every file must be whole, agree with its checksums and be what its name says. An
     association comes with all its exposures, an exposure comes alone. Files that are there
-    already are never overwritten. Exit code 21 if something is missing or damaged, 22 from
+    already are never overwritten.
+
+    A visit (acs_8ph_01) comes as its calibrated exposures, the FLC of each or else its FLT, with
+    the poller acs_8ph_01_input.out for runsinglehap: yours where one lies beside the files, else
+    made from their headers. A skycell needs a poller, beside its files or in the place that
+    astroquery:PATH names; with archive: it is made of what it was made of before.
+
+    Exit code 21 if something is missing or damaged, 22 from
     MAST, 26 from S3.
 
     Parameters
     ----------
     dataset
-        Exposure or association, such as j8bt05njq or j8bt05020.
+        Exposure or association, such as j8bt05njq or j8bt05020; visit such as acs_8ph_01;
+        skycell such as skycell-p2381x06y09.
     uri
         file:FOLDER with FITS files or DATASET.tar.gz; file:ARCHIVE, a tar file itself;
-        astroquery: for MAST; s3://BUCKET/PREFIX; archive: for what the ledger knows, or
+        astroquery: for MAST, astroquery:FOLDER or astroquery:s3://BUCKET/PREFIX with the place
+        of your pollers; s3://BUCKET/PREFIX; archive: for what the ledger knows, or
         archive:NAME with a run, chain or tag.
     destination
         Folder in which the folder of the dataset is made.
@@ -72,5 +81,5 @@ def _show(inputs: RawInputs) -> None:
             soft_wrap=True,
         )
     folder = Path(inputs.files[0].path).parent
-    exposures = f"{len(inputs.exposures)} exposure file(s)"
+    exposures = f"{len(inputs.exposures or inputs.images)} exposure file(s)"
     out.print(f"{inputs.dataset}: {exposures} verified, in {folder}", soft_wrap=True)

@@ -231,6 +231,8 @@ def _print_details(each: DatasetForecast) -> None:
     lines += [f"  differs  {escape(text)}" for text in each.differences]
     if each.switches:
         lines.append(f"  performs  {' '.join(each.switches)}")
+    if each.stage2:
+        lines.append(f"  stage 2  {escape(each.stage2)}")
     if each.products:
         lines.append(f"  products  {' '.join(each.products)}")
     if each.work_bytes:

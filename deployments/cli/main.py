@@ -95,6 +95,11 @@ GROUPS = {
         OPERATION,
         "Reference files: certify, name, insert into rules; who names and who used them.",
     ),
+    "engines": Command(
+        "deployments.cli.engines:build_app",
+        OPERATION,
+        "What calibrates which detector here, and how two engines differ on a dataset.",
+    ),
     "archive": Command(
         "deployments.cli.archive:build_app",
         OPERATION,

@@ -1,4 +1,4 @@
-"""`hstflow preview`: pictures of FITS images."""
+"""`hstflow preview`: pictures of FITS images and spectra."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from rich.markup import escape
 
 from calib.errors import DONE, PREVIEWS
 from deployments.cli.console import Flag, err, out, print_json
@@ -17,14 +18,18 @@ if TYPE_CHECKING:
 def preview(
     *files: Annotated[Path, Parameter(required=True)],
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path(),
-    thumb: int = 128,
+    thumb: int | None = None,
     json: Flag = False,
 ) -> int:
-    """Draw FITS images as JPEG: full size, thumbnail, and how the values were mapped.
+    """Draw FITS images as JPEG and spectra as PNG: full size, thumbnail, and a description.
 
-    ROOT_SUFFIX.fits gives ROOT_SUFFIX.jpg, ROOT_SUFFIX_thumb.jpg and
-    ROOT_SUFFIX_preview.json. Any raw or calibrated file with an image in its SCI extension
-    will do. Exit code 28 if a file could not be drawn; the others are drawn.
+    An image ROOT_SUFFIX.fits gives ROOT_SUFFIX.jpg, ROOT_SUFFIX_thumb.jpg and
+    ROOT_SUFFIX_preview.json, which says how the values were mapped. Any raw, calibrated or
+    drizzled file with an image in its SCI extension will do. An extracted spectrum (x1d, sx1,
+    x1dsum) gives ROOT_SUFFIX.png, ROOT_SUFFIX_thumb.png, ROOT_SUFFIX_prev.fits with the curves,
+    and the description. Mosaics of a visit or skycell through several filters, given together,
+    give a picture in colour as well; its name ends in color.jpg. Exit code 28 if a file could not
+    be drawn; the others are drawn.
 
     Parameters
     ----------
@@ -33,7 +38,7 @@ def preview(
     output
         Folder of the pictures; existing ones of the same names are replaced.
     thumb
-        Longest side of the thumbnail, in pixels.
+        Longest side of the thumbnail, in pixels; without it 128, and 512 for skycells.
     json
         Write JSON to stdout.
     """
@@ -53,4 +58,6 @@ def _show(previews: Previews) -> None:
     for file in previews.files:
         out.print(file.path, soft_wrap=True)
     for warning in previews.warnings:
-        err.print(f"[yellow]warning[/yellow]  {warning}", soft_wrap=True)
+        err.print(f"[yellow]warning[/yellow]  {escape(warning)}", soft_wrap=True)
+    for remark in previews.remarks:
+        err.print(f"note  {escape(remark)}", soft_wrap=True)

@@ -25,6 +25,7 @@ from deployments.cli.console import (
     split_arguments,
     styled,
 )
+from deployments.cli.drizzling import DrizzleFlags
 from deployments.cli.forecast import ForecastFlags, show_forecast
 from deployments.cli.threads import Threads, threads_or_all
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class WorkFlags:
+class WorkFlags(DrizzleFlags):
     """Options of the commands that take datasets through all six stages.
 
     Attributes
@@ -351,6 +352,8 @@ def _options(flags: WorkFlags) -> Any:
         simulate=flags.simulate or [],
         current=flags.current,
         tar=flags.tar,
+        stage2=flags.stage2,
+        astrometry=flags.astrometry,
     )
 
 

@@ -41,10 +41,12 @@ def print_rows(
     *,
     right: tuple[str, ...] = (),
     spare: tuple[str, ...] = (),
+    whole: tuple[str, ...] = (),
 ) -> None:
     """Print rows of plain text as a table.
 
-    On a narrow screen the columns in `spare` are left out one after the other. Rows that fit
+    On a narrow screen the columns in `spare` are left out one after the other, and of the
+    others those in `whole` stay on one line (what is typed or copied). Rows that fit
     are set here: rich takes more than half a millisecond for each.
     """
     kept = dict(zip(columns, zip(*rows, strict=True), strict=True))
@@ -56,7 +58,7 @@ def print_rows(
     if _fits(widths, console):
         _print_plain(console, kept, widths, right)
         return
-    table = plain_table(*kept, right=right)
+    table = plain_table(*kept, right=right, whole=whole)
     for row in zip(*kept.values(), strict=True):
         table.add_row(*map(escape, row))
     console.print(table)

@@ -36,8 +36,9 @@ def test_tables_cover_every_instrument_consistently(instrument: str) -> None:
     ],
 )
 def test_inputs_hold_what_caldp_requests(instrument: str, suffixes: str) -> None:
-    """Nothing that CALDP fetches is left out; the support file is all that is added."""
-    assert caldp.INPUT_SUFFIXES[instrument] - {"spt"} == set(suffixes.split()) - {"spt"}
+    """Nothing that CALDP fetches is left out; support and environment files are added."""
+    added = {"spt", caldp.ENVIRONMENT}
+    assert caldp.INPUT_SUFFIXES[instrument] - added == set(suffixes.split()) - added
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,8 @@ def test_message_names(state: caldp.MessageState, name: str) -> None:
         ("hst_8ph_01_acs_wfc_total_j8ph01_drc.fits", "8ph_01_acs_wfc_total_j8ph01_drc", "drc"),
         ("j8bt05njq.tra", "", "j8bt05njq"),
         ("j8bt05njq_raw.fits.gz", "", "raw.fits"),
+        ("j8bt05njq_cal_env.txt", "cal_env", "env"),
+        ("acs_8ph_01_cal_env.txt", "", "env"),
         ("j8bt05njq_raw", "", ""),
         ("", "", ""),
     ],
@@ -74,6 +77,30 @@ def test_suffixes_of_names(name: str, fetched_by: str, previewed_by: str) -> Non
     """Fetch takes all after the first underscore, previews what follows the last one."""
     assert caldp.suffix_of(name) == fetched_by
     assert caldp.product_suffix(name) == previewed_by
+
+
+@pytest.mark.parametrize(
+    ("row", "images", "spectra"),
+    [
+        ("acs", "crj drc drz raw flc flt", ""),
+        ("wfc3", "drc drz flc flt ima raw crj", ""),
+        ("stis", "flt crj sx2 x2d raw", "x1d sx1"),
+        ("cos", "", "x1d x1dsum x1dsum1 x1dsum2 x1dsum3 x1dsum4"),
+        ("svm", "drc drz", ""),
+        ("mvm", "drc drz", ""),
+    ],
+)
+def test_previews_hold_what_caldp_shows(row: str, images: str, spectra: str) -> None:
+    """CALDP's tables, crj of WFC3, and the images of STIS."""
+    assert caldp.IMAGE_SUFFIXES[row] >= set(images.split())
+    assert caldp.SPECTRUM_SUFFIXES[row] == set(spectra.split())
+
+
+def test_rows_of_the_preview_tables() -> None:
+    """A visit is filed under its instrument, but its previews are those of visits."""
+    assert caldp.preview_row("ipst", "wfc3") == "wfc3"
+    assert caldp.preview_row("svm", "wfc3") == "svm"
+    assert caldp.preview_row("mvm", "mvm") == "mvm"
 
 
 def test_tarball_name() -> None:

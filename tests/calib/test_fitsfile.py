@@ -33,6 +33,15 @@ def test_raw_is_read_as_numbers(tmp_path: Path) -> None:
     assert image.unit == "COUNTS"
 
 
+def test_image_of_an_unknown_kind_of_pixels(tmp_path: Path) -> None:
+    """BITPIX 17 is a damaged file, not an error of the program."""
+    path = make_raw(tmp_path)
+    bits = b"BITPIX  =                   16"
+    path.write_bytes(path.read_bytes().replace(bits, bits[:-1] + b"7"))
+    with pytest.raises(CorruptFile, match=path.name):
+        read_exposure(path)
+
+
 def test_missing_file(tmp_path: Path) -> None:
     """Said as such."""
     with pytest.raises(NotFound):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 
 import pytest
@@ -154,3 +155,47 @@ def test_rootname_of_a_file(name: str, dataset: str, expected: str) -> None:
 def test_names_of_runs(name: str, allowed: bool) -> None:
     """A run is a folder: nothing that leaves it, hides or needs quoting."""
     assert is_run_name(name) is allowed
+
+
+# CALDP's patterns, which are matched at the beginning of a name only (caldp 0.2.28, process.py).
+CALDP = {
+    "ipst": r"^[IJLOijlo][a-zA-Z0-9]{8,8}$",
+    "svm": r"[a-zA-Z0-9]{3,4}_[a-zA-Z0-9]{3}_[a-zA-Z0-9]{2}",
+    "mvm": r"skycell-p[0-9]{4}x[0-9]{2}y[0-9]{2}",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("ipst", "j8bt05njq\n"),
+        ("svm", "acs_8ph_01_extra"),
+        ("svm", "acs_8ph_01.fits"),
+        ("svm", "acs_8ph_01/../../etc/passwd"),
+        ("svm", "wfc3_8ph_01;rm -rf x"),
+        ("svm", "wfc3_8ph_011"),
+        ("svm", "acs_8ph_01\n"),
+        ("mvm", "skycell-p0081x16y14junk"),
+        ("mvm", "skycell-p0081x16y141"),
+        ("mvm", "skycell-p0081x16y14/../x"),
+        ("mvm", "skycell-p0081x16y14_input.out"),
+        ("mvm", "skycell-p0081x16y14\n"),
+    ],
+)
+def test_what_caldp_accepts_wrongly_is_refused(kind: str, text: str) -> None:
+    """Each fits CALDP's pattern of its kind, and is a name of none here."""
+    assert re.match(CALDP[kind], text)
+    if kind == "svm":
+        assert text.partition("_")[0] in {"acs", "wfc3"}  # CALDP's further rule
+    with pytest.raises(ConfigError, match="not the name of a dataset"):
+        parse_dataset(text)
+
+
+@pytest.mark.parametrize("text", ["j8bt05njq", "acs_8ph_01", "skycell-p2381x06y09"])
+@given(st.data())
+def test_every_kind_is_anchored_at_both_ends(text: str, data: st.DataObject) -> None:
+    """Any one character more, before or after, makes another thing of a name."""
+    more = data.draw(st.characters())
+    for longer in (text + more, more + text):
+        with pytest.raises(ConfigError):
+            parse_dataset(longer)

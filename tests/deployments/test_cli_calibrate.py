@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from associations import MEMBERS, PAIR, associate, make_pair_references
 from astropy.io import fits
+from standin_programs import hide_programs
 
 from calib.engines.native import NativeEngine
 from calib.engines.protocol import CalibrationRequest, available_cpus
@@ -255,3 +256,21 @@ def test_engine_setting_is_followed(
 def test_threads_are_at_least_one(tmp_path: Path, threads: str) -> None:
     """Another number is a bad command."""
     assert run(["calibrate", str(tmp_path / "x_raw.fits"), "--threads", threads]) == 2
+
+
+@pytest.mark.parametrize("name", ["ocmv0lw6q", "oc7w11viq"], ids=["image", "peak-up"])
+def test_acquisition_says_that_nothing_is_to_be_done(
+    name: str,
+    shared: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Real ones of STIS ask for no step: no program is needed, and nothing is made."""
+    hide_programs(monkeypatch)
+    file = shared / "data" / "real" / f"{name}_raw.fits"
+    assert run(["calibrate", str(file), "--output", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert f"nothing to do: {name}_raw.fits: no switch is PERFORM" in said.err
+    assert said.out == ""
+    assert list((tmp_path / "out").iterdir()) == []

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from calib.ledger.campaigns import set_control
 from calib.ledger.ledger import Ledger, current_owner
 from calib.ledger.sessions import close_session, open_session
 from calib.records import Outcome
+from deployments.cli.campaign.session import SessionFlags, tell_end
 from deployments.cli.campaign.show import exit_code, next_steps, span_text
 from deployments.cli.main import run
 
@@ -180,6 +182,22 @@ def test_states_at_the_end(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -
     end(ledger, "small", Outcome(GONE, "processed", "published"))
     assert read(capsys, "status", "small")["state"] == "finished"
     assert "2 of 2 done" in said(capsys, "watch", "small")
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_the_end_counts_what_was_not_drizzled(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str], *, is_json: bool
+) -> None:
+    """Who asked for stage 2 and has no drizzle is told once for all datasets."""
+    enter(ledger, "small", (DONE, GONE))
+    end(ledger, "small", Outcome(DONE, "processed", "published in run r; not drizzled"))
+    end(ledger, "small", Outcome(GONE, "processed", "published in run r"))
+    ended: Any = SimpleNamespace(outcome="finished", message="")  # flows.campaign.Result is slow
+
+    assert tell_end("small", ended, SessionFlags(json=is_json)) == 0
+
+    text = capsys.readouterr().out
+    assert json.loads(text)["undrizzled"] == 1 if is_json else "1 not drizzled" in text
 
 
 def test_throughput(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:

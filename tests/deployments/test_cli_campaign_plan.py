@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from databases import template
 from small_registry import ALONE, ASSOCIATION, BIAS, fill
+from standin_programs import hide_programs
 
 from calib.errors import COMMAND
 from calib.ledger.ledger import Ledger, open_ledger
@@ -145,8 +146,9 @@ def test_the_graph_is_a_file(plan: Plan, tmp_path: Path, ending: str) -> None:
     assert ALONE in path.read_text()
 
 
-def test_left_out_and_missing_are_said(plan: Plan) -> None:
+def test_left_out_and_missing_are_said(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     """A COS exposure has no engine; that it is left out is shown with the reason."""
+    hide_programs(monkeypatch)
     _, out, _ = plan("list", ALONE, "l8bt05njq", "acs_8bt_05", "-n")
     assert "no engine calibrates COS" in out
     assert "no engine makes visits" in out

@@ -84,11 +84,12 @@ def test_a_dry_run_writes_nothing(ledger: Ledger, capsys: pytest.CaptureFixture[
 
 def test_changes(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
     """Memory, time, priority and switches are those of the next attempt."""
-    options = ["--rung", "8GB", "--timeout-scale", "4", "--priority", "7"]
+    options = ["--rung", "8GB", "--disk", "20", "--timeout-scale", "4", "--priority", "7"]
     switches = ["--set", "DARKCORR=OMIT", "--set", "FLATCORR=OMIT"]
     rescue(capsys, "spring", HEAVY, *options, *switches)
     found = next(row for row in rows(ledger) if row["dataset"] == HEAVY)
-    assert (found["memory"], found["time_scale"], found["priority"]) == (8 * GB, 4, 7)
+    assert (found["memory"], found["disk"]) == (8 * GB, 20 * GB)
+    assert (found["time_scale"], found["priority"]) == (4, 7)
     assert json.loads(found["overrides"])["set"] == ["DARKCORR=OMIT", "FLATCORR=OMIT"]
 
 
@@ -98,6 +99,7 @@ def test_changes(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
         [],
         ["spring", "--rung", "3"],
         ["spring", "--rung", "much"],
+        ["spring", "--disk", "0"],
         ["spring", "--timeout-scale", "0"],
         ["spring", "--timeout-scale", "101"],
         ["spring", "--set", "DARKCORR"],

@@ -232,6 +232,14 @@ def test_a_server_that_does_not_answer(
     assert ledger.ask(lambda rows: campaigns(rows, "spring"))[0].session is None
 
 
+def test_a_runner_that_is_none_is_told_as_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not as a path that nobody wrote; the runners are named."""
+    assert run(["campaign", "submit", "spring", "j8bt05njq", "--runner", "dask"]) == COMMAND
+    said = " ".join(capsys.readouterr().err.split())
+    assert "local (Dask here)" in said
+    assert "found dask" in said
+
+
 def test_a_cluster_file_is_a_runner(tmp_path: Path) -> None:
     """A file that exists is left to the runners to read."""
     (tmp_path / "slurm.yaml").write_text("class: dask_jobqueue.SLURMCluster\n")

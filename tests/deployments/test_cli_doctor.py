@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,30 @@ def test_program_on_path_is_found(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert examine(capsys)[1]["calacs.e"]["found"] == str(program)
+    found = examine(capsys)[1]
+    assert found["calacs.e"]["found"].startswith(f"{program} (")
+    assert found["ACS WFC"] == {
+        "part": "detector",
+        "name": "ACS WFC",
+        "state": "ok",
+        "found": "native: yes, without PCTECORR; calacs.e: here",
+        "advice": "",
+    }
+
+
+def test_every_detector_has_a_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is not native and has no program here is a note, with what to do about it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    found = [each for each in examine(capsys)[1].values() if each["part"] == "detector"]
+
+    states = {each["name"]: each["state"] for each in found}
+    assert len(states) == 13
+    assert [states[f"ACS {name}"] for name in ("HRC", "WFC", "SBC")] == ["ok"] * 3
+    assert states["COS FUV"] == states["visits (SVM)"] == states["WFC3 IR"] == "note"
+    assert all(each["advice"] for each in found if each["state"] == "note")
 
 
 def test_unusable_ledger_is_bad(
@@ -139,3 +163,39 @@ def test_context_says_which_word_counts_and_what_is_missing(
     assert "hstflow context sync" in findings["context"]["advice"]
     assert (findings["server"]["state"], findings["cache"]["state"]) == ("note", "note")
     assert "does not answer" in findings["server"]["found"]
+
+
+def test_program_of_unknown_version_is_bad(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it makes could not be told from what another release makes: it is of no use."""
+    program = tmp_path / "calcos"
+    program.write_text("#!/nowhere/python3\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    found = examine(capsys)[1]
+
+    assert found["calcos"]["state"] == "bad"
+    assert "version of calcos cannot be told" in found["calcos"]["found"]
+    assert "hstflow[cos]" in found["calcos"]["advice"]
+
+
+def test_recipe_that_cannot_be_loaded_is_not_called_sound(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the native engine leaves out is told, with the reason."""
+    broken = EntryPoint("acs_none", "calib.instruments.nowhere:RECIPE", "hstflow.recipes")
+    points = entry_points(group="hstflow.recipes")
+    monkeypatch.setattr(
+        "deployments.cli.doctor.entry_points",
+        lambda group, **given: (
+            (*points, broken) if group == broken.group else entry_points(group=group, **given)
+        ),
+    )
+
+    findings = examine(capsys)[1]
+
+    assert findings["acs_hrc"]["state"] == "ok"
+    assert findings["acs_none"]["state"] == "note"
+    assert "calib.instruments.nowhere" in findings["acs_none"]["found"]

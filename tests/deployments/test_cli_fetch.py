@@ -102,3 +102,32 @@ def test_second_fetch_overwrites_nothing(
     assert run(arguments) == 2
     assert copy.read_text() == "edited"
     assert "already" in capsys.readouterr().err
+
+
+def test_visit_comes_with_its_poller(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exposures are counted; a visit that is not there is code 21."""
+    primary = fits.PrimaryHDU()
+    primary.header.update(
+        {
+            "ROOTNAME": "j8ph01abq",
+            "INSTRUME": "ACS",
+            "DETECTOR": "WFC",
+            "FILTER1": "F606W",
+            "FILTER2": "CLEAR2L",
+            "PROPOSID": 9453,
+            "EXPTIME": 1.0,
+            "DATE-OBS": "2002-08-01",
+        }
+    )
+    kinds = {"SCI": np.float32, "ERR": np.float32, "DQ": np.int16}
+    imset = [fits.ImageHDU(np.zeros((4, 5), kind), name=n, ver=1) for n, kind in kinds.items()]
+    fits.HDUList([primary, *imset]).writeto(tmp_path / "j8ph01abq_flc.fits")
+    out = tmp_path / "out"
+
+    assert run(["fetch", "ACS_8PH_01", f"file:{tmp_path}", str(out)]) == 0
+    assert "1 exposure file(s) verified" in capsys.readouterr().out
+    poller = out / "acs_8ph_01" / "acs_8ph_01_input.out"
+    line = "j8ph01abq_flc.fits,9453,8PH,01,1.0,F606W;CLEAR2L,WFC,j8ph01abq_flc.fits"
+    assert poller.read_text().splitlines() == [line]
+    assert run(["fetch", "acs_8ph_02", f"file:{tmp_path}", str(out)]) == 21
+    assert "no exposures of this visit" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from astropy.io import fits
 from PIL import Image
 
 from deployments.cli.main import run
+from tests.spectra import row, table, write_x1d
 
 
 @pytest.fixture
@@ -48,6 +49,15 @@ def test_failure_of_one_file_is_code_28_and_the_others_are_drawn(
     assert (out / "mine_test.jpg").exists()
 
 
+def test_remark_is_told_and_is_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A spectrum without fluxes was drawn, however empty it looks: code 0, on a line of stderr."""
+    path = write_x1d(tmp_path / "o1_x1d.fits", table([row([1.0, 2, 3], [np.nan] * 3)]))
+    assert run(["preview", str(path), "-o", str(tmp_path)]) == 0
+    assert "note  o1_x1d.fits: no finite flux" in capsys.readouterr().err
+
+
 def test_json_is_the_record(
     image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,3 +73,26 @@ def test_bad_command_is_code_2(arguments: list[str], capsys: pytest.CaptureFixtu
     assert run(["preview", *arguments]) == 2
     captured = capsys.readouterr()
     assert captured.out + captured.err
+
+
+def test_spectra_and_mosaics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A spectrum gives a PNG and a table, two filters of a visit a picture in colour."""
+    spectrum = write_x1d(tmp_path / "o1_x1d.fits", table([row([1.0, 2, 3], [1, 2, 3])]))
+    mosaics = [tmp_path / f"hst_10265_01_acs_wfc_{f}_j8ph01_drc.fits" for f in ("f435w", "f814w")]
+    for path in mosaics:
+        data = np.random.default_rng(1).normal(10, 1, (30, 40)).astype(np.float32)
+        fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(data, name="SCI", ver=1)]).writeto(path)
+    out = tmp_path / "out"
+    assert run(["preview", str(spectrum), *map(str, mosaics), "-o", str(out), "--json"]) == 0
+    names = {Path(file["path"]).name for file in json.loads(capsys.readouterr().out)["files"]}
+    assert {"o1_x1d.png", "o1_x1d_thumb.png", "o1_x1d_prev.fits"} < names
+    assert "hst_10265_01_acs_wfc_total_j8ph01_drc_color_thumb.jpg" in names
+
+
+def test_folder_is_told_from_a_broken_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who names a folder reads that, and not that FITS was expected of it."""
+    assert run(["preview", str(tmp_path)]) == 28
+
+    assert "a folder, and no file" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from astropy.io import fits
+from standin_programs import hide_programs
 
 from calib.simulate.observatory import Observatory
 
@@ -156,9 +157,14 @@ def test_disk_full_while_archiving(
 
 
 def test_unsupported_detector(
-    process: Process, published: Published, crds: Observatory, raws: Path, tmp_path: Path
+    process: Process,
+    published: Published,
+    crds: Observatory,
+    raws: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A mode that no engine covers is error 23 that names what would cover it."""
+    hide_programs(monkeypatch)
     name = crds.datasets[0]
     with fits.open(raws / f"{name}_raw.fits", mode="update") as hdus:
         hdus[0].header["PCTECORR"] = "PERFORM"

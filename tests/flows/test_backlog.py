@@ -10,11 +10,11 @@ import pytest
 from databases import template
 
 from calib.campaigns.retries import decide
+from calib.grants import Grant
 from calib.ids import parse_dataset
 from calib.ledger.campaigns import NewJob, enter_jobs, set_plan
 from calib.ledger.dispatch import Loss, end_lost
 from calib.ledger.ledger import Ledger, open_ledger
-from calib.records import Grant
 from flows.backlog import POLL, Backlog
 
 __all__ = ["template"]

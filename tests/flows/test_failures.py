@@ -89,7 +89,7 @@ STOPPED = (
     PREAMBLE
     + """
 import time
-from calib.records import Grant
+from calib.grants import Grant
 from calib.stages import calibrate
 
 def forever(*given, **options):

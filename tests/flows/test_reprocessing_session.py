@@ -70,6 +70,7 @@ STEPS = {
 }
 
 
+@pytest.mark.slow
 def test_processes_killed_in_every_state_are_followed_by_others(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +144,7 @@ def test_missing_reference_blocks_until_it_arrives(world: World, before: str) ->
     assert world.calibrated(world.affected[0]) == 1
 
 
+@pytest.mark.slow
 def test_reference_that_vanishes_while_it_runs_blocks_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,6 +256,7 @@ def test_one_process_at_a_time(world: World) -> None:
     assert world.ledger.ask(lambda rows: holder(rows, world.now.id)) is None
 
 
+@pytest.mark.slow
 def test_what_is_cancelled_while_it_runs_stays_so_and_can_be_taken_up_again(world: World) -> None:
     """The campaign of the moment is the last; again runs what was cancelled, and nothing twice."""
     world.enter(datasets=world.affected[:1])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import dask
 import pytest
 from distributed.system import MEMORY_LIMIT
 from prefect_dask.task_runners import DaskTaskRunner
 
 from calib.compiled import cache_folder
 from calib.errors import ConfigError
-from flows.runners import make_runner
+from flows.runners import DASK, make_runner
 from flows.worker_setup import share_of
 
 
@@ -40,6 +41,12 @@ def test_workers_find_what_was_compiled(tmp_path: Path) -> None:
     folder = cache_folder()
     assert folder is not None
     assert Path(os.environ["HSTFLOW_CACHE"]) == folder.parent
+
+
+@pytest.mark.parametrize("name", DASK)
+def test_dask_knows_what_is_set_of_it(name: str) -> None:
+    """A setting that a later Dask calls otherwise would be passed over without a word."""
+    assert dask.config.get(name, "unknown") != "unknown"
 
 
 def test_unknown_runner_is_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def test_defaults_need_no_variable(own_home: Path, monkeypatch: pytest.MonkeyPat
 
     assert settings.work.is_relative_to(own_home)
     assert str(own_home) in settings.ledger
-    assert (settings.engine, settings.messages, settings.thumb) == ("auto", "none", 128)
+    assert (settings.engine, settings.messages, settings.thumb) == ("auto", "none", None)
 
 
 def test_caldp_home_is_the_work_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ class RescueFlags:
         Only acs, wfc3, cos or stis; may be repeated, commas are allowed.
     rung
         Memory to begin with, GB or with a unit: one of the rungs of the campaign.
+    disk
+        Room that the work folder must have, GB or with a unit, instead of what was predicted.
     timeout_scale
         Factor on the time limits, instead of the one they had.
     priority
@@ -76,6 +78,7 @@ class RescueFlags:
     code: int | None = None
     instrument: Several = None
     rung: str | None = None
+    disk: str | None = None
     timeout_scale: Annotated[
         float | None, Parameter(validator=validators.Number(gt=0, lte=100))
     ] = None
@@ -202,7 +205,7 @@ def _changes(chosen: Sequence[Campaign], flags: RescueFlags) -> Changes:
     Raises
     ------
     ConfigError
-        A rung is not one of the campaign's, or a setting cannot be read.
+        A rung is not one of the campaign's, or a size or setting cannot be read.
     """
     from calib.campaigns.job_overrides import parse_words
     from calib.campaigns.rungs import parse_size
@@ -214,6 +217,7 @@ def _changes(chosen: Sequence[Campaign], flags: RescueFlags) -> Changes:
     own = parse_words(f"set={each}" for each in flags.set or ())
     return Changes(
         memory=memory,
+        disk=None if flags.disk is None else parse_size(flags.disk),
         time_scale=flags.timeout_scale,
         priority=flags.priority,
         overrides=own.record() or None,

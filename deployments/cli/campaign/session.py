@@ -123,7 +123,7 @@ def check_runner(runner: str) -> None:
     Unavailable
         The scheduler, or the Prefect server of PREFECT_API_URL, does not answer.
     """
-    from calib.stages.campaign_plan import HERE
+    from calib.stages.campaign_plan import HERE, RUNNERS
 
     if url := os.environ.get("PREFECT_API_URL"):
         check_server(url)
@@ -133,19 +133,25 @@ def check_runner(runner: str) -> None:
     if address.scheme in {"tcp", "tls"}:
         _check_scheduler(runner, address.hostname or "", address.port)
     elif not Path(runner).is_file():
-        expected = "local, threads, tcp://HOST:PORT or a cluster file"
-        raise ConfigError("not a runner", expected=expected, found=runner)
+        raise ConfigError("not a runner", expected=RUNNERS, found=runner)
 
 
 def tell_end(name: str, result: Result, flags: SessionFlags) -> int:
     """Say how a session ended, what failed, and what to do next; return the exit code."""
+    from calib.campaigns.report_words import undrizzled_text
+    from calib.ledger.cost_summaries import undrizzled
+
     with reading() as rows:
         campaign = find_campaign(rows, name)
         story = story_of(rows, campaign)
+        number = undrizzled(rows, campaign.id)  # reads every job: not for whoever only looks
     if flags.json:
-        print_json({"outcome": result.outcome, "message": result.message, **story_json(story)})
+        ended = {"outcome": result.outcome, "message": result.message, "undrizzled": number}
+        print_json({**ended, **story_json(story)})
     elif not flags.quiet:
         out.print(story_view(story))
+        if number:
+            out.print(undrizzled_text(number))
         tell_steps([*next_steps(name, story.failures), *_to_go_on(story)])
     return exit_code(campaign.counts, campaign.finished, story.failures)
 

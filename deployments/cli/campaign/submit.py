@@ -253,11 +253,14 @@ def build_plan(name: str, places: list[str], flags: CampaignFlags) -> CampaignPl
 
 
 def _absolute(runner: str) -> str:
-    """Return the path of a cluster file as absolute, so that it means the same everywhere."""
+    """Return the path of a cluster file as absolute, so that it means the same everywhere.
+
+    What is none stays as it was typed, for the message that refuses it.
+    """
     from calib.stages.campaign_plan import HERE
 
-    is_file = runner not in HERE and "://" not in runner
-    return str(Path(runner).expanduser().absolute()) if is_file else runner
+    path = Path(runner).expanduser()
+    return str(path.absolute()) if runner not in HERE and path.is_file() else runner
 
 
 def _enrol(plan: CampaignPlan, entries: Sequence[Entry], *, quiet: bool) -> None:

@@ -65,11 +65,12 @@ def find_file(word: str, profile: CrdsProfile) -> Path:
 
 
 def _in_cache(name: str, profile: CrdsProfile) -> Path | None:
-    from calib.references.files import PREFIXES, find_file
+    from calib.caldp import REFERENCE_FOLDERS
+    from calib.references.files import find_file
 
     folders = [
         profile.mappings,
         profile.references,
-        *(profile.references / instrument for instrument in PREFIXES),
+        *(profile.references / instrument for instrument in REFERENCE_FOLDERS),
     ]
     return find_file(folders, name)

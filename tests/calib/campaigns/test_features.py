@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from astropy.io import fits
 
 from calib.campaigns.features import class_of, features_of, features_of_files, typical_features
 from calib.cost_model import Features
@@ -124,6 +126,20 @@ def test_file_that_is_gone() -> None:
     file = InputFile("a_raw.fits", "/nowhere/a_raw.fits", "", 1, "raw", "j8bt05njq")
     with pytest.raises(NotFound, match="a_raw"):
         features_of_files(RawInputs("j8bt05njq", "file:", (file,)), parse_dataset("j8bt05njq"))
+
+
+def test_visit_of_calibrated_exposures(tmp_path: Path) -> None:
+    """Of a visit the exposures are its FLC and FLT; the poller is none."""
+    image = tmp_path / "j8ph01abq_flc.fits"
+    fits.PrimaryHDU(header=fits.Header(WFC)).writeto(image)
+    size = image.stat().st_size
+    flc = InputFile(image.name, str(image), "", size, "flc", "j8ph01abq")
+    poller = InputFile("acs_8ph_01_input.out", "/nowhere", "", 99, "poller", "acs_8ph_01")
+
+    visit = parse_dataset("acs_8ph_01")
+    found = features_of_files(RawInputs(visit.name, "file:", (poller, flc)), visit)
+
+    assert (found.n_files, found.total_mb, found.detector) == (1, size / 1e6, 1)
 
 
 def test_sizes_count_without_headers() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -15,10 +16,11 @@ from calib.switches import Overrides
 
 def test_all_keys() -> None:
     """Each key has its type; sizes are GB or have a unit."""
-    words = "rung=0.5 timeout_scale=2 retries=0 priority=-3 env.A= env.B=x=y set=darkcorr=omit"
-    found = parse_words([*words.split(), "set=noise.x=4"])
+    words = "rung=0.5 disk=20GB timeout_scale=2 retries=0 priority=-3 env.A= env.B=x=y"
+    found = parse_words([*words.split(), "set=darkcorr=omit", "set=noise.x=4"])
     assert found == JobOverrides(
         rung=500_000_000,
+        disk=20_000_000_000,
         timeout_scale=2.0,
         retries=0,
         priority=-3,
@@ -32,7 +34,7 @@ def test_all_keys() -> None:
     ("word", "message"),
     [
         ("rung", "not a setting.*KEY=VALUE"),
-        ("rungs=8", "no such key.*rung, timeout_scale.*'rungs'"),
+        ("rungs=8", "no such key.*rung, disk, timeout_scale.*'rungs'"),
         ("rung=-8", "not a size"),
         ("rung=0", "not a size"),
         ("rung=8XB", "not a size"),
@@ -53,6 +55,8 @@ def test_all_keys() -> None:
         ("env.prefect_api_url=x", "does not set"),
         ("env.AWS_SECRET_ACCESS_KEY=x", "does not set"),
         ("env.MAST_API_TOKEN=x", "looks like a secret"),
+        ("env.jref=x", "does not choose references"),
+        ("env.OMP_NUM_THREADS=8", "does not choose its threads"),
         ("env.A=\0", "null character"),
         ("set=DARKCORR", "not a setting"),
         ("set=DARKCORR=MAYBE", "DARKCORR cannot be set to this"),
@@ -82,12 +86,25 @@ def test_mappings_are_read_as_words() -> None:
             parse_mapping(bad)
 
 
+@pytest.mark.parametrize(
+    "text", ["{astrometry: off}", "{astrometry: 'off'}", '{"astrometry":"off"}']
+)
+def test_off_of_yaml_is_off(text: str) -> None:
+    """YAML reads the word without quotes as False; what has no such word refuses it."""
+    assert parse_mapping(yaml.safe_load(text)) == parse_words(["astrometry=off"])
+    with pytest.raises(ConfigError):
+        parse_mapping({"stage2": False})
+    with pytest.raises(ConfigError):
+        parse_mapping({"astrometry": True})
+
+
 SWITCHES = st.dictionaries(
     st.sampled_from(["DARKCORR", "FLATCORR"]), st.sampled_from(["PERFORM", "OMIT"])
 )
 SAID = st.builds(
     JobOverrides,
     rung=st.none() | st.integers(1, 2**62),
+    disk=st.none() | st.integers(1, 2**62),
     timeout_scale=st.none() | st.floats(0.001, 100),
     retries=st.none() | st.integers(0, 10),
     priority=st.none() | st.integers(-1000, 1000),

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from calib.campaigns.charts import histogram_chart, memory_chart, stage_chart, throughput_chart
 from calib.campaigns.report import Bin, CampaignReport, RungUse, report_of
 from calib.campaigns.report_page import report_page
+from calib.campaigns.report_words import summary_words
 from calib.ledger.campaign_reports import campaigns
 from calib.ledger.cost_summaries import Spread, StageSummary
 from calib.ledger.ledger import Ledger
+from calib.records import Outcome
 
 
 @pytest.fixture
@@ -30,6 +32,7 @@ def report(ledger: Ledger) -> CampaignReport:
 def test_report_counts_what_happened(report: CampaignReport) -> None:
     """States, attempts, and what ended in bins of time."""
     assert (report.total, report.finished, report.attempts) == (5, 2, 4)
+    assert report.undrizzled == 0
     assert report.counts == {"planned": 1, "processed": 2, "error": 1, "cancelled": 1}
     assert sum(each.finished for each in report.throughput) == 2
     assert sum(each.failed for each in report.throughput) == 2
@@ -47,6 +50,20 @@ def test_report_judges_the_first_rung(report: CampaignReport) -> None:
     assert (two.memory, two.attempts, two.first, two.out_of_memory) == (2 * story.GB, 3, 3, 1)
     assert (eight.memory, eight.attempts, eight.finished) == (8 * story.GB, 1, 1)
     assert eight.most == 5 * story.GB
+
+
+def test_report_counts_what_was_not_drizzled(ledger: Ledger) -> None:
+    """Datasets that asked for stage 2 and ended without it are told once for all."""
+    numbers = story.tell(ledger)
+    ledger.change_state(numbers[story.BROKEN], "submitted", "once more")
+    reason = "published in run r1; not drizzled"
+    story.work(ledger, numbers[story.BROKEN], story.GB, Outcome(story.BROKEN, "processed", reason))
+
+    found = ledger.ask(lambda ask: report_of(ask, campaigns(ask, story.NAME)[0]))
+
+    assert found.undrizzled == 1
+    assert any(line.startswith("1 not drizzled") for line in summary_words(found))
+    assert "1 not drizzled" in report_page(found, [])
 
 
 def test_page_stands_alone(report: CampaignReport) -> None:

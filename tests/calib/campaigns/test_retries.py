@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from calib import errors
 from calib.campaigns.retries import RULES, decide, limit_all, rule_for, table
-from calib.records import Grant
+from calib.grants import Grant
 
 GB = 10**9
 RUNGS = (2 * GB, 8 * GB, 16 * GB, 64 * GB)

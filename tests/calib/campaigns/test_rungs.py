@@ -39,7 +39,7 @@ def test_rungs_that_cannot_be(text: str) -> None:
 
 def test_size_names_what_it_expects() -> None:
     """A wrong size says how sizes are written."""
-    with pytest.raises(ConfigError, match=r"not a size of memory.*8GB.*'much'"):
+    with pytest.raises(ConfigError, match=r"not a size.*8GB.*'much'"):
         parse_size("much")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from factories import make_references
+from standin_programs import make_hstcal, put_first_on_path
 from workbench import Bench, Change, MakeBench, set_up
 
 from calib.simulate.golden import GoldenCase, write_case
@@ -45,3 +46,11 @@ def make_bench(tmp_path: Path, cases: Callable[[str], GoldenCase]) -> MakeBench:
         return bench
 
     return make
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put programs on PATH that behave like calacs.e, calwf3.e and cs0.e."""
+    folder = make_hstcal(tmp_path / "programs")
+    put_first_on_path(folder, monkeypatch)
+    return folder

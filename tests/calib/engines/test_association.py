@@ -23,7 +23,6 @@ from associations import (
 from astropy.io import fits
 from factories import BAD_ROW, calibrate_tiny, write_table
 
-from calib.engines.lookup import required_references
 from calib.engines.native import NativeEngine
 from calib.errors import DataError, EngineError, HstflowError, MissingReference, UnsupportedMode
 from calib.instruments.acs_recipes import HRC
@@ -244,7 +243,7 @@ def test_traps_can_be_avoided(tmp_path: Path, pair: Any) -> None:
     [
         ({"CRCORR": "OMIT"}, UnsupportedMode, "disagree"),
         ({"RPTCORR": "PERFORM"}, UnsupportedMode, "disagree"),
-        ({"headers": ({}, {"DETECTOR": "WFC"})}, UnsupportedMode, "recipes for ACS/HRC.*abq"),
+        ({"headers": ({}, {"DETECTOR": "WFC"})}, UnsupportedMode, "calibrates ACS HRC.*abq"),
         ({"headers": ({}, {"CCDGAIN": 4})}, UnsupportedMode, "differ in CCDGAIN"),
         ({"headers": ({}, {"FILTER1": "F606W"})}, UnsupportedMode, "differ in FILTER1"),
         ({"headers": ({}, {"EXPTIME": 0.0})}, DataError, "EXPTIME.*j8zz01abq"),
@@ -307,12 +306,13 @@ def test_required_references_of_an_association(tmp_path: Path, pair: Any) -> Non
     request = associate(tmp_path, pair)
     header = fits.getheader(request.inputs.exposures[0].path)
     members = request.inputs.members
-    assert "CRREJTAB" in required_references("native", header, None, members)
-    assert "CRREJTAB" not in required_references("native", header)
+    required = NativeEngine().required_references
+    assert "CRREJTAB" in required(header, members)
+    assert "CRREJTAB" not in required(header)
     dithered = tuple(dataclasses.replace(member, type="EXP-DTH") for member in members)
-    assert "CRREJTAB" not in required_references("native", header, None, dithered)
+    assert "CRREJTAB" not in required(header, dithered)
     header["CRCORR"] = "OMIT"
-    assert "CRREJTAB" not in required_references("native", header, None, members)
+    assert "CRREJTAB" not in required(header, members)
 
 
 def test_flash_that_is_not_subtracted_is_not_summed(tmp_path: Path, pair: Any) -> None:

@@ -70,7 +70,7 @@ from calib.errors import (
         (TINY, set_cards(CCDAMP=None), UnsupportedMode, STAGE1, "CCDAMP is absent"),
         (SUB, set_cards(CCDAMP="A"), DataError, INPUT, "no amplifier.*chip 2.*CD; found A"),
         (SUB, set_cards(CCDAMP="D"), MissingReference, BESTREFS, "no row.*CCDAMP=D"),
-        (TINY, set_cards(DETECTOR="UVIS"), UnsupportedMode, STAGE1, "not for ACS/UVIS"),
+        (TINY, set_cards(DETECTOR="UVIS"), UnsupportedMode, STAGE1, "not ACS UVIS"),
         (TINY, set_cards(BINAXIS1=2), UnsupportedMode, STAGE1, "binned"),
         (TINY, set_cards(DARKCORR="MAYBE"), DataError, INPUT, "DARKCORR.*MAYBE"),
         (TINY, set_cards(EXPTIME=0.0), DataError, INPUT, "EXPTIME.*found 0"),

@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 from factories import PRIMARY
+from program_headers import STIS
+from standin_programs import hide_programs
 
 from calib.engines import lookup
-from calib.engines.lookup import choose_engine, engine_names, load_engine, required_references
+from calib.engines.hstcal import HstcalEngine
+from calib.engines.lookup import choose_engine, engine_names, load_engine, required_by
 from calib.engines.native import NativeEngine, installed_recipes
 from calib.errors import ConfigError, UnsupportedMode
+from calib.records import InputFile, RawInputs
 from calib.switches import parse_overrides
 
 WFC3 = {"INSTRUME": "WFC3", "DETECTOR": "UVIS"}
@@ -31,6 +35,12 @@ class Elsewhere:
         return None if header["INSTRUME"] == "WFC3" else "not WFC3"
 
 
+def forget_engines() -> None:
+    """Look for installed engines anew."""
+    engine_names.cache_clear()
+    load_engine.cache_clear()
+
+
 @pytest.fixture
 def other_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Install engines of other packages: one works, one cannot be loaded."""
@@ -43,9 +53,9 @@ def other_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "entry_points",
         lambda *, group, name=None: [entry for entry in entries if name in {None, entry.name}],
     )
-    load_engine.cache_clear()
+    forget_engines()
     yield
-    load_engine.cache_clear()
+    forget_engines()
 
 
 def test_auto_takes_native_where_it_covers() -> None:
@@ -63,10 +73,25 @@ def test_auto_takes_native_where_it_covers() -> None:
         ({"INSTRUME": "COS", "DETECTOR": "FUV"}, "calcos"),
     ],
 )
-def test_auto_names_native_and_the_program(header: dict[str, Any], program: str) -> None:
-    """Where nothing covers, both are named."""
-    with pytest.raises(UnsupportedMode, match=rf"native.*{program}"):
+def test_auto_names_native_and_the_program(
+    header: dict[str, Any], program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing covers, both are named, and nobody whose business it is not."""
+    hide_programs(monkeypatch)
+    with pytest.raises(UnsupportedMode, match=rf"native.*{program}") as caught:
         choose_engine("auto", [header])
+    assert str(caught.value).count(";") == 1
+
+
+def test_auto_says_briefly_what_a_user_of_cos_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What native is for, and how to get the program: no list of recipes, no other program."""
+    hide_programs(monkeypatch)
+    with pytest.raises(UnsupportedMode) as caught:
+        choose_engine("auto", [{"INSTRUME": "COS", "DETECTOR": "FUV"}])
+    native, calcos = str(caught.value).split("; ")
+    assert native.startswith("no engine covers this: native calibrates ACS HRC, SBC, WFC")
+    assert native.endswith(", not COS FUV")
+    assert calcos == "calcos is not on PATH (pip install 'hstflow[cos]')"
 
 
 def test_native_never_falls_back() -> None:
@@ -130,12 +155,53 @@ def test_overrides_decide_with_the_header() -> None:
 
 def test_required_references_follow_the_switches() -> None:
     """Files of PERFORM switches, and optional ones that the header names."""
-    found = required_references("auto", {**PRIMARY, "BPIXTAB": "jref$x.fits", "SATUFILE": "N/A"})
+    inputs, engine = inputs_of("j8zz01aaq_raw"), NativeEngine()
+    required = required_by(engine, inputs, [PRIMARY])
+    found = required({**PRIMARY, "BPIXTAB": "jref$x.fits", "SATUFILE": "N/A"})
     assert found == (
         "CCDTAB", "BPIXTAB", "BIASFILE", "OSCNTAB", "DARKFILE", "PFLTFILE", "IMPHTTAB",
     )  # fmt: skip
-    less = required_references("auto", PRIMARY, parse_overrides(["DARKCORR=OMIT"]))
-    assert "DARKFILE" not in less
+    less = required_by(engine, inputs, [PRIMARY], parse_overrides(["DARKCORR=OMIT"]))
+    assert "DARKFILE" not in less(PRIMARY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "is_opened"),
+    [
+        ({}, [], True),
+        ({"WAVECAL": "oref$OZ0001010_wav.fits "}, [], True),
+        ({}, ["WAVECORR=OMIT"], False),
+        ({"WAVECORR": "OMIT"}, [], False),
+        ({"WAVECORR": "OMIT"}, ["WAVECORR=PERFORM"], True),
+        ({"WAVECAL": "N/A"}, [], False),
+        ({"WAVECAL": "oz0002010_wav.fits"}, [], False),
+    ],
+)
+def test_references_of_a_wavecal(
+    changes: dict[str, Any], settings: list[str], *, is_opened: bool
+) -> None:
+    """It needs them where an exposure uses it; events that an image was made of never do."""
+    raw = {**STIS, **changes, "FILENAME": "oz0001010_raw.fits"}
+    inputs = inputs_of("oz0001010_raw", "oz0001010_tag", "oz0001010_wav")
+    required = required_by(HstcalEngine(), inputs, [raw], parse_overrides(settings))
+    assert "XTRACTAB" in required(raw)
+    found = required({**STIS, "FILENAME": "oz0001010_wav.fits"})
+    assert ("LAMPTAB" in found) is is_opened
+    assert is_opened or not found
+    assert required({**raw, "FILENAME": "oz0001010_tag.fits"}) == ()
+
+
+def test_references_of_a_wavecal_alone() -> None:
+    """It is an exposure like others where there is no image."""
+    wav = {**STIS, "FILENAME": "oz0001010_wav.fits"}
+    assert "LAMPTAB" in required_by(HstcalEngine(), inputs_of("oz0001010_wav"), [wav])(wav)
+
+
+def inputs_of(*names: str) -> RawInputs:
+    """Return inputs that are nowhere; only their names count."""
+    files = [(f"{name}.fits", *name.split("_")) for name in names]
+    described = (InputFile(name, name, "", 0, suffix, root) for name, root, suffix in files)
+    return RawInputs(files[0][1], "file:", tuple(described))
 
 
 @pytest.mark.usefixtures("other_engine")
@@ -157,3 +223,9 @@ def test_broken_recipe_is_left_out(
     monkeypatch.setattr("calib.engines.native.entry_points", lambda *, group: entries)
     assert installed_recipes() == ()
     assert "recipe broken cannot be loaded" in caplog.text
+
+
+def test_kinds_are_told_in_words() -> None:
+    """Who asks the native engine for a visit reads what it is for."""
+    with pytest.raises(UnsupportedMode, match="it calibrates exposures, not visits"):
+        choose_engine("native", [], kind="svm")

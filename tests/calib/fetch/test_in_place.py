@@ -9,7 +9,7 @@ import pytest
 from associations import ASN, MEMBERS, PAIR, PRODUCT, make_association
 
 from calib.errors import ConfigError, CorruptFile, MissingMember, NotFound
-from calib.fetch.in_place import find_files
+from calib.fetch.in_place import RAW, find_files
 
 RAWS = tuple(f"{name}_raw.fits" for name in MEMBERS)
 
@@ -54,6 +54,37 @@ def test_absent_member_is_not_asked_for(tmp_path: Path) -> None:
     lay(tmp_path, RAWS[0])
 
     assert find_files(table).rootnames == MEMBERS[:1]
+
+
+@pytest.mark.parametrize(
+    "name", [RAWS[0], RAWS[0].upper().replace("_RAW.FITS", RAW), "My_field_raw.fits", "of a table"]
+)
+def test_variables_of_the_dataset_come_with_it(tmp_path: Path, name: str) -> None:
+    """Of every kind of file its own; those of members and neighbours are for these alone."""
+    table = make_association(tmp_path, PAIR)
+    path = table if name == "of a table" else tmp_path / name
+    lay(tmp_path, *RAWS, *([] if path == table else [name]))
+    root = path.name.rpartition("_")[0]
+    lay(tmp_path, f"{root}_cal_env.txt", f"{MEMBERS[1]}_cal_env.txt", "j8zz_cal_env.txt")
+
+    inputs = find_files(path).describe()
+
+    assert inputs.environment is not None
+    assert inputs.environment.name == f"{root}_cal_env.txt"
+    assert inputs.environment.rootname == inputs.dataset == root.lower()
+    assert len(inputs.files) == len(inputs.exposures) + len(inputs.members[:1]) + 1
+
+
+def test_members_whose_names_differ_in_case(tmp_path: Path) -> None:
+    """Which of the two is meant nobody knows; a folder is no file."""
+    table = make_association(tmp_path, PAIR)
+    (tmp_path / RAWS[0].upper()).mkdir()
+    lay(tmp_path, *RAWS)
+    assert len(find_files(table).exposures) == 2
+
+    lay(tmp_path, RAWS[1].upper())
+    with pytest.raises(CorruptFile, match=f"differ in case only .*{RAWS[1].upper()}"):
+        find_files(table)
 
 
 def test_missing_members_are_all_listed(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,6 @@ from calib.errors import (
     MissingMember,
     NotFound,
     Unavailable,
-    UnsupportedMode,
 )
 from calib.fetch import TarLimits, fetch_inputs, read_association
 from calib.ids import parse_dataset
@@ -231,13 +231,6 @@ def test_none_is_no_source(fetch: Fetch) -> None:
         fetch("jh0001aaq", "none")
 
 
-@pytest.mark.parametrize("dataset", ["acs_8ph_01", "skycell-p2381x06y09"])
-def test_visits_and_skycells_are_refused(fetch: Fetch, association: Path, dataset: str) -> None:
-    """No engine takes them: no half-fetched visit."""
-    with pytest.raises(UnsupportedMode, match="visits and skycells"):
-        fetch(dataset, association)
-
-
 @pytest.mark.parametrize(
     ("failure", "kind", "message"),
     [
@@ -304,3 +297,28 @@ def test_real_exposures_of_absent_associations_pass(crds_pack: Path, tmp_path: P
         assert names(inputs) == [f"{root}_raw.fits"]
     with pytest.raises(NotFound, match=r"j8bt06040_asn\.fits.*found j8bt05njq_raw\.fits"):
         fetch_inputs(parse_dataset("j8bt06040"), f"file:{crds_pack / 'raw'}", tmp_path / "asn")
+
+
+def test_folder_with_a_folder_for_each_dataset(
+    fetch: Fetch, association: Path, tmp_path: Path
+) -> None:
+    """What `hstflow fetch` has written is found again; files of the folder itself come first."""
+    own = tmp_path / "many" / "jh0001aaq"
+    own.mkdir(parents=True)
+    shutil.copy(association / "jh0001aaq_raw.fits", own)
+
+    inputs = fetch("jh0001aaq", own.parent)
+
+    assert names(inputs) == ["jh0001aaq_raw.fits"]
+    assert inputs.source == f"file:{own}"
+
+
+def test_empty_folder_of_a_dataset_is_no_input(fetch: Fetch, tmp_path: Path) -> None:
+    """The message names the folder that was looked at."""
+    own = tmp_path / "many" / "jh0001aaq"
+    own.mkdir(parents=True)
+
+    with pytest.raises(NotFound) as caught:
+        fetch("jh0001aaq", own.parent)
+
+    assert caught.value.path == str(own)

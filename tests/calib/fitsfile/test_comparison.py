@@ -224,6 +224,17 @@ def test_an_absent_file_is_said(tmp_path: Path) -> None:
 KINDS = st.sampled_from(["f4", ">f4", "f8", "i2", ">i2", "u1"])
 
 
+def test_signalling_nan_is_no_warning() -> None:
+    """Its bits are infinity's with the last one set; NumPy warns where such a one is widened."""
+    old = np.full(3, np.inf, np.float32)
+    new = old.copy()
+    new.view(np.uint32)[1] |= 1
+
+    found = _compare_arrays(old, new, Tolerance())
+
+    assert (found.values, found.largest) == (1, None)
+
+
 @given(hnp.arrays(KINDS, SHAPE), st.integers(0, 11), st.data())
 def test_every_bit_counts(old: np.ndarray, place: int, data: Any) -> None:
     """One flipped bit of one value is one difference, but for one NaN in place of another."""

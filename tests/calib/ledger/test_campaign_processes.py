@@ -34,7 +34,8 @@ from calib.errors import Interrupted, Unavailable
 from calib.ids import parse_dataset
 from calib.ledger.campaign_reports import chunks_left, jobs_left
 from calib.ledger.ledger import Start, StageMetrics, current_owner, open_ledger
-from calib.records import Grant, Outcome, Retry
+from calib.records import Outcome
+from calib.grants import Grant, Retry
 ledger, seed = open_ledger(sys.argv[1]), int(sys.argv[2])
 chance, ended, seen = random.Random(seed), [], 0
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from calib.errors import Cancelled, ConfigError, Interrupted, Unavailable, WorkerLost
+from calib.grants import Grant, Retry
 from calib.ids import DatasetId, parse_dataset
 from calib.ledger.attempts import beat
 from calib.ledger.campaign_reports import LeftJob, campaigns, chunks_left, jobs_left
@@ -21,7 +22,7 @@ from calib.ledger.campaigns import (
     set_plan,
 )
 from calib.ledger.ledger import Ledger, Owner, Start, current_owner
-from calib.records import Grant, Outcome, Retry
+from calib.records import Outcome
 
 CONTEXT = "hst_1.pmap"
 NAMES = [parse_dataset(f"j8bt05n{letter}q") for letter in "abcdefg"]

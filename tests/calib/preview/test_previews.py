@@ -186,7 +186,8 @@ def test_image_without_a_number_is_black_and_says_so(
 ) -> None:
     """All NaN is a picture of nothing."""
     previews = draw(write("j1_flt.fits", ("SCI", 1, np.full((200, 200), np.nan, np.float32))))
-    assert previews.warnings == ("j1_flt.fits: no finite pixel: the picture is black",)
+    assert previews.warnings == ()
+    assert previews.remarks == ("j1_flt.fits: no finite pixel: the picture is black",)
     assert picture(previews, "j1_flt.jpg").max() == 0
     assert picture(previews, "j1_flt_thumb.jpg").max() == 0
 
@@ -245,10 +246,47 @@ def test_only_suffixes_of_the_table_are_drawn(
     assert drawn.files[0].name == "j1_blv_tmp.jpg"
 
 
-def test_spectra_are_announced_not_forgotten(tmp_path: Path) -> None:
-    """There is no preview of a spectrum yet, and the record says so."""
-    previews = make_previews([tmp_path / "o1_x1d.fits"], tmp_path, instrument="stis")
-    assert previews.warnings == ("o1_x1d.fits: previews of spectra come with a later version",)
+@pytest.mark.parametrize("suffix", ["flt", "crj", "sx2", "x2d", "raw"])
+def test_images_of_stis(write: Write, tmp_path: Path, suffix: str) -> None:
+    """The first image of several; one without light, or without pixels, is passed over."""
+    dark = np.zeros((40, 60), np.float32)
+    images = [("SCI", n, data) for n, data in enumerate((None, dark, field(), field() * 0 + 7), 1)]
+    for name, extensions, rows in (("o1", images, 40), ("o2", [("SCI", 1, dark[:9])], 9)):
+        path = write(f"{name}_{suffix}.fits", *extensions, detector="CCD")
+        previews = make_previews([path], tmp_path / "out", instrument="stis")
+        assert previews.warnings == ()
+        grey = picture(previews, f"{name}_{suffix}.jpg")
+        assert grey.shape == (rows, 60)
+        assert (grey.max() > 230) == (name == "o1")
+
+
+@pytest.mark.parametrize("suffix", ["crj", "crc"])
+def test_combined_images_of_wfc3(write: Write, tmp_path: Path, suffix: str) -> None:
+    """CALDP's table lacks them."""
+    path = write(f"i1_{suffix}.fits", ("SCI", 1, field()), detector="UVIS")
+    assert len(make_previews([path], tmp_path / "out", instrument="wfc3").files) == 3
+
+
+def test_images_of_cos_are_left_out(write: Write, tmp_path: Path) -> None:
+    """Its flt are images of events, which CALDP does not show."""
+    path = write("l1_flt_a.fits", ("SCI", 1, field()), detector="FUV")
+    assert make_previews([path], tmp_path / "out", instrument="cos") == Previews()
+
+
+def test_real_acquisitions_of_stis(shared: Path, tmp_path: Path) -> None:
+    """Subarrays of odd shapes, three images or a table of dwell points behind them: all drawn."""
+    paths = sorted((shared / "data" / "real").glob("o*_raw.fits"))
+    previews = make_previews(paths, tmp_path / "out", instrument="stis")
+    assert previews.warnings == ()
+    shapes = {path.name[:9]: picture(previews, f"{path.stem}.jpg").shape for path in paths}
+    assert len(shapes) == 11
+    assert shapes["o4er06llq"] == (32, 32)  # ACQ/PEAK with PEAKUP behind it
+    assert shapes["oc7w11viq"] == (32, 1022)
+    assert shapes["ocoa03q2q"] == (104, 104)  # ACQ: the first of three images
+    star = picture(previews, "ocoa03q2q_raw.jpg")
+    with fits.open(next(p for p in paths if p.name.startswith("ocoa03q2q"))) as hdus:
+        peak = np.unravel_index(np.argmax(hdus["SCI", 1].data), (104, 104))
+    assert star[103 - peak[0], peak[1]] > 200
 
 
 @pytest.mark.parametrize("options", [{"instrument": "wfpc2"}, {"instrument": "acs", "thumb": 0}])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -13,10 +15,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from calib.errors import Cancelled, ConfigError, EngineError, OutOfMemory, TimedOut
+from calib.errors import (
+    Cancelled,
+    ConfigError,
+    EngineError,
+    OutOfMemory,
+    TimedOut,
+    Unavailable,
+)
 from calib.programs import run as running
 from calib.programs.allowance import CURRENT, Allowance
 from calib.programs.run import ProgramRun, run_program
+from calib.programs.tree import born
 
 MB = 1 << 20
 
@@ -103,6 +113,30 @@ def test_failure_has_the_code_and_the_last_lines(place: Path) -> None:
     assert error.path == str(place / "program.log")
 
 
+def test_last_words_of_a_traceback_are_the_whole_message(place: Path) -> None:
+    """A message over several lines is told on one, with the name of its exception."""
+    code = (
+        "try:\n raise LookupError('first')\n"
+        "except LookupError as e: raise ValueError('\\nno row:\\n    CHIP: 1\\n') from e"
+    )
+    with pytest.raises(EngineError, match=r"exit code 1: ValueError: no row: CHIP: 1 \(f"):
+        run(place, code)
+
+
+def test_control_characters_reach_no_terminal(
+    place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Escape sequences of a program stay in its own log."""
+    code = "import os; os.write(1, b'\\x1b]0;owned\\x07 \\x9b2J\\xff\\n'); os._exit(2)"
+    with caplog.at_level(logging.INFO, "calib"), pytest.raises(EngineError) as caught:
+        run(place, code)
+
+    told = f"{caught.value}{caught.value.log_tail}{caplog.text}"
+    assert not set(told) & {"\x1b", "\x07", "\x9b"}
+    assert "]0;owned" in caught.value.log_tail
+    assert b"\x1b" in (place / "program.log").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("code", "options"),
     [
@@ -183,13 +217,67 @@ def test_children_that_outlive_a_program_are_ended(place: Path) -> None:
     assert wait_until_gone(int(done.log.read_text()))
 
 
+def test_children_whose_parents_are_gone_are_ended(place: Path) -> None:
+    """A daemon (a session of its own, its parent gone) that was seen leaves nothing either."""
+    code = (
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork() == 0:\n"
+        "        print(os.getpid(), flush=True); time.sleep(60)\n"
+        "    time.sleep(0.5); os._exit(0)\n"
+        "os.wait(); time.sleep(0.3)\n"
+    )
+    done = run(place, code)
+
+    assert wait_until_gone(int(done.log.read_text()))
+
+
+def test_a_number_that_is_used_again_is_left_alone(place: Path) -> None:
+    """Another process than the one seen, by the time at which it was started."""
+    with subprocess.Popen(["sleep", "60"]) as other:
+        program = running._Running(
+            other,
+            None,
+            0.0,
+            None,
+            0,
+            seen={os.getpid(): 1.0},  # type: ignore[arg-type]
+        )
+        assert program.left(()) == set()
+        program.seen = {other.pid: born(other.pid) or 0.0}
+        assert program.left(()) == {other.pid}
+        assert program.left({other.pid}) == set()
+        other.kill()
+
+
+@pytest.mark.parametrize(
+    "said", ["OSError: [Errno 28] No space left on device", "write: Disk quota exceeded"]
+)
+def test_full_disk_is_no_fault_of_the_program(place: Path, said: str) -> None:
+    """Code 25 as for what is written here: it is tried again when there may be room."""
+    with pytest.raises(Unavailable, match="the disk is full: ") as caught:
+        run(place, f"import sys; print({said!r}); print('bye'); sys.exit(4)")
+
+    assert caught.value.code == 25
+    assert said in str(caught.value)
+
+
+def test_variables_are_taken_from_a_program(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None: ours of this name does not reach it."""
+    monkeypatch.setenv("OURS", "1")
+    done = run(place, "import os; print('OURS' in os.environ)", environment={"OURS": None})
+
+    assert done.log.read_text().strip() == "False"
+
+
 def test_interrupt_ends_the_program(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Control-C while a program runs leaves nothing of it."""
 
     def interrupt(*_given: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(running, "tree_resident", interrupt)
+    monkeypatch.setattr(running, "resident", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(place, "import os, time; print(os.getpid(), flush=True); time.sleep(60)")
 
@@ -249,3 +337,23 @@ def test_last_words_reach_the_log(place: Path, caplog: pytest.LogCaptureFixture)
     lines = [record.getMessage() for record in caplog.records]
     assert lines[-1].endswith(": the end")
     assert sum(line.endswith("yyy") for line in lines) == 2_500
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv (util-linux) is not here")
+def test_program_ends_with_a_process_that_was_killed(place: Path) -> None:
+    """Kill -9 of ours, or the system out of memory: the kernel ends the program."""
+    code = (
+        "import pathlib, sys\n"
+        "from calib.programs.run import run_program\n"
+        f"place = pathlib.Path({str(place)!r})\n"
+        "say = 'import os, time; print(os.getpid(), flush=True); time.sleep(60)'\n"
+        "run_program([sys.executable, '-c', say], folder=place, log_file=place / 'said.log')\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as ours:
+        said, end = place / "said.log", time.monotonic() + 20
+        while not (said.exists() and said.read_text().endswith("\n")):
+            assert time.monotonic() < end, "the program did not start"
+            time.sleep(0.02)
+        ours.kill()
+
+    assert wait_until_gone(int(said.read_text()))

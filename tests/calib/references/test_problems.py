@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from calib.references.problems import awaited_in
+from calib.errors import MissingReference
+from calib.references.problems import Problem, awaited_in, raise_problems
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,14 @@ from calib.references.problems import awaited_in
 def test_names_of_references_and_no_others(reason: str, names: dict[str, str]) -> None:
     """Exposures and contexts of the same text are not waited for."""
     assert awaited_in(reason) == names
+
+
+def test_parameters_of_a_drizzle_can_be_given_or_done_without() -> None:
+    """The message names both ways out; of a reference that calibration opens there is none."""
+    dark = Problem("j8bt05njq_raw.fits", "DARKFILE", "no match")
+    drizzle = Problem("j8bt05njq_raw.fits", "MDRIZTAB", "hst_1.pmap has no rules for it")
+    with pytest.raises(MissingReference, match="--reference MDRIZTAB=FILE, or --stage2 never"):
+        raise_problems([dark, drizzle], "hst_1.pmap", ())
+    with pytest.raises(MissingReference) as caught:
+        raise_problems([dark], "hst_1.pmap", ())
+    assert "stage2" not in str(caught.value)

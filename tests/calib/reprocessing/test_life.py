@@ -15,6 +15,7 @@ from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_reports import Reprocessing, Step
 from calib.ledger.reprocessing_states import STATES
 from calib.ledger.reprocessings import NewMark, NewReprocessing, enter_reprocessing
+from calib.references.profile import CrdsProfile
 from calib.reprocessing.life import (
     campaign_of_canary,
     campaign_of_wave,
@@ -22,7 +23,11 @@ from calib.reprocessing.life import (
     ended_text,
     next_steps,
     stood_at,
+    wave_plan,
 )
+from calib.stages.campaign_plan import CampaignPlan
+from calib.stages.enrolment import stored_text
+from calib.stages.planning import Request
 
 __all__ = ["ledger", "template", "url"]
 
@@ -116,3 +121,15 @@ def test_campaigns_have_the_name_of_their_reprocessing() -> None:
     """The names that people find them by."""
     names = [campaign_of_canary("july"), *(campaign_of_wave("july", wave) for wave in (1, 2, 3))]
     assert names == ["july-canary", "july", "july-visits", "july-skycells"]
+
+
+@pytest.mark.parametrize("source", ["astroquery:", "file:/raws", "archive:night1"])
+def test_later_waves_are_made_of_what_the_earlier_published(source: str) -> None:
+    """A collection that was named for the raw files has the old images: they are not taken."""
+    profile = CrdsProfile("p", "none", "/c")
+    request = Request(source=source, output="file:/o", profile=profile, work="/w", ledger="")
+    found = replace(ONE, plan=stored_text(CampaignPlan(request)))
+
+    sources = [wave_plan(found, wave, "sqlite://").request.source for wave in (1, 2, 3)]
+
+    assert sources == [source, "archive:", "archive:"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+from standin_programs import hide_programs, make_combiners, put_first_on_path
 
 from calib.ids import parse_dataset
 from calib.ledger.campaigns import NewJob, enter_jobs
@@ -70,12 +72,27 @@ def test_first_wave_is_everything_that_has_an_engine(books: Books) -> None:
     assert wave.left_out == {}
 
 
-def test_kinds_without_an_engine_are_named(books: Books) -> None:
-    """A visit is not run, and the reason says so."""
+def test_kinds_without_an_engine_are_named(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A visit is not run, and the reason says so, with what to install."""
+    hide_programs(monkeypatch)
     wave = books.wave(2)
     assert wave.datasets == ()
     assert set(wave.left_out) == {"acs_8bt_05", "acs_8bt_06"}
-    assert all("no engine" in str(why) for why in wave.left_out.values())
+    for why in wave.left_out.values():
+        assert str(why).startswith("no engine makes visits (SVM): ")
+        assert "runsinglehap is not on PATH (pip install 'hstflow[drizzle]')" in str(why)
+
+
+def test_programs_that_came_make_visits(
+    books: Books, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They are looked for each time: what was left out for want of them is run."""
+    hide_programs(monkeypatch)
+    books.ends("july", dict.fromkeys(("j8bt05njq", "j8bt05020", "j8bt06o6q"), "processed"))
+    books.ledger.write(lambda c: leave_out(c, "july", books.wave(2).left_out))
+    put_first_on_path(make_combiners(tmp_path / "bin"), monkeypatch)
+
+    assert set(books.wave(2).datasets) == {"acs_8bt_05", "acs_8bt_06"}
 
 
 def test_what_had_no_engine_is_looked_at_again(books: Books) -> None:
@@ -88,7 +105,7 @@ def test_what_had_no_engine_is_looked_at_again(books: Books) -> None:
     }
     books.ledger.write(lambda c: leave_out(c, "july", said))
     assert books.wave(1).left_out == {"j8bt06o6q": None}
-    assert books.wave(2) == Wave((), {})
+    assert books.wave(2, kinds={"ipst"}) == Wave((), {})
     kinds = {"ipst", "svm"}
     wave = books.wave(2, kinds=kinds)
     assert wave == Wave((), {"acs_8bt_05": f"{WAITS}j8bt05020 (not run), j8bt05njq (not run)"})

@@ -9,8 +9,9 @@ import pytest
 from failing_stages import failing
 
 from calib.errors import CorruptFile
+from calib.records import Outcome
 from calib.stages import bundle
-from calib.stages.bundle import bundle_folder
+from calib.stages.bundle import bundle_folder, write_bundle
 from calib.stages.job import Job
 from calib.stages.sequence import process_dataset
 
@@ -35,6 +36,16 @@ def test_failure_leaves_a_bundle_and_success_removes_it(job: Job) -> None:
     assert process_dataset(job).state == "processed"
 
     assert not place.exists()
+
+
+def test_bundle_has_what_a_program_said(job: Job) -> None:
+    """The log that was kept of a failed program is in the bundle, too."""
+    job.folder.mkdir(parents=True)
+    (job.folder / "j8bt05njq_hstcal.log").write_text("it hurts")
+
+    write_bundle(job, 1, Outcome(job.dataset, "error", "failed"))
+
+    assert (bundle_folder(job) / "j8bt05njq_hstcal.log").read_text() == "it hurts"
 
 
 def test_bundle_is_small_whatever_the_log_says(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,6 +105,18 @@ def test_jobs_have_rungs_chunks_and_keys(plan: CampaignPlan, ledger: Ledger) -> 
     assert len({row["work_key"] for row in keys}) == 4
 
 
+def test_disk_of_the_manifest_counts_before_what_is_predicted(
+    plan: CampaignPlan, ledger: Ledger
+) -> None:
+    """A skycell of a few small images does not need what a typical one does."""
+    cells = [parse_dataset(f"skycell-p2381x06y0{n}") for n in (1, 2)]
+    enrol(plan, [Entry(cells[0]), Entry(cells[1], parse_words(["disk=20GB"]))])
+    first, second = left(ledger)
+    assert second.disk == 20 * GB
+    assert first.disk
+    assert first.disk > 4 * second.disk
+
+
 def test_plan_is_frozen_and_comes_back(
     plan: CampaignPlan, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -237,14 +249,14 @@ def test_own_settings_are_of_the_job_and_not_of_its_run(
 ) -> None:
     """Fingerprint, stage keys and work key know them; the run, which is write-once, does not."""
     first, second = observatory.datasets[:2]
-    own = parse_words(["set=DARKCORR=OMIT", "env.OMP_NUM_THREADS=1"])
+    own = parse_words(["set=DARKCORR=OMIT", "env.PIPELINE_RESET_IDCTAB=on"])
     options = Options(overrides=Overrides({"FLATCORR": "OMIT"}))
     plan = named(plan, "nightly", options=options)
     done = enrol(plan, [Entry(parse_dataset(first), own), *entries_of([second])])
     special, usual = (job_of(done.plan, each) for each in left(ledger))
 
     assert special.options.overrides.switches == {"FLATCORR": "OMIT", "DARKCORR": "OMIT"}
-    assert special.options.env == {"OMP_NUM_THREADS": "1"}
+    assert special.options.env == {"PIPELINE_RESET_IDCTAB": "on"}
     assert (special.run, run_content(special, "x")) == (usual.run, run_content(usual, "x"))
     plain = dataclasses.replace(special, options=options, run_options=None)
     no_env = dataclasses.replace(special, options=dataclasses.replace(special.options, env={}))
@@ -354,3 +366,16 @@ def test_campaign_of_another_version_is_not_gone_on_with(
         ledger.ask(lambda rows: refuse_other_version(rows, "nightly"))
     ledger.write(lambda c: cancel_jobs(c, [1], "no more"))
     ledger.ask(lambda rows: refuse_other_version(rows, "nightly"))
+
+
+def test_visits_and_skycells_are_enrolled_beside_exposures(plan: CampaignPlan, ledger: Any) -> None:
+    """Each with the memory of its kind: a skycell is an image of 21418 x 21418 pixels."""
+    with_rungs = dataclasses.replace(plan, rungs=(2 * GB, 8 * GB, 16 * GB, 64 * GB))
+    names = ["j8bt05njq", "acs_8ph_01", "skycell-p2381x06y09"]
+
+    enrol(with_rungs, entries_of(names))
+
+    rows = ledger.ask(lambda ask: ask("SELECT dataset, memory FROM job", {}))
+    memory = {row["dataset"]: row["memory"] for row in rows}
+    assert sorted(memory) == sorted(names)
+    assert memory["j8bt05njq"] < memory["acs_8ph_01"] <= memory["skycell-p2381x06y09"]

@@ -55,9 +55,9 @@ PROGRAM = {"engine": "calcos", "numbers_version": "3.6", "now": Program()}
         ({**PROGRAM, "instrument": "cos", "seeds": (1, None)}, ["random"]),
         ({**PROGRAM, "instrument": "cos", "seeds": (-1,)}, ["random"]),
         ({**PROGRAM, "instrument": "cos", "seeds": (1, 1)}, []),
-        ({**PROGRAM, "switches": {"DRIZCORR": "COMPLETE"}}, ["alignment"]),
-        ({**PROGRAM, "switches": {"DRIZCORR": "OMIT"}}, []),
-        ({"switches": {"DRIZCORR": "PERFORM"}}, []),  # the native engine drizzles nothing
+        ({"drizzled": "drizzlepac 3.11.0, astrometry off"}, ["drizzle", "edge"]),
+        ({"drizzled": "drizzlepac 3.11.0, astrometry full"}, ["drizzle", "edge", "alignment"]),
+        ({"switches": {"DRIZCORR": "PERFORM"}}, []),  # asked for, and not done
     ],
 )
 def test_classes(changed: dict[str, Any], names: list[str]) -> None:

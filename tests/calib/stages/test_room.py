@@ -10,10 +10,11 @@ import pytest
 from calib.campaigns.rungs import rung_for
 from calib.cost_model import FORESEEN, Features
 from calib.errors import OutOfMemory, Unavailable
+from calib.grants import Grant
 from calib.ledger.attempts import finish
 from calib.ledger.ledger import StageMetrics, Start, current_owner
 from calib.ledger.stage_runs import close_stage, open_stage
-from calib.records import Grant, Outcome
+from calib.records import Outcome
 from calib.stages.job import Job
 from calib.stages.outcomes import failed
 from calib.stages.recording import ledger_of

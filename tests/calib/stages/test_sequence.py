@@ -15,11 +15,11 @@ from failing_stages import failing
 from calib.archive.outputs import FileOutput
 from calib.archive.pointer import current_run
 from calib.errors import Cancelled, CorruptFile, EngineError, OutOfMemory, Unavailable
+from calib.grants import Grant
 from calib.ledger.campaigns import cancel_jobs
 from calib.ledger.ledger import current_owner
 from calib.ledger.predictions import last_features
 from calib.ledger.reports import stages_of
-from calib.records import Grant
 from calib.stages import policy, sequence, watch
 from calib.stages.faults import parse_faults
 from calib.stages.job import Job
@@ -152,6 +152,20 @@ def test_failed_preview_is_a_warning_or_an_error_as_asked(
 
     normal = process_dataset(job)
     assert (normal.state, normal.code, normal.warnings) == ("processed", 0, ("no picture",))
+
+
+def test_remarks_on_previews_are_told(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where previews are required too, what a viewer should know fails nothing."""
+    from calib.records import Previews
+
+    monkeypatch.setattr(
+        "calib.stages.preview.make_previews", lambda *_a, **_k: Previews(remarks=("all black",))
+    )
+    required = dataclasses.replace(job.options, previews="required")
+
+    outcome = process_dataset(dataclasses.replace(job, options=required))
+
+    assert (outcome.state, outcome.code, outcome.warnings) == ("processed", 0, ("all black",))
 
 
 def test_preview_that_failed_is_drawn_again(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

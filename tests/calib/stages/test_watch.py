@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from calib.errors import Cancelled, HstflowError, Interrupted, OutOfMemory, TimedOut
+from calib.grants import Grant
 from calib.ledger.attempts import Attempt
 from calib.ledger.campaigns import cancel_jobs
 from calib.ledger.reports import stages_of
 from calib.programs.run import run_program
 from calib.programs.tree import resident
-from calib.records import Grant
 from calib.stages import watch
 from calib.stages.faults import parse_faults
 from calib.stages.job import Job

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from calib.errors import TimedOut, Unavailable
+from calib.grants import Grant
 from calib.ledger.attempts import Attempt
-from calib.records import Grant
 from calib.stages import policy, watch
 from calib.stages.job import Job
 from calib.stages.watch import at_work, watching

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from calib.errors import ConfigError
+from calib.errors import ConfigError, EngineError
 from calib.records import Previews, ProductFile
 from calib.stages.workfolder import StageFolder, private_folder
 
@@ -127,6 +127,27 @@ def test_unwritable_work_folder_is_a_configuration_error(tmp_path: Path) -> None
 
     with pytest.raises(ConfigError, match="work folder cannot be written"):
         place(tmp_path).run(draw)
+
+
+def test_log_of_a_failed_program_is_kept_until_the_next_attempt(tmp_path: Path) -> None:
+    """The error names where it is; the attempt after that begins without it."""
+    stage = place(tmp_path)
+
+    def fail(folder: Path) -> Previews:
+        (folder / "half.fits").write_bytes(b"half")
+        path = folder / "j8bt05njq_hstcal.log"
+        path.write_text("it hurts")
+        raise EngineError("failed", program="calacs.e", exit_code=1, path=path)
+
+    with pytest.raises(EngineError) as caught:
+        stage.run(fail)
+
+    kept = stage.path.parent / "j8bt05njq_hstcal.log"
+    assert caught.value.path == str(kept)
+    assert kept.read_text() == "it hurts"
+    assert list(stage.path.parent.iterdir()) == [kept]
+    stage.run(draw)
+    assert not kept.exists()
 
 
 @pytest.mark.parametrize(

@@ -106,3 +106,10 @@ def test_single_row_cannot_be_enlarged() -> None:
     """There is nothing to interpolate between."""
     with pytest.raises(MissingReference, match="too small to be enlarged"):
         enlarge(frozen([[1.0, 2.0, 3.0]]), 1, 2)
+
+
+def test_all_rows_are_connected_where_that_is_asked_for() -> None:
+    """As calstis does it: a step between rows 1 and 2 is spread between their centres."""
+    coarse = frozen([[0.0, 0.0], [2.0, 2.0], [10.0, 10.0], [10.0, 10.0]])
+    made = enlarge(coarse, 1, 2, in_pairs=False).sci[:, 0]
+    assert made.tolist() == [-0.5, 0.5, 1.5, 4, 8, 10, 10, 10]
