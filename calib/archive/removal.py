@@ -14,7 +14,7 @@ from pathlib import Path
 
 from calib.archive import pointer
 from calib.archive.claim import Claim, claimed
-from calib.archive.disk import archive_errors, sync_folder
+from calib.archive.disk import archive_errors, make_folders, sync_folder
 from calib.archive.layout import (
     MANIFEST,
     STAGING,
@@ -106,8 +106,10 @@ def _take_out(output: Path, run: str, dataset: DatasetId) -> None:
     with staged(staging_area(output, run), dataset.name) as entry:
         taken = entry / dataset.name
         folder.rename(taken)
-        sync_folder(folder.parent)
+        with suppress(FileNotFoundError):  # another one has found it empty, and removed it
+            sync_folder(folder.parent)
         if pointer.current_run(output, dataset) == run:  # made current in this very moment
+            make_folders(folder.parent)
             taken.rename(folder)
             sync_folder(folder.parent)
             _refuse_current(run, run, dataset, str(folder))
@@ -116,9 +118,9 @@ def _take_out(output: Path, run: str, dataset: DatasetId) -> None:
 def _drop_empty(run: Path) -> None:
     """Remove the folders of a run that holds nothing; whoever publishes makes them again.
 
-    The staging folder goes only after every folder of an instrument is found empty: whoever
-    else is removing from the run still has something in one of them, so nothing is taken away
-    from under them.
+    The staging folder goes only after every folder of an instrument is found empty. Whoever else
+    is removing from the run has something in one of them or, for a moment, in the staging folder,
+    which then stays.
     """
     with suppress(OSError):  # not empty, not a folder, or gone
         folders = [entry for entry in run.iterdir() if entry.name != STAGING]

@@ -231,6 +231,32 @@ def test_many_at_once(make: Make, output: Path) -> None:
     assert len([*place.publications()]) == len(names)
 
 
+@pytest.mark.parametrize("becomes_current", [False, True])
+def test_folder_that_another_one_drops(
+    make: Make, output: Path, monkeypatch: pytest.MonkeyPatch, *, becomes_current: bool
+) -> None:
+    """The folder of an instrument may go when it is empty; what is current comes back."""
+    place = FileOutput(output)
+    publish_two(place, make)
+    sync = removal.sync_folder
+
+    def drop_first(folder: Path) -> None:
+        monkeypatch.setattr(removal, "sync_folder", sync)
+        folder.rmdir()
+        if becomes_current:
+            monkeypatch.setattr(removal.pointer, "current_run", lambda *_: "old")
+        sync(folder)
+
+    monkeypatch.setattr(removal, "sync_folder", drop_first)
+
+    if not becomes_current:
+        assert place.remove("old", DATASET)
+        return
+    with pytest.raises(ArchiveError, match="current version"):
+        place.remove("old", DATASET)
+    assert any((output / "runs" / "old").rglob("manifest.json"))
+
+
 def test_keys_beside_the_prefix_stay(make: Make, bucket: str) -> None:
     """Neither another prefix that begins alike nor a dataset that does is touched."""
     inner, beside = StoreOutput(S3Store(bucket, "a")), StoreOutput(S3Store(bucket, "a/runs/old"))
