@@ -103,6 +103,11 @@ def read_switch(header: Mapping[str, Any], keyword: str) -> Switch:
         ) from error
 
 
+def names_file(header: Mapping[str, Any], keyword: str) -> bool:
+    """Whether a keyword names a file: not absent, blank or N/A."""
+    return str(header.get(keyword) or "").strip().upper() not in NO_FILE
+
+
 def read_keyword(header: Mapping[str, Any], keyword: str) -> Any:
     """Return the value of a keyword, or its default where an old raw lacks it.
 

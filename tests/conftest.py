@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from quick_ledgers import quick_ledgers
 from real_programs import take_off_path
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 # rare counterexample is to be found.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", _PATIENT, derandomize=True, max_examples=30)
+settings.register_profile("quick", _PATIENT, derandomize=True, max_examples=8)
 settings.register_profile("thorough", _PATIENT, max_examples=300, print_blob=True)
 settings.load_profile("ci")
 
@@ -39,12 +41,17 @@ take_off_path()
 os.environ.setdefault("HSTFLOW_CACHE", str(Path("~/.cache/hstflow").expanduser()))
 SHARED = Path(os.environ.get("HSTFLOW_SHARED", Path(__file__).parents[2] / "shared"))
 
+# Files of tests/flows that another process may run than the one that has the server of all.
+ALONE = ("test_private_server.py", "test_campaign.py")
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give one process all tests that share the Prefect server, beside those of each file.
 
     The mark `xdist_group` would say so too, but pytest-xdist 3.8 loses it under pytest 9.1.
+    The longest file has a server of its own (ten seconds) beside them: two processes are then
+    done at about the same time.
     """
     if config.getvalue("dist") != "loadfile":
         return None
@@ -53,7 +60,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class KeepServer(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            shares = "flows/" in file and not file.endswith("test_private_server.py")
+            shares = "flows/" in file and not file.endswith(ALONE)
             return "tests/flows" if shares else file
 
     return KeepServer(config, log)
@@ -94,6 +101,13 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     return (folder / str(number) for number in itertools.count())
 
 
+@pytest.fixture(autouse=True, scope="session")
+def ledgers_made_quickly() -> Iterator[None]:
+    """Run the migrations once in each process, not for each test."""
+    with quick_ledgers():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def closed_ledgers() -> Iterator[None]:
     """Close what the stages opened: PostgreSQL counts connections, and so do warnings."""
@@ -123,6 +137,7 @@ def own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.startswith(("CRDS_", "XDG_", "CALDP_")) or name in {
             "HSTFLOW_PROFILE",
+            "HSTFLOW_RUNNER",
             "HSTFLOW_ASTROMETRY",
             "HSTFLOW_ENGINE",
             "HSTFLOW_STAGE2",

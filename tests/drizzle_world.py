@@ -18,11 +18,11 @@ from astropy.io import fits
 from standin_programs import make_program, put_first_on_path
 
 from calib.association import read_rows
-from calib.engines.product import product_file
 from calib.engines.protocol import CalibrationRequest
 from calib.engines.stage2 import Stage2Plan
 from calib.engines.stage2_run import drizzle
 from calib.records import ExposureReferences, Products, RawInputs, References, ReferenceUse
+from calib.stores.store import product_file
 
 SIZE = 160  # pixels on a side
 SCALE = 0.13  # arcsec in a pixel, as WFC3/IR has it

@@ -22,6 +22,10 @@ _ROW = 26  # height of a row of the chart of stages
 _NAME = 110  # width of its names
 
 
+# Bars that a chart has room for at least: one alone is no wall, and its time is told by the axis.
+_FEWEST = 12
+
+
 @dataclass(frozen=True)
 class _Scale:
     """Maps values onto pixels, in even steps or by their logarithms."""
@@ -46,19 +50,24 @@ def throughput_chart(bins: Sequence[Bin], seconds: float) -> str:
     most = max((each.finished + each.failed for each in bins), default=0)
     ticks = _even_ticks(most)
     up = _Scale(0, ticks[-1], HEIGHT - BOTTOM, TOP)
-    across = _Scale(0, max(len(bins), 1), LEFT, WIDTH - RIGHT)
+    across = _Scale(0, max(len(bins), _FEWEST), LEFT, WIDTH - RIGHT)
     parts = [*_rules(up, [(tick, f"{tick:,.0f}") for tick in ticks])]
     for place, each in enumerate(bins):
         x, width = across.at(place), across.at(1) - across.at(0) - 1
         top, middle = up.at(each.finished + each.failed), up.at(each.finished)
         parts.append(_bar("good", x, middle, width, up.at(0) - middle))
         parts.append(_bar("bad", x, top, width, middle - top))
-    for place in sorted({0, len(bins) // 2, len(bins) - 1} if bins else ()):
+    for place in _labelled(len(bins)):
         anchor = "start" if place == 0 else "end" if place == len(bins) - 1 else "middle"
         when = bins[place].begins_at[5:16].replace("T", " ")
         parts.append(_text(across.at(place + (anchor == "end")), HEIGHT - 12, when, anchor))
     said = f"Attempts that ended, per {span_text(seconds)} (UTC): finished, and failed above them"
     return _svg(said, HEIGHT, parts)
+
+
+def _labelled(number: int) -> list[int]:
+    """Return the bins whose time is told: words of fewer would lie upon each other."""
+    return sorted({0, number // 2, number - 1}) if number >= _FEWEST else [0][:number]
 
 
 def memory_chart(rungs: Sequence[RungUse]) -> str:
@@ -140,11 +149,18 @@ def memory_text(size: float) -> str:
 
 
 def span_text(seconds: float) -> str:
-    """Return a time for people: ``0.52 s``, ``12 s``, ``8 min``, ``3.5 h``."""
+    """Return a time for people: ``0.52 ms``, ``520 ms``, ``12 s``, ``8 min``, ``3.5 h``."""
     for unit, name in ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min")):
         if seconds >= 1.5 * unit:
-            return f"{seconds / unit:.3g} {name}"
-    return f"{seconds:.3g} s"
+            return f"{_three_digits(seconds / unit)} {name}"
+    if round(seconds, 3) >= 1 or seconds == 0:
+        return f"{seconds:.3g} s"
+    return "< 0.01 ms" if seconds < 1e-5 else f"{_three_digits(1_000 * seconds)} ms"  # noqa: PLR2004 - just below
+
+
+def _three_digits(value: float) -> str:
+    """Return a number with three digits, and never as 1e+03."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"  # noqa: PLR2004 - is 1,000
 
 
 def _stage_row(each: StageSummary, middle: float, along: _Scale) -> Iterator[str]:

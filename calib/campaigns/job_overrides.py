@@ -1,4 +1,4 @@
-"""What a manifest says of one dataset alone: rung, time, retries, environment, switches."""
+"""What a manifest says of one dataset alone: input, rung, time, retries, environment, switches."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from calib.engines.astrometry import MODES, AstrometryMode
 from calib.engines.stage2 import POLICIES, Stage2Policy
 from calib.environment import check_variable
 from calib.errors import ConfigError
+from calib.stores.uri import source_uri
 from calib.switches import Overrides, parse_overrides
 
-KEYS = "rung, disk, timeout_scale, retries, priority, stage2, astrometry, env.NAME, set"
+KEYS = "input, rung, disk, timeout_scale, retries, priority, stage2, astrometry, env.NAME, set"
 
 # Bounds against typing mistakes: a hundred times the time limit is months.
 MOST_TIME = 100.0
@@ -35,6 +36,8 @@ class JobOverrides:
 
     Attributes
     ----------
+    input
+        Where its inputs are fetched from, as an INPUT_URI that means the same everywhere.
     rung
         Memory of its first attempt, bytes.
     disk
@@ -53,6 +56,7 @@ class JobOverrides:
         Switches and step parameters, on top of those of the campaign.
     """
 
+    input: str | None = None
     rung: int | None = None
     disk: int | None = None
     timeout_scale: float | None = None
@@ -70,6 +74,7 @@ class JobOverrides:
         """Return it as JSON holds it, without what is not said."""
         settings = {**self.switches.switches, **self.switches.parameters}
         said: dict[str, Any] = {
+            "input": self.input,
             "rung": self.rung,
             "disk": self.disk,
             "timeout_scale": self.timeout_scale,
@@ -151,6 +156,10 @@ def _size(_name: str, text: str) -> int:
     return size
 
 
+def _source(_name: str, text: str) -> str:
+    return source_uri(text)
+
+
 def _factor(name: str, text: str) -> float:
     try:
         value = float(text)
@@ -183,6 +192,7 @@ def _one_of(words: Collection[str]) -> Callable[[str, str], str]:
 
 
 _READERS: dict[str, Callable[[str, str], Any]] = {
+    "input": _source,
     "rung": _size,
     "disk": _size,
     "timeout_scale": _factor,

@@ -13,11 +13,10 @@ from calib.engines.calcos_modes import is_spectrum, performed, role_of, text_of
 from calib.engines.switch_references import (
     SPECTRUM,
     Opening,
-    names_file,
     opened_by,
     opening,
 )
-from calib.switches import Switch, is_switch
+from calib.switches import Switch, is_switch, names_file
 
 _FUV = {"DETECTOR": "FUV"}
 

@@ -41,6 +41,7 @@ from calib.errors import (
     UnsupportedMode,
 )
 from calib.fitsfile import update_primary_header, writing
+from calib.hap_names import POLLER
 from calib.ids import DatasetId, parse_dataset
 from calib.poller import Poller, read_poller, text_of
 from calib.programs.tail import last_lines
@@ -58,7 +59,6 @@ NOT_VIABLE = frozenset({55, 65})
 # Others that have a meaning.
 MEANINGS = {15: "headers of drizzled images could not be updated: often a disk without room"}
 
-POLLER = "poller"  # suffix of its file among the inputs
 _LAST = 3  # lines that tell why nothing is viable
 _ASTRODRIZZLE_LOG = "astrodrizzle.log"
 

@@ -12,7 +12,7 @@ from calib.errors import EngineError
 from calib.fitsfile import Exposure, mark_present, write_exposure
 from calib.instruments.state import ExposureState
 from calib.records import ExposureReferences, InputFile, ProductFile, Products
-from calib.stores.store import hash_file
+from calib.stores.store import product_file
 from calib.switches import Overrides, Switch, is_switch, read_switch
 
 EACH = "EXPSCORR"  # asks for a product of each exposure that is combined as well
@@ -127,11 +127,6 @@ def switches_of(header: Mapping[str, Any]) -> dict[str, str]:
     """Return all switches of a primary header, in name order."""
     names = sorted({keyword for keyword in header if is_switch(keyword)})
     return {name: str(header[name]).strip() for name in names}
-
-
-def product_file(path: Path) -> ProductFile:
-    """Return the record of a file."""
-    return ProductFile(path.name, str(path), hash_file(path), path.stat().st_size)
 
 
 def merge(made: Sequence[Products]) -> Products:

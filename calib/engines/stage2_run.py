@@ -24,7 +24,7 @@ from pathlib import Path
 
 from calib.association import Association
 from calib.engines.astrometry import address_of, astrometry_of, is_silent, note_silence, silence
-from calib.engines.product import new_target, product_file
+from calib.engines.product import new_target
 from calib.engines.program import RUNASTRODRIZ
 from calib.engines.protocol import CalibrationRequest
 from calib.engines.stage2 import ASTROMETRY, SWITCH, Stage2Plan
@@ -32,6 +32,7 @@ from calib.engines.workplace import Workplace, workplace
 from calib.errors import STAGE2, CorruptFile, EngineError, Unavailable
 from calib.fitsfile import opened, update_primary_header, writing
 from calib.records import ProductFile, Products
+from calib.stores.store import product_file
 from calib.switches import Switch
 
 TRAILER = ".tra"

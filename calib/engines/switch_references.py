@@ -15,7 +15,7 @@ from typing import Any
 
 from calib.engines.groups import combines
 from calib.records import Member
-from calib.switches import NO_FILE, Switch
+from calib.switches import Switch, names_file
 
 # STIS: SCI, ERR and DQ of each exposure are extensions of one file (STIS Data Handbook 2.2.2).
 _STIS_EXTENSIONS = 3
@@ -212,11 +212,6 @@ def opened_by(
 def performs(header: Mapping[str, Any], switch: str) -> bool:
     """Whether a switch is PERFORM; any other word, of whichever program, is a no."""
     return _text(header, switch) == Switch.PERFORM
-
-
-def names_file(header: Mapping[str, Any], keyword: str) -> bool:
-    """Whether a keyword names a file: not absent, blank or N/A."""
-    return _text(header, keyword) not in NO_FILE
 
 
 def is_wavecal(header: Mapping[str, Any]) -> bool:

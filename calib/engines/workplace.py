@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from calib.engines.astrometry import SERVICE_VARIABLE
-from calib.engines.product import new_target, product_file
+from calib.engines.product import new_target
 from calib.engines.protocol import CalibrationRequest
 from calib.errors import ConfigError, CorruptFile, EngineError
 from calib.fitsfile import opened, update_primary_header, writing
@@ -26,6 +26,7 @@ from calib.instruments.reference_set import reference_set
 from calib.programs.run import ProgramRun, run_program
 from calib.programs.tail import last_lines
 from calib.records import InputFile, ProductFile
+from calib.stores.store import product_file
 
 # Logical folders of reference names in headers (`jref$name`), which programs look up in
 # the environment; all of them mean the one folder here.

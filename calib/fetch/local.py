@@ -38,7 +38,7 @@ from calib.fetch.tarball import TarLimits, unpack_inputs
 from calib.ids import DatasetId
 from calib.poller import Poller
 from calib.records import InputFile, Member, RawInputs
-from calib.stores.uri import EXPECTED, Source, parse_uri
+from calib.stores.uri import EXPECTED_INPUTS, Source, parse_uri
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +175,8 @@ def source_of(dataset: DatasetId, uri: str) -> Source:
     """
     source = parse_uri(uri)
     if source.scheme == "none":
-        raise ConfigError("none is no source of inputs", dataset=dataset.name, expected=EXPECTED)
+        message = "none is no source of inputs"
+        raise ConfigError(message, dataset=dataset.name, expected=EXPECTED_INPUTS)
     return source
 
 

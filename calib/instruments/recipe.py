@@ -12,7 +12,7 @@ from typing import Any
 from calib.errors import ConfigError
 from calib.instruments.row_work import RowWork
 from calib.instruments.state import Combination, ExposureState
-from calib.switches import NO_FILE, Overrides, Switch, read_switch
+from calib.switches import Overrides, Switch, names_file, read_switch
 
 SPLIT_SWITCH = "CRCORR"  # combines the image sets of one file
 SPLIT_KEYWORDS = (SPLIT_SWITCH, "NEXTEND")  # what Recipe.splits looks at
@@ -296,7 +296,7 @@ class Recipe:
         for step in self.all_steps if combined else self.steps:
             if step.switch is None or read_switch(header, step.switch) is Switch.PERFORM:
                 keywords += step.references
-                keywords += [key for key in step.optional if _names_file(header, key)]
+                keywords += [key for key in step.optional if names_file(header, key)]
         return tuple(dict.fromkeys(keywords))
 
     def resolve_parameters(self, overrides: Overrides) -> dict[str, Any]:
@@ -359,10 +359,6 @@ def shown_parameters(steps: tuple[Step, ...], records: Parameters) -> dict[str, 
         if step.parameters is not None
         for field in dataclasses.fields(step.parameters)
     }
-
-
-def _names_file(header: Mapping[str, Any], keyword: str) -> bool:
-    return str(header.get(keyword, "")).strip().upper() not in NO_FILE
 
 
 def _parse(text: str, default: Any, name: str) -> Any:

@@ -14,6 +14,7 @@ from calib.errors import INTERRUPTED, ConfigError, Interrupted
 from calib.grants import Retry
 from calib.ids import DatasetId
 from calib.ledger.admission import at_work
+from calib.ledger.endings import how_ended
 from calib.ledger.jobs import find_or_plan, lock_job, move, update_job
 from calib.ledger.location import hide_credentials
 from calib.ledger.owners import Owner, why_dead
@@ -173,6 +174,7 @@ def finish(connection: Connection, attempt: Attempt, outcome: Outcome) -> None:
     fields: dict[str, Any] = {"error_class": outcome.error_class, "code": outcome.code}
     ended = {"outcome": outcome.state, "warnings": json.dumps(outcome.warnings)}
     _close(connection, attempt.id, message=outcome.reason, **ended, **fields)
+    fields |= how_ended(connection, row, outcome.state)
     if outcome.uri is not None:
         fields["uri"] = hide_credentials(outcome.uri)
     state = "processed" if published else outcome.state
@@ -223,8 +225,9 @@ def change_state(
         raise ConfigError(message, found=f"job {job_id}")
     job = lock_job(connection, job_id)
     row = connection.execute(OPEN_ATTEMPT, {"of_job": job_id}).one_or_none()
-    fields = {"error_class": error_class, "code": code}
-    move(connection, job, state, reason, attempt_id=row.id if row else None, **fields)
+    fields: dict[str, Any] = {"error_class": error_class, "code": code}
+    ended = how_ended(connection, row, state) if row else {}
+    move(connection, job, state, reason, attempt_id=row.id if row else None, **fields, **ended)
     if row is not None:
         outcome = state if state in OUTCOMES else "interrupted"
         _close(connection, row.id, outcome=outcome, message=reason, **fields)

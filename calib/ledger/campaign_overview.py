@@ -45,6 +45,11 @@ class Overview:
         """Whether a process is at work on it."""
         return self.state in LIVE_STATES
 
+    @property
+    def failed(self) -> int:
+        """How many datasets ended without a result."""
+        return failed_in(self.campaign)
+
 
 def overview_of(rows: Rows, campaign: Campaign) -> Overview:
     """Return how a campaign stands now."""

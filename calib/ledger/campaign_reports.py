@@ -260,6 +260,9 @@ SELECT COUNT(*) AS number FROM job WHERE updated_at >= :since AND +campaign_id =
   AND state NOT IN ('planned', 'submitted', 'processing', 'cancelled') AND attempts > 0
 """
 
+# Those that read all jobs of a campaign, and have few rows to answer with.
+SUMS = (_COUNTS, _FAILURES)
+
 
 def campaigns(rows: Rows, name: str | None = None) -> list[Campaign]:
     """Return all campaigns, or the one of a name, the oldest first."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from calib.errors import ConfigError
 from calib.ledger.location import hide_credentials, sqlite_file
@@ -28,6 +28,11 @@ READS = "ledger_reads"
 # appendix A). The last is what remains of a row that was not there when it was looked for and
 # that another process entered meanwhile: the next try finds it.
 _RETRY_STATES = frozenset({"40001", "40P01", "23505"})
+
+# What passes by itself, or by what its administrator does: trouble with the connection, a session
+# that was idle in a transaction for too long, other transactions in the way, too few resources, a
+# lock, an administrator's intervention, the system (the same appendix).
+_PASSING_STATES = ("08", "25P03", "40", "53", "55", "57", "58")
 
 
 def open_engine(url: str) -> Engine:
@@ -67,6 +72,17 @@ def is_conflict(error: DBAPIError) -> bool:
         # one connection can cause it.
         return (cause.sqlite_errorcode & 0xFF) == sqlite3.SQLITE_BUSY
     return getattr(cause, "sqlstate", None) in _RETRY_STATES
+
+
+def may_pass(error: DBAPIError) -> bool:
+    """Tell whether PostgreSQL cannot answer now, so that asking again later may help.
+
+    The kind of the error does not tell: psycopg calls a session that the server ended for being
+    idle an internal error.
+    """
+    state = getattr(error.orig, "sqlstate", None) or ""
+    is_of_server = isinstance(error, (InterfaceError, OperationalError))
+    return is_of_server or error.connection_invalidated or state.startswith(_PASSING_STATES)
 
 
 def cause_of(error: DBAPIError) -> str:

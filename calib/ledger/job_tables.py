@@ -61,6 +61,9 @@ campaign_session = Table(
 # that it is granted (bytes), the factor on its time limits, what the manifest says of it alone
 # (`overrides`, JSON) and how often it was tried again by kind (`retries`, JSON). `work_key` names
 # the work, whatever campaign or run it is for: two jobs with one key are never processing at once.
+#
+# How its last attempt ended stands with the job, so that 100,000 can be searched and sorted:
+# `failed_stage` where it has no result, `seconds` that it took.
 job = Table(
     "job",
     metadata,
@@ -76,6 +79,8 @@ job = Table(
     text_column("reason", Text(), nullable=True),
     text_column("error_class", NAME, nullable=True),
     Column("code", Integer, nullable=True),
+    text_column("failed_stage", String(32), nullable=True),
+    Column("seconds", Float(53), nullable=True),
     text_column("uri", Text(), nullable=True),
     Column("chunk", Integer, nullable=True),
     Column("position", Integer, nullable=True),
@@ -89,8 +94,21 @@ job = Table(
     text_column("created_at", TIME),
     text_column("updated_at", TIME),
     UniqueConstraint("campaign_id", "dataset", "run"),
-    Index(None, "campaign_id", "state"),
+    Index(None, "campaign_id", "state", "instrument", "dataset", "attempts"),
     Index(None, "campaign_id", "chunk", "state"),
+    Index(None, "campaign_id", "updated_at"),
+    Index(
+        "ix_job_campaign_id_seconds",
+        *("campaign_id", "seconds"),
+        sqlite_where=text("seconds IS NOT NULL"),
+        postgresql_where=text("seconds IS NOT NULL"),
+    ),
+    Index(
+        "ix_job_failed",
+        *("campaign_id", "error_class", "code", "failed_stage", "state", "dataset"),
+        sqlite_where=text("error_class IS NOT NULL"),
+        postgresql_where=text("error_class IS NOT NULL"),
+    ),
     Index(
         "uq_job_work_key",
         "work_key",

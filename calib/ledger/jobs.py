@@ -154,7 +154,7 @@ def move(
     attempt_id
         The attempt that caused it.
     **fields
-        Other columns of the job; the error class and code of before are forgotten.
+        Other columns of the job; the error class, code and stage of before are forgotten.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def move(
     """
     check_transition(job.state, state, dataset=job.dataset)
     now, reason = utc_now(), hide_credentials(reason)
-    values = {"error_class": None, "code": None, **fields}
+    values = {"error_class": None, "code": None, "failed_stage": None, **fields}
     values |= {"state": state, "reason": reason, "updated_at": now}
     update_job(connection, job.id, values)
     change = {"job_id": job.id, "attempt_id": attempt_id, "at": now, "reason": reason}
@@ -191,7 +191,7 @@ def move_all(
     for job in found:
         check_transition(job.state, state, dataset=job.dataset)
     now, reason = utc_now(), hide_credentials(reason)
-    values = {"error_class": None, "code": None, **fields}
+    values = {"error_class": None, "code": None, "failed_stage": None, **fields}
     values |= {"state": state, "reason": reason, "updated_at": now}
     said = (literal(now), literal(state), literal(reason))
     for some in batched(found):

@@ -48,6 +48,9 @@ def newest_context(rows: Rows) -> str | None:
     return str(found[0]["context"]) if found else None
 
 
+SUMS = (_COUNTS,)
+
+
 def current_contexts(rows: Rows) -> dict[str, int]:
     """Return how many datasets are current as each context made them."""
     return {str(row["context"]): int(row["number"]) for row in rows(_COUNTS, {})}

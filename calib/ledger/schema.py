@@ -50,6 +50,7 @@ from calib.ledger.reprocessing_tables import (
     reprocessing,
     reprocessing_step,
 )
+from calib.ledger.verification_table import verification
 
 __all__ = [
     "attempt",
@@ -79,6 +80,7 @@ __all__ = [
     "tombstone",
     "transition",
     "validity",
+    "verification",
 ]
 
 # A write-once collection of publications. `kind`: processed (by us) or ingested (made elsewhere).

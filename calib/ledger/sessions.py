@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from calib.errors import GENERIC, ConfigError, Interrupted, Unavailable
+from calib.errors import ConfigError, InOtherHands, Interrupted
 from calib.ledger.location import hide_credentials
 from calib.ledger.owners import STALE_AFTER, Owner, why_dead
 from calib.ledger.schema import campaign as campaigns
@@ -40,22 +40,37 @@ def open_session(
     *,
     flow_run: str | None = None,
     stale_after: timedelta = STALE_AFTER,
+    unless_stopped: bool = False,
 ) -> Session:
     """Begin to work on a campaign; the session of a dead process is closed.
 
+    Parameters
+    ----------
+    campaign, owner
+        Which, and who.
+    flow_run
+        Of Prefect.
+    stale_after
+        After how long without a word a process on another host is dead.
+    unless_stopped
+        Not where it was paused or cancelled.
+
     Raises
     ------
-    Unavailable
-        A live process is at work on it; the message says who, and since when.
+    InOtherHands
+        A live process is at work on it: the message says who, and since when. Or a person
+        paused or cancelled it.
     ConfigError
         There is no such campaign.
     """
     number = _lock_campaign(connection, campaign)
+    if unless_stopped:
+        _refuse_stopped(connection, number, campaign)
     for row in connection.execute(_open_ones(number)).all():
         death = _death_of(row, stale_after)
         if death is None:
             message = f"campaign {campaign} is run by {_owner_of(row)} since {row.started_at}"
-            raise Unavailable(message, code=GENERIC)
+            raise InOtherHands(message)
         _close(connection, row.id, "lost", death)
     now = utc_now()
     values = {"campaign_id": number, "host": owner.host, "pid": owner.pid, "token": owner.token}
@@ -111,6 +126,13 @@ def _lock_campaign(connection: Connection, name: str) -> int:
         message = "there is no such campaign"
         raise ConfigError(message, found=name)
     return int(number)
+
+
+def _refuse_stopped(connection: Connection, number: int, name: str) -> None:
+    wish = connection.scalar(select(campaigns.c.control).where(campaigns.c.id == number))
+    if wish != "run":
+        message = f"somebody asked for {wish} of campaign {name}"
+        raise InOtherHands(message)
 
 
 def _open_ones(campaign_id: int) -> Any:

@@ -11,7 +11,6 @@ from pathlib import Path
 from PIL import Image
 
 from calib.records import ProductFile
-from calib.stores.store import hash_file
 
 _JPEG_QUALITY = 90  # star images show no blocks at this quality; 95 is half as large again
 
@@ -49,8 +48,3 @@ def write_file(path: Path, content: bytes) -> ProductFile:
     finally:
         part.unlink(missing_ok=True)
     return ProductFile(path.name, str(path), hashlib.sha256(content).hexdigest(), len(content))
-
-
-def record_of(path: Path) -> ProductFile:
-    """Return the record of a file that was written otherwise."""
-    return ProductFile(path.name, str(path), hash_file(path), path.stat().st_size)

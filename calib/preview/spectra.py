@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from calib.preview.output import png, record_of, sidecar, stem_of, write_file
+from calib.preview.output import png, sidecar, stem_of, write_file
 from calib.preview.panels import Panel, draw_panels, draw_small, plan_panels
 from calib.preview.spectrum import Spectrum, read_spectrum
 from calib.preview.spectrum_table import write_curves
 from calib.records import ProductFile
-from calib.stores.store import hash_file
+from calib.stores.store import hash_file, product_file
 
 
 def draw_spectrum(
@@ -53,7 +53,7 @@ def draw_spectrum(
     files = [
         write_file(destination / f"{stem}.png", png(page)),
         write_file(destination / f"{stem}_thumb.png", png(draw_small(panels, thumb))),
-        record_of(table),
+        product_file(table),
         write_file(destination / f"{stem}_preview.json", sidecar(told)),
     ]
     nothing_seen = not any(curve.seen.any() for curve in spectrum.curves)

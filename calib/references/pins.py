@@ -49,6 +49,17 @@ def pinned(profile: CrdsProfile) -> Pin | None:
     return _read(pins_file()).get(_key(profile))
 
 
+def every_pin() -> dict[str, Pin]:
+    """Return the pins of all profiles, by the profile's name and, of one's own, its cache.
+
+    Raises
+    ------
+    ConfigError
+        The file of pins cannot be read.
+    """
+    return _read(pins_file())
+
+
 def pin(profile: CrdsProfile, context: str | None) -> Pin | None:
     """Pin a profile to a context, or end its pin (None); return the pin that it had.
 

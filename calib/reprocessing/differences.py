@@ -172,12 +172,23 @@ def _compare(run: CanaryRun) -> Iterator[Compared]:
         scratch = tempfile.TemporaryDirectory(prefix="hstflow-differences-")
     with scratch as place:
         for old, new in run.pairs:
-            yield _compare_pair(old, new, run.mark.instrument, Path(place))
+            yield compare_pair(old, new, run.mark.instrument, Path(place))
 
 
-def _compare_pair(
+def compare_pair(
     old: Product | None, new: Product | None, instrument: str, scratch: Path
 ) -> Compared:
+    """Compare two versions of a product, which is told of whatever is wrong with it.
+
+    Parameters
+    ----------
+    old, new
+        The versions; one may be None.
+    instrument
+        Whose they are.
+    scratch
+        A folder for copies of what lies in a bucket.
+    """
     one = old or new
     if one is None:  # a pair has one of the two
         raise ValueError(one)

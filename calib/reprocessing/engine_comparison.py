@@ -28,7 +28,8 @@ from calib.reprocessing.product_differences import (
     compare_products,
 )
 from calib.stages.bestrefs import bestrefs
-from calib.stages.calibrate import calibrate, engine_of
+from calib.stages.calibrate import calibrate
+from calib.stages.engine import engine_of
 from calib.stages.fetch import fetch
 from calib.stages.job import Job
 

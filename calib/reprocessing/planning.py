@@ -32,8 +32,9 @@ from calib.reprocessing.graph import graph_of
 from calib.reprocessing.selection import Selection, select_datasets
 from calib.stages.campaign_plan import CampaignPlan
 from calib.stages.enrolment import stored_text
-from calib.stages.planning import output_uri, source_uri
+from calib.stages.planning import output_uri
 from calib.stages.recording import ledger_of
+from calib.stores.uri import source_uri
 
 Trigger = Literal["context", "list", "query", "reference"]
 

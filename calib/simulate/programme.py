@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -31,6 +32,9 @@ _FAR_UV = datetime(2013, 10, 9, 21, 0)  # noqa: DTZ001 - as above
 # The exposure of visit 04 reached the archive with flipped bits.
 BROKEN = f"j{PROGRAM}04aaq"
 
+# Folder beside the raws with a good copy of it.
+REDELIVERED = "redelivered"
+
 # A few bytes in the middle of the pixels.
 _FLIPPED = 64
 
@@ -47,6 +51,11 @@ class Programme(Observatory):
 
     broken: str = BROKEN
 
+    @property
+    def redelivered(self) -> Path:
+        """Folder with a good copy of the damaged file."""
+        return self.raws.with_name(REDELIVERED)
+
 
 def build_programme(folder: Path, *, seed: int = 1, small: bool = True) -> Programme:
     """Make raws, references and contexts of a programme, or return the one that is there.
@@ -59,8 +68,9 @@ def build_programme(folder: Path, *, seed: int = 1, small: bool = True) -> Progr
     Parameters
     ----------
     folder
-        Where to put ``raw/`` and ``crds/``. A programme built there before is used again if
-        it was built with the same arguments.
+        Where to put ``raw/``, ``crds/``, and ``redelivered/`` with a good copy of the damaged
+        file. A programme built there before is used again if it was built with the same
+        arguments.
     seed
         Equal seeds give the same bytes.
     small
@@ -76,7 +86,7 @@ def build_programme(folder: Path, *, seed: int = 1, small: bool = True) -> Progr
     single = [*plan_single(seed), *plan_wfc(seed), *plan_sbc(seed)]
     plan = Plan.of(geometry, seed, single, plan_programme_visits(seed))
     if not is_built(folder, asked):
-        build(folder, plan, asked, damage=lambda raws: flip_bits(raws / f"{BROKEN}_raw.fits"))
+        build(folder, plan, asked, damage=_break)
     return Programme(folder / "raw", folder / "crds", plan.datasets, CONTEXTS, plan.associations)
 
 
@@ -181,6 +191,15 @@ def plan_programme_visits(seed: int) -> list[Visit]:
             camera="WFC",
         ),
     ]
+
+
+def _break(raws: Path) -> None:
+    """Damage the raw of one dataset; a good copy lies beside, as if it were delivered again."""
+    name = f"{BROKEN}_raw.fits"
+    again = raws.with_name(REDELIVERED)
+    again.mkdir()
+    shutil.copy2(raws / name, again / name)
+    flip_bits(raws / name)
 
 
 def flip_bits(path: Path) -> None:

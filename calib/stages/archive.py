@@ -26,8 +26,9 @@ from calib.ledger.ledger import Attempt
 from calib.records import Archived, DataId, InputFile, Previews, Products, RawInputs, References
 from calib.repository.registration import registration_of
 from calib.stages.bestrefs import updated_inputs
-from calib.stages.calibrate import engine_of, reference_checksums
+from calib.stages.calibrate import reference_checksums
 from calib.stages.calibrations import collection_record, use_record
+from calib.stages.engine import engine_of
 from calib.stages.environment import dataset_environment
 from calib.stages.job import Job, Options
 from calib.stages.joblog import LOG_NAME

@@ -6,15 +6,14 @@ import dataclasses
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from calib.engines.lookup import choose_engine, required_by
+from calib.engines.lookup import required_by
 from calib.engines.version_keywords import version_cards
-from calib.fitsfile import primary_header
 from calib.records import InputFile, RawInputs, References
 from calib.references.bestrefs import Choice, choose_references
 from calib.references.headers import update_headers
 from calib.stages.calibrations import certified_choice, collection_record, still_as_certified
+from calib.stages.engine import engine_of, headers_of
 from calib.stages.environment import versions_of
 from calib.stages.job import Job, key_of
 from calib.stages.stage2 import plan_of, with_stage2_references
@@ -55,9 +54,9 @@ def choose(job: Job, inputs: RawInputs, *, download: bool = True) -> Choice:
     ConfigError, ContextError, Unavailable, UnsupportedMode
         As :func:`calib.references.bestrefs.choose_references`.
     """
-    options, headers = job.options, headers_of(inputs)
-    engine = choose_engine(options.engine, headers, options.overrides, kind=job.id.kind)
-    required = required_by(engine, inputs, headers, options.overrides)
+    options = job.options
+    engine = engine_of(job, inputs)
+    required = required_by(engine, inputs, headers_of(inputs), options.overrides)
     return choose_references(
         [Path(file.path) for file in inputs.exposures],
         context=job.context,
@@ -137,8 +136,3 @@ def _still_there(job: Job, references: References) -> bool:
     uses = [use for exposure in references.exposures for use in exposure.references]
     there = all(Path(use.path).is_file() for use in uses if use.path)
     return there and still_as_certified(job, references)
-
-
-def headers_of(inputs: RawInputs) -> list[Mapping[str, Any]]:
-    """Return the primary headers of what is calibrated in its own right."""
-    return [primary_header(file.path) for file in inputs.calibrated]

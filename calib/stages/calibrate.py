@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from calib.engines.lookup import choose_engine
 from calib.engines.protocol import CalibrationRequest, Engine
 from calib.engines.stage2 import Stage2Plan, calibrate_and_drizzle
 from calib.records import Products, RawInputs, References
-from calib.stages.bestrefs import headers_of, updated_inputs
+from calib.stages.bestrefs import updated_inputs
+from calib.stages.engine import engine_of
 from calib.stages.environment import environment_of, versions_of
 from calib.stages.job import Job, key_of
 from calib.stages.stage2 import is_as_planned, plan_of
@@ -87,13 +87,6 @@ def request_of(
         environment=environment_of(job, inputs),
         astrometry=job.options.astrometry,
     )
-
-
-def engine_of(job: Job, inputs: RawInputs) -> Engine:
-    """Return the engine that the options and the headers ask for."""
-    options = job.options
-    headers = headers_of(inputs)
-    return choose_engine(options.engine, headers, options.overrides, kind=job.id.kind)
 
 
 def calibrate_key(

@@ -26,7 +26,7 @@ MOST_VISIBLE = 1_000
 HERE = frozenset({"local", "threads"})
 
 # All of them, for people.
-RUNNERS = "local (Dask here), threads, tcp://HOST:PORT, or a cluster file (.toml, .yaml)"
+RUNNERS = "local (Dask here), threads, tcp:// or tls://HOST:PORT, or a cluster file (.toml, .yaml)"
 
 StageStyle = Literal["auto", "tasks", "plain"]
 
@@ -40,7 +40,7 @@ class CampaignPlan:
     request
         Inputs, output, profile, context, options; its campaign is the name.
     runner
-        ``local``, ``threads``, ``tcp://HOST:PORT`` or a cluster file.
+        ``local``, ``threads``, ``tcp://`` or ``tls://HOST:PORT`` or a cluster file.
     workers
         Processes or threads of ``local`` and ``threads``.
     stages

@@ -178,7 +178,7 @@ def _ungranted(plan: CampaignPlan, left: LeftJob, own: JobOverrides) -> Job:
         run_is_named=request.run is not None,
         context=str(request.context),
         profile=request.profile,
-        source=request.source,
+        source=own.input or request.source,
         output=None if request.output == "none" else request.output,
         work=request.work,
         ledger=request.ledger,

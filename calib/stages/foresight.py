@@ -37,7 +37,8 @@ from calib.stages.archive import (
     sought_fingerprints,
 )
 from calib.stages.bestrefs import choose, finished_bestrefs
-from calib.stages.calibrate import engine_of, finished_calibrate, request_of
+from calib.stages.calibrate import finished_calibrate, request_of
+from calib.stages.engine import engine_of
 from calib.stages.fetch import finished_fetch
 from calib.stages.job import Job
 from calib.stages.outlook import (

@@ -18,7 +18,7 @@ from calib.references.profile import CrdsProfile
 from calib.stages.calibrations import collection_record, with_certifications
 from calib.stages.job import Job, Options, key_of
 from calib.stages.workplaces import check_work_name
-from calib.stores.uri import parse_uri
+from calib.stores.uri import parse_uri, source_uri
 
 
 @dataclass(frozen=True)
@@ -155,21 +155,6 @@ def _default_run(context: str, fixed: str) -> str:
     return f"{re.sub(r'[^a-z0-9_]', '-', context.removesuffix('.pmap').lower())}-{fixed[:8]}"
 
 
-def source_uri(text: str) -> str:
-    """Return an INPUT_URI with an absolute path, so that it means the same everywhere.
-
-    Raises
-    ------
-    ConfigError
-        The URI is none.
-    """
-    source = parse_uri(text)
-    is_pollers = source.scheme == "astroquery" and not source.location.startswith("s3://")
-    if source.scheme == "file" or (is_pollers and source.location):
-        return f"{source.scheme}:{Path(source.path).absolute()}"
-    return text
-
-
 def output_uri(text: str) -> str | None:
     """Return an OUTPUT_URI with an absolute path, None for ``none``.
 
@@ -186,7 +171,7 @@ def output_uri(text: str) -> str | None:
     if target.scheme != "file":
         raise ConfigError(
             "not an output that can be written",
-            expected="file:PATH, s3://BUCKET/PREFIX or none",
+            expected="file:PATH, s3://BUCKET/PREFIX, or the word none",
             found=text,
         )
     # The folder need not exist, and ".." must be resolved: pathlib has no call for both.

@@ -9,10 +9,10 @@ from calib.caldp import product_suffix
 from calib.errors import HstflowError, PreviewError
 from calib.preview.light_drizzle import PACKAGE, drizzle_lightly, package_version
 from calib.preview.previews import draw_files, joined, make_previews
-from calib.records import Previews, ProductFile, Products, RawInputs
+from calib.records import Previews, Products, RawInputs
 from calib.stages.job import Job, key_of
 from calib.stages.workfolder import Finished, StageFolder
-from calib.stores.store import hash_file
+from calib.stores.store import product_file
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def _quick_look(job: Job, products: Products, folder: Path) -> Previews:
     except HstflowError as error:
         return Previews((), (f"no quick look: {error}",))
     drawn = draw_files([path], folder, thumb=job.options.thumb)
-    image = ProductFile(path.name, str(path), hash_file(path), path.stat().st_size)
+    image = product_file(path)
     return joined([Previews((image,)), drawn])
 
 

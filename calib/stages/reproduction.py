@@ -33,7 +33,8 @@ from calib.references.profile import CrdsProfile
 from calib.repository.provenance import Told, read_provenance
 from calib.stages.archive import Made, files_of
 from calib.stages.bestrefs import write_headers
-from calib.stages.calibrate import calibrate, engine_of
+from calib.stages.calibrate import calibrate
+from calib.stages.engine import engine_of
 from calib.stages.fetch import fetch
 from calib.stages.file_comparison import VERSION_CARDS, FileResult, Terms, compare_all
 from calib.stages.job import Job, Options

@@ -16,17 +16,15 @@ from calib.engines.stage2 import (
     plan_stage2,
 )
 from calib.environment import merged
-from calib.fitsfile import primary_header
 from calib.records import Products, RawInputs
 from calib.references.stage2_types import STAGE2_TYPES
+from calib.stages.engine import headers_of
 from calib.stages.environment import environment_of
 from calib.stages.job import Job
+from calib.switches import names_file
 
 # drizzlepac.mdzhandler, which reads the parameters of a drizzle from it.
 _ALWAYS = frozenset({"MDRIZTAB"})
-
-# What a header has where no file is needed.
-_NO_FILE = frozenset({"", "N/A"})
 
 # NPOLFILE replaced it (stwcs.updatewcs): old headers name one, and nothing opens it any more.
 _REPLACED = frozenset({"DGEOFILE"})
@@ -52,7 +50,7 @@ def plan_of(job: Job, inputs: RawInputs, products: Products | None = None) -> St
     options = job.options
     if options.stage2 == "never":
         return Stage2Plan()
-    headers = [primary_header(file.path) for file in inputs.calibrated[:1]]
+    headers = headers_of(inputs)
     done = products.parameters.get(ASTROMETRY) if products else None
     astrometry = next((mode for mode in MODES if mode == done), options.astrometry)
     environ = merged(os.environ, environment_of(job, inputs))
@@ -105,5 +103,5 @@ def stage2_references(header: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(
         keyword
         for keyword in sorted(types - _REPLACED)
-        if keyword in _ALWAYS or str(header.get(keyword) or "").strip().upper() not in _NO_FILE
+        if keyword in _ALWAYS or names_file(header, keyword)
     )

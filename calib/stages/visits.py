@@ -14,6 +14,7 @@ from pathlib import Path
 from calib.engines.lookup import choose_engine
 from calib.fitsfile import primary_header
 from calib.fitsfile.identity import data_id_of_image, shared_data_id
+from calib.hap_names import POLLER
 from calib.ids import DatasetId
 from calib.records import DataId, InputFile, RawInputs, References
 from calib.references.image_references import image_references
@@ -67,7 +68,7 @@ def visit_settings(job: Job) -> dict[str, str]:
 
 def is_kept(file: InputFile) -> bool:
     """Tell whether an input of a visit or skycell stays with its products: the poller file."""
-    return file.suffix == "poller"
+    return file.suffix == POLLER
 
 
 def visit_data_ids(dataset: DatasetId, inputs: RawInputs) -> list[DataId]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from calib.errors import ConfigError
+from calib.records import ProductFile
 
 # Large enough that calls do not count beside sha256 (about 1 ms per chunk).
 CHUNK = 1 << 20
@@ -179,3 +180,8 @@ def hash_file(path: Path) -> str:
     """Return the sha256 of a file (hexadecimal)."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def product_file(path: Path) -> ProductFile:
+    """Return the record of a finished file."""
+    return ProductFile(path.name, str(path), hash_file(path), path.stat().st_size)

@@ -12,7 +12,9 @@ from calib.ids import RUN_NAMES, is_run_name
 
 Scheme = Literal["file", "astroquery", "s3", "archive", "none"]
 
-EXPECTED = "file:PATH, astroquery:[POLLERS], s3://BUCKET/PREFIX, archive:[COLLECTION] or none"
+_KINDS = "file:PATH, astroquery:[POLLERS], s3://BUCKET/PREFIX"
+EXPECTED = f"{_KINDS}, archive:[COLLECTION], or the word none"
+EXPECTED_INPUTS = f"{_KINDS}, or archive:[COLLECTION]"
 
 # Rules of Amazon S3 for bucket names (3-63 of a-z 0-9 . -, letter or digit at both ends).
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -71,6 +73,23 @@ def parse_uri(text: str) -> Source:
     if scheme == "astroquery":
         return Source("astroquery", _pollers(text, rest))
     raise _refusal(text, "unknown kind of URI")
+
+
+def source_uri(text: str) -> str:
+    """Return an INPUT_URI with an absolute path, so that it means the same everywhere.
+
+    Raises
+    ------
+    ConfigError
+        The URI is none, or is ``none``: inputs come from somewhere.
+    """
+    source = parse_uri(text)
+    if source.scheme == "none":
+        raise ConfigError("inputs come from somewhere", expected=EXPECTED_INPUTS, found=text)
+    is_pollers = source.scheme == "astroquery" and not source.location.startswith("s3://")
+    if source.scheme == "file" or (is_pollers and source.location):
+        return f"{source.scheme}:{Path(source.path).absolute()}"
+    return text
 
 
 def _parse_word(text: str) -> Source:

@@ -154,7 +154,8 @@ class Story:
         with self._stopping(step.at) as stopped:
             archived = self._try(publication)
             if archived:
-                assert self.world.leftovers(step.run) == []
+                left = self.world.leftovers(step.run)  # of another dataset: it may wait for finish
+                assert [name for name in left if step.dataset.name in name] == []
                 manifest = self.world.output.current_manifest(step.dataset)
                 assert manifest is not None
                 assert manifest.run == step.run or archived.already_there
@@ -234,6 +235,7 @@ class Story:
             self._publish(Publish(step.dataset, step.version, step.run))
             self.check()
             assert (step.run, step.dataset) in self.written
+        for step in self.interrupted:
             assert self.world.leftovers(step.run) == []
 
 
@@ -276,7 +278,7 @@ PATIENT = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 @given(story=steps(30))
-@settings(suppress_health_check=PATIENT, max_examples=60)
+@settings(suppress_health_check=PATIENT, max_examples=20)
 def test_a_folder_shows_whole_versions_only(tmp_path: Path, story: list[Step]) -> None:
     """On disk, where publication ends with two renames."""
     with tempfile.TemporaryDirectory(dir=tmp_path) as root:
@@ -285,7 +287,7 @@ def test_a_folder_shows_whole_versions_only(tmp_path: Path, story: list[Step]) -
 
 @pytest.mark.usefixtures("mortal")
 @given(story=steps(14))
-@settings(suppress_health_check=PATIENT, max_examples=60)
+@settings(suppress_health_check=PATIENT, max_examples=20)
 def test_a_store_shows_whole_versions_only(tmp_path: Path, story: list[Step]) -> None:
     """Where the manifest is put last, and claims keep writers apart."""
     with tempfile.TemporaryDirectory(dir=tmp_path) as root:

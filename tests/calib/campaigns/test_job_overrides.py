@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -58,6 +59,10 @@ def test_all_keys() -> None:
         ("env.jref=x", "does not choose references"),
         ("env.OMP_NUM_THREADS=8", "does not choose its threads"),
         ("env.A=\0", "null character"),
+        ("input=/data", "a URI begins with its kind"),
+        ("input=ftp://host/data", "unknown kind of URI"),
+        ("input=none", "inputs come from somewhere.*s3://BUCKET/PREFIX"),
+        ("input=file://host/data", "cannot name a host"),
         ("set=DARKCORR", "not a setting"),
         ("set=DARKCORR=MAYBE", "DARKCORR cannot be set to this"),
     ],
@@ -68,7 +73,20 @@ def test_bad_words_are_refused(word: str, message: str) -> None:
         parse_words([word])
 
 
-@pytest.mark.parametrize("words", ["rung=8 rung=8", "env.A=1 env.A=2", "set=a.b=1 set=a.b=2"])
+def test_a_place_means_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path is that of who says it, whoever reads the record; MAST stays as it is."""
+    monkeypatch.chdir(tmp_path)
+    found = parse_words(["input=file:again"])
+    assert found.input == f"file:{tmp_path / 'again'}"
+    monkeypatch.chdir("/")
+    assert of_record(found.record()) == found
+    assert parse_words(["input=astroquery:"]).input == "astroquery:"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["input=archive: input=archive:", "rung=8 rung=8", "env.A=1 env.A=2", "set=a.b=1 set=a.b=2"],
+)
 def test_a_key_comes_once(words: str) -> None:
     """Which of two would count is nobody's guess."""
     with pytest.raises(ConfigError, match="given twice"):

@@ -12,7 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calib.campaigns.charts import histogram_chart, memory_chart, stage_chart, throughput_chart
+from calib.campaigns.charts import (
+    histogram_chart,
+    memory_chart,
+    span_text,
+    stage_chart,
+    throughput_chart,
+)
 from calib.campaigns.report import Bin, CampaignReport, RungUse, report_of
 from calib.campaigns.report_page import report_page
 from calib.campaigns.report_words import summary_words
@@ -112,6 +118,37 @@ def test_throughput_stays_in_its_frame(bins: list[tuple[int, int]], step: float)
     """Whatever was counted, every bar lies within the chart."""
     found = [Bin("2026-01-01T00:00:00+00:00", good, bad) for good, bad in bins]
     assert all(0 <= number <= 720 for number in numbers_in(throughput_chart(found, step)))
+
+
+@pytest.mark.parametrize("number", [1, 2, 11, 12, 60])
+def test_a_few_bars_are_no_wall(number: int) -> None:
+    """A campaign of a second has one bar, a twelfth of the chart wide, and one time below it."""
+    chart = throughput_chart([Bin("2026-01-01T00:00:00+00:00", 3, 0)] * number, 1.0)
+    widths = [float(each) for each in re.findall(r'class="good"[^>]* width="([^"]+)"', chart)]
+    assert len(widths) == number
+    assert max(widths) <= (720 - 62 - 12) / 12
+    assert chart.count(">01-01 00:00<") == (3 if number >= 12 else 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (0.0, "0 s"),
+        (4e-7, "< 0.01 ms"),
+        (0.000497, "0.497 ms"),
+        (0.52, "520 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1 s"),
+        (12.34, "12.3 s"),
+        (89.96, "90 s"),
+        (480.0, "8 min"),
+        (12_600.0, "3.5 h"),
+        (5e8, "5,787 d"),
+    ],
+)
+def test_times_are_for_people(given: float, said: str) -> None:
+    """Below a second in milliseconds, never with an exponent."""
+    assert span_text(given) == said
 
 
 @given(st.lists(st.tuples(st.none() | sizes, st.lists(sizes, max_size=5)), max_size=6))

@@ -20,7 +20,6 @@ from standin_programs import (
     put_first_on_path,
 )
 
-from calib.engines.product import product_file
 from calib.engines.stage2 import calibrate_and_drizzle, plan_stage2
 from calib.engines.stage2_run import drizzle
 from calib.errors import (
@@ -32,6 +31,7 @@ from calib.errors import (
     HstflowError,
     OutOfMemory,
 )
+from calib.stores.store import product_file
 from calib.switches import parse_overrides
 
 

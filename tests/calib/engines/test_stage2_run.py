@@ -12,10 +12,10 @@ from standin_programs import FAILS
 
 from calib.engines import astrometry, stage2_run
 from calib.engines.astrometry import AstrometryMode
-from calib.engines.product import product_file
 from calib.engines.stage2 import calibrate_and_drizzle, plan_stage2
 from calib.errors import STAGE2, EngineError, Unavailable
 from calib.records import Member, ProductFile
+from calib.stores.store import product_file
 
 HEADER = {"INSTRUME": "WFC3", "DRIZCORR": "PERFORM"}
 

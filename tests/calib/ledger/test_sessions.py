@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from calib.errors import ConfigError, Interrupted, Unavailable
+from calib.errors import ConfigError, InOtherHands, Interrupted, Unavailable
 from calib.ledger.campaign_reports import CampaignSession, sessions_of
 from calib.ledger.campaigns import set_control, set_plan
 from calib.ledger.ledger import Ledger, Owner, current_owner
@@ -48,6 +48,16 @@ def test_two_at_once_are_refused(ledger: Ledger) -> None:
     (old, new) = sessions(ledger)
     assert (old.outcome, old.message, old.is_live) == ("completed", "all is done", False)
     assert (new.outcome, new.is_live) == (None, True)
+
+
+@pytest.mark.parametrize("wish", ["pause", "cancel"])
+def test_what_a_person_stopped_is_left(ledger: Ledger, wish: str) -> None:
+    """Who begins unasked is refused and opens nothing; a person may go on."""
+    ledger.write(lambda c: set_control(c, "nightly", wish))
+    with pytest.raises(InOtherHands, match=f"somebody asked for {wish} of campaign nightly"):
+        ledger.write(lambda c: open_session(c, "nightly", current_owner(), unless_stopped=True))
+    assert sessions(ledger) == []
+    assert begin(ledger).id
 
 
 def test_dead_session_is_taken_over(ledger: Ledger) -> None:

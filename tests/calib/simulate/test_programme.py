@@ -163,6 +163,14 @@ def test_flipped_bits_keep_length_and_headers(programme: Programme, tmp_path: Pa
     assert changed.sum() == 32  # two bytes a pixel
 
 
+def test_a_good_copy_of_the_damaged_file_is_there(programme: Programme) -> None:
+    """It has what the damage has changed, and nothing else is in its folder."""
+    name = f"{programme.broken}_raw.fits"
+    assert [path.name for path in programme.redelivered.iterdir()] == [name]
+    changed = counts(programme.redelivered / name) != counts(programme.raws / name)
+    assert changed.sum() == 32  # 64 bytes, two a pixel
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_targets_are_positive_repeatable_and_structured(name: str) -> None:
     """A target shines on every pixel, is a function of its seed, and differs between seeds."""

@@ -28,8 +28,9 @@ from calib.simulate.observatory import Observatory
 from calib.stages import planning
 from calib.stages.archive import job_fingerprint, run_content
 from calib.stages.bestrefs import bestrefs
-from calib.stages.calibrate import calibrate_key, engine_of
+from calib.stages.calibrate import calibrate_key
 from calib.stages.campaign_plan import GB, CampaignPlan
+from calib.stages.engine import engine_of
 from calib.stages.enrolment import (
     enrol,
     job_of,
@@ -264,6 +265,21 @@ def test_own_settings_are_of_the_job_and_not_of_its_run(
     keys = ledger.ask(lambda rows: rows("SELECT work_key FROM job ORDER BY id", {}))
     assert keys[0]["work_key"] != plan_jobs(plan.request, [first])[0].work_key
     assert keys[1]["work_key"] == plan_jobs(plan.request, [second])[0].work_key
+
+
+def test_another_place_is_of_the_fetch_alone(
+    plan: CampaignPlan, ledger: Ledger, observatory: Observatory
+) -> None:
+    """The job fetches there; its run and its work are those of the dataset, wherever it lies."""
+    first, second = observatory.datasets[:2]
+    own = parse_words(["input=file:/elsewhere"])
+    done = enrol(plan, [Entry(parse_dataset(first), own), *entries_of([second])])
+    special, usual = (job_of(done.plan, each) for each in left(ledger))
+    assert special.source == "file:/elsewhere"
+    assert usual.source == done.plan.request.source
+    assert special.run == usual.run
+    keys = ledger.ask(lambda rows: rows("SELECT work_key FROM job ORDER BY id", {}))
+    assert keys[0]["work_key"] == plan_jobs(plan.request, [first])[0].work_key
 
 
 def _marks(job: Job) -> tuple[str, str]:

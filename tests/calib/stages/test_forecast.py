@@ -39,6 +39,7 @@ def darks_of(found: Forecast) -> dict[str, set[str]]:
     return users
 
 
+@pytest.mark.slow
 def test_forecast_is_what_processing_then_does(asked: Request, own: Observatory) -> None:
     """State, error, code, stage, run, engine, products and references agree, dataset by dataset.
 

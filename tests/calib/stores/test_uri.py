@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from calib.errors import ConfigError
-from calib.stores.uri import Source, parse_uri
+from calib.stores.uri import Source, parse_uri, source_uri
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,14 @@ def test_anything_else_is_a_config_error(text: str) -> None:
     with pytest.raises(ConfigError, match="file:PATH") as caught:
         parse_uri(text)
     assert caught.value.code == 2
+
+
+def test_expected_kinds_end_in_one_or() -> None:
+    """`none` is a word of its own where it may be said, and is not among the kinds of inputs."""
+    with pytest.raises(ConfigError, match=r"archive:\[COLLECTION\], or the word none"):
+        parse_uri("None")
+    with pytest.raises(ConfigError, match=r"PREFIX, or archive:\[COLLECTION\]; found none"):
+        source_uri("none")
 
 
 def test_path_without_scheme_gets_a_hint(tmp_path: Path) -> None:
