@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from prefect import flow
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
-from prefect.states import Completed, Failed
 
 from calib.campaigns.manifest import read_entries
 from calib.errors import HstflowError
-from calib.ledger.campaign_reports import Campaign, campaigns, errors_by_class
+from calib.ledger.campaign_reports import Campaign, campaigns, count_by_instrument, failures_of
 from calib.ledger.campaigns import set_control
 from calib.ledger.dispatch import runs_of
 from calib.ledger.ledger import Ledger, current_owner
 from calib.ledger.published_contexts import kept_back, kept_back_text
 from calib.ledger.pulse import close_left_stages
 from calib.ledger.sessions import Session, beat_session, close_session, note_flow_run, open_session
-from calib.ledger.states import FINISHED
 from calib.references.operational import later_operational
 from calib.references.readiness import require_rules
 from calib.stages.campaign_plan import CampaignPlan
@@ -34,13 +33,17 @@ from calib.stages.enrolment import enrol, refuse_other_version
 from calib.stages.recording import ledger_of
 from calib.stages.scratch import remove_leftovers
 from flows.backlog import Backlog
+from flows.campaign_results import Result, result_of, state_of
 from flows.chunk import ChunkRuns
-from flows.frames import ChunkFlows, without_heartbeat
+from flows.form import HOW, MANIFEST, OPTIONS, CampaignName, Context, InputUri, OutputUri
+from flows.frames import ChunkFlows, Label, without_heartbeat
 from flows.interrupts import interruptible
+from flows.observer import Scene, observe
 from flows.parameters import CampaignOptions, ProcessOptions, build_request
 from flows.plans import campaign_of, plan_of
 from flows.prefect_errors import PREFECT_ERRORS
-from flows.server import Progress, has_server, limit_downloads, show_report, wait_for_server
+from flows.run_page import label_run, tags_of
+from flows.server import has_server, limit_downloads, wait_for_server
 from flows.session import Loop
 from flows.work import Work
 from tasks.settings import limit_reference_memory, load_settings
@@ -48,28 +51,11 @@ from tasks.settings import limit_reference_memory, load_settings
 if TYPE_CHECKING:
     from calib.campaigns.manifest import Entry
 
+__all__ = ["Result", "campaign", "resume_campaign", "show_session", "submit_campaign"]
+
 log = logging.getLogger(__name__)
 
 STAGES = Work()
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a session of a campaign ended.
-
-    Attributes
-    ----------
-    outcome
-        ``completed``, ``failed``, ``paused`` or ``cancelled``; ``interrupted`` is raised.
-    message
-        One line for people: ``20 of 200 datasets are not finished: ...``.
-    counts
-        Datasets of the campaign by state, from the ledger.
-    """
-
-    outcome: str
-    message: str
-    counts: dict[str, int]
 
 
 def submit_campaign(
@@ -118,6 +104,7 @@ def resume_campaign(
     runner: str | None = None,
     workers: int | None = None,
     work: Work = STAGES,
+    unless_stopped: bool = False,
 ) -> Result:
     """Go on with a campaign that the ledger knows.
 
@@ -129,17 +116,20 @@ def resume_campaign(
         Others than those of its plan, for this time.
     work
         The stages.
+    unless_stopped
+        Not where it is paused or cancelled when the work would begin: nobody asked for it now.
+        Else it is wanted again.
 
     Raises
     ------
     ConfigError
         There is no such campaign, or nobody planned it.
-    Unavailable
-        A live process is at work on it.
+    InOtherHands
+        A live process is at work on it, or it is to stay as it is.
     """
     plan = plan_of(ledger_of(ledger), name, ledger)
     plan = replace(plan, runner=runner or plan.runner, workers=workers or plan.workers)
-    return _run(plan, work)
+    return _run(plan, work, unless_stopped=unless_stopped)
 
 
 @flow(
@@ -149,13 +139,13 @@ def resume_campaign(
     description="Calibrate many HST datasets on one context; finished ones are skipped.",
 )
 def campaign(
-    name: str,
-    manifest: str,
-    input_uri: str = "astroquery:",
-    output_uri: str = "file:.",
-    context: str | None = None,
-    options: ProcessOptions | None = None,
-    how: CampaignOptions | None = None,
+    name: CampaignName,
+    manifest: Annotated[str, MANIFEST],
+    input_uri: InputUri = "astroquery:",
+    output_uri: OutputUri = "file:.",
+    context: Context = None,
+    options: Annotated[ProcessOptions | None, OPTIONS] = None,
+    how: Annotated[CampaignOptions | None, HOW] = None,
 ) -> State[Any]:
     """Submit a campaign as a flow run: what a deployment calls.
 
@@ -181,7 +171,7 @@ def campaign(
         input_uri, output_uri, how.profile, context, how.run, options or ProcessOptions()
     )
     plan = CampaignPlan(request=replace(request, campaign=name), **asked)
-    return _state_of(submit_campaign(plan, read_entries(Path(manifest))))
+    return state_of(submit_campaign(plan, read_entries(Path(manifest))))
 
 
 @flow(
@@ -193,7 +183,7 @@ def campaign(
 )
 def show_session(name: str) -> State[Any]:
     """Be the flow run in which a session of a campaign works."""
-    return _state_of(_sessions[name].run())
+    return state_of(_sessions[name].run())
 
 
 _sessions: dict[str, _Session] = {}
@@ -247,12 +237,40 @@ class _Session:
 
     def _work(self) -> Result:
         self._note_flow_run()
-        wanted = self._shown_loop() if self._has_work() else "run"
+        observer = observe(self._scene())
+        try:
+            wanted = self._loop() if self._has_work() else "run"
+            result, remarks = self._result(wanted)
+            if observer is not None:
+                observer.end(result, remarks)
+            return result
+        finally:
+            if observer is not None:
+                observer.close()
+
+    def _scene(self) -> Scene:
+        """Return what there is to watch, and label the flow run in which it is shown."""
+        plan, settings = self.plan, load_settings()
+        label_run(tags=self._tags())
+        count = f", {plan.workers} workers" if plan.runs_here else ""
+        return Scene(
+            self.ledger,
+            plan.name,
+            f"runner {plan.runner}{count}",
+            settings.alerts,
+            settings.dashboard_url,
+        )
+
+    def _tags(self) -> list[str]:
+        number = self.held.campaign_id
+        instruments = self.ledger.ask(lambda rows: count_by_instrument(rows, number))
+        return tags_of(self.plan.name, str(self.plan.request.context), instruments)
+
+    def _result(self, wanted: str) -> tuple[Result, list[str]]:
         found = campaign_of(self.ledger, self.plan.name)
-        if FlowRunContext.get() is not None:
-            failures = self.ledger.ask(lambda rows: errors_by_class(rows, found.id))
-            show_report(found.name, found.counts, failures)
-        return _result(found, wanted, self._remarks(found))
+        failures = self.ledger.ask(lambda rows: failures_of(rows, found.id))
+        remarks = self._remarks(found)
+        return result_of(found, failures, wanted, remarks), remarks
 
     def _remarks(self, found: Campaign) -> list[str]:
         """Return what else has to be known of its products: what is shown, what has come since."""
@@ -265,20 +283,6 @@ class _Session:
     def _has_work(self) -> bool:
         found = campaign_of(self.ledger, self.plan.name)
         return any(found.counts.get(state) for state in ("planned", "submitted", "processing"))
-
-    def _shown_loop(self) -> str:
-        """Run the loop, and show how far it is where there is a flow run."""
-        if FlowRunContext.get() is None:
-            return self._loop()
-        progress = Progress(self.plan.name, self._share)
-        try:
-            return self._loop()
-        finally:
-            progress.close()
-
-    def _share(self) -> float:
-        found = campaign_of(self.ledger, self.plan.name)
-        return found.finished / max(1, found.total)
 
     def _loop(self) -> str:
         from flows.runners import open_pool  # Dask: half a second of those that run nothing
@@ -307,7 +311,8 @@ class _Session:
             others = [each for each in self._live_campaigns() if each != self.plan.name]
             limit_downloads(self.plan.downloads, is_alone=not others)
         travels = not self.plan.runs_here
-        return ChunkFlows(self.plan.name, wake, with_tasks=with_tasks, sends_settings=travels)
+        label = Label(self.plan.name, tuple(self._tags()))
+        return ChunkFlows(label, wake, with_tasks=with_tasks, sends_settings=travels)
 
     def _live_campaigns(self) -> list[str]:
         found = self.ledger.ask(campaigns)
@@ -324,16 +329,18 @@ class _Session:
             self.ledger.write(lambda c: note_flow_run(c, self.held, number))
 
 
-def _run(plan: CampaignPlan, work: Work) -> Result:
+def _run(plan: CampaignPlan, work: Work, *, unless_stopped: bool = False) -> Result:
     """Run a session of a campaign that the ledger knows, and close it however it ends."""
     ledger, owner = ledger_of(plan.request.ledger), current_owner()
     require_rules(plan.request.profile, str(plan.request.context))  # once, not in each worker
     ledger.ask(lambda rows: refuse_other_version(rows, plan.name))
-    held = ledger.write(lambda c: open_session(c, plan.name, owner))
+    begin = partial(open_session, campaign=plan.name, owner=owner, unless_stopped=unless_stopped)
+    held = ledger.write(begin)
     session = _Session(plan, work, held)
     outcome, message = "interrupted", "the process was stopped"
     try:
-        ledger.write(lambda c: set_control(c, plan.name, "run"))
+        if not unless_stopped:  # who pauses it from here on is heard
+            ledger.write(lambda c: set_control(c, plan.name, "run"))
         ledger.mark_dead_owners()
         result = session.shown()
         outcome, message = result.outcome, result.message
@@ -369,23 +376,3 @@ def _tidy(plan: CampaignPlan, ledger: Ledger) -> None:
             campaign=plan.name,
             keep_scratch=request.options.keep_scratch,
         )
-
-
-def _result(found: Campaign, wanted: str, remarks: Iterable[str]) -> Result:
-    counts = dict(found.counts)
-    total, text = found.total, ", ".join(f"{n} {state}" for state, n in counts.items())
-    text = "; ".join((text, *remarks))
-    left = total - sum(counts.get(state, 0) for state in FINISHED)
-    if left == 0:
-        return Result("completed", f"all {total} datasets are finished: {text}", counts)
-    outcome = {"pause": "paused", "cancel": "cancelled"}.get(wanted, "failed")
-    return Result(outcome, f"{left} of {total} datasets are not finished: {text}", counts)
-
-
-def _state_of(result: Result) -> State[Any]:
-    if result.outcome == "completed":
-        return Completed(message=result.message)
-    if result.outcome == "failed":
-        return Failed(message=result.message)
-    # Prefect's own Paused is no end of a flow run: it would wait for an answer in its page.
-    return State(type=StateType.CANCELLED, name=result.outcome.capitalize(), message=result.message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from prefect import flow
@@ -13,14 +13,16 @@ from prefect.client.schemas.objects import State
 from prefect.deployments import run_deployment
 from prefect.states import Completed, Failed
 
-from calib.ledger.campaign_reports import control_of
+from calib.ledger.campaign_reports import control_of, count_by_instrument
 from calib.ledger.ledger import Ledger
 from calib.stages.recording import ledger_of
 from flows.backlog import Backlog, LedgerAway, asking_ledger
+from flows.form import CampaignName, asked
 from flows.frames import OneFlow, frame_here
 from flows.interrupts import Endings, interruptible
 from flows.plans import campaign_of, plan_of
 from flows.prefect_errors import PREFECT_ERRORS
+from flows.run_page import label_run, tags_of
 from flows.session import BEAT, Heart, Loop
 from flows.work import Work
 from tasks.settings import limit_reference_memory, load_settings
@@ -38,11 +40,17 @@ MOST_RUNS = 5
 
 @flow(
     name="campaign-chunk",
-    flow_run_name="campaign-{campaign}-{chunk}",
+    flow_run_name="campaign-{campaign}-chunk{chunk}",
     persist_result=False,
     description="Run what is left of a chunk of a campaign that the ledger knows.",
 )
-def run_chunk(campaign: str, chunk: int) -> State[Any]:
+def run_chunk(
+    campaign: CampaignName,
+    chunk: Annotated[
+        int,
+        asked("Chunk", "Number of the part of the campaign, from 0.", examples=[0], ge=0),
+    ],
+) -> State[Any]:
     """Run what is left of a chunk; the ledger of HSTFLOW_LEDGER says what and how.
 
     Parameters
@@ -66,14 +74,15 @@ def run_chunk(campaign: str, chunk: int) -> State[Any]:
     limit_reference_memory(settings)
     ledger = ledger_of(settings.ledger)
     plan, found = plan_of(ledger, campaign, settings.ledger), campaign_of(ledger, campaign)
+    instruments = ledger.ask(lambda rows: count_by_instrument(rows, found.id))
+    label_run(tags=tags_of(campaign, found.context, instruments))
     with_tasks = plan.style(found.total) == "tasks"
     frames = OneFlow(frame_here(sends_settings=not plan.runs_here) if with_tasks else None)
     with open_pool(plan) as pool, interruptible() as ended:
         backlog = Backlog(ledger, found.id, only=chunk)
         Loop(plan, Work(), ledger, backlog, pool, frames, Wishes(ledger, campaign), ended).run()
-    text = ", ".join(f"{number} {state}" for state, number in sorted(frames.counts.items()))
-    bad = frames.bad
-    return Failed(message=f"{bad} failed: {text}") if bad else Completed(message=text or "no work")
+    text = str(frames.tally)
+    return Failed(message=text) if frames.tally.bad else Completed(message=text)
 
 
 @dataclass

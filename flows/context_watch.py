@@ -18,7 +18,6 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.states import Completed, Failed
-from pydantic import Field
 
 from calib.errors import HstflowError
 from calib.ledger.ledger import Ledger
@@ -36,9 +35,11 @@ from calib.reprocessing.watching import (
     look,
 )
 from calib.stages.recording import ledger_of
+from flows.form import Profile, asked
 from flows.pins import context_variable
 from flows.prefect_errors import PREFECT_ERRORS
 from flows.reprocess_runs import DEAD_AFTER, ensure_run
+from flows.run_page import label_run, tags_of
 from flows.server import has_server
 from tasks.settings import load_settings
 
@@ -84,9 +85,17 @@ class Look:
     description="See whether CRDS has a new operational context, and start what follows from it.",
 )
 def context_watch(
-    profile: str | None = None,
+    profile: Profile = None,
     patience: Annotated[
-        float, Field(ge=0, description="minutes that others have before this starts a run")
+        float,
+        asked(
+            "Patience",
+            "Minutes that the event has to start a reprocessing, and that one may stand still, "
+            "before this look starts it.",
+            examples=[PATIENCE],
+            ge=0,
+            le=1440,
+        ),
     ] = PATIENCE,
 ) -> State[Any]:
     """Look once, as a flow run: what the deployment does every quarter of an hour.
@@ -107,8 +116,26 @@ def context_watch(
     settings = load_settings()
     found = load_profile(profile or settings.profile, os.environ)
     seen = look_once(ledger_of(settings.ledger), found, patience=timedelta(minutes=patience))
+    label_run(name=name_of(seen), tags=tags_of(context=seen.sight.context if seen.sight else None))
     text = "; ".join(seen.says)
     return Failed(message=f"{seen.trouble}; {text}") if seen.trouble else Completed(message=text)
+
+
+def name_of(seen: Look) -> str:
+    """Return the name of a look's flow run: what it saw.
+
+    Returns
+    -------
+    str
+        ``context-watch-hst_1234.pmap``, with ``-new`` where nobody had seen that, ``-starts``
+        where something followed from it; ``context-watch-no-answer``.
+    """
+    if seen.sight is None:
+        return "context-watch-no-answer"
+    name = f"context-watch-{seen.sight.context}"
+    if seen.sight.before is not None:
+        return f"{name}-new"
+    return f"{name}-starts" if seen.verdict.starts else name
 
 
 def look_once(ledger: Ledger, profile: CrdsProfile, *, patience: timedelta) -> Look:

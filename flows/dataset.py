@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 from prefect import flow
 
@@ -13,7 +14,10 @@ from calib.stages import sequence
 from calib.stages.job import Job
 from calib.stages.planning import plan_jobs
 from calib.stages.workfolder import Finished
+from flows.dataset_page import show_dataset
+from flows.form import OPTIONS, Context, Dataset, InputUri, OutputUri, Profile, RunName
 from flows.parameters import ProcessOptions, build_request
+from flows.run_page import label_run, tags_of
 from tasks.archive import archive
 from tasks.bestrefs import bestrefs
 from tasks.calibrate import calibrate
@@ -63,13 +67,13 @@ class DatasetFailed(HstflowError):
     description="Calibrate one HST dataset: fetch, bestrefs, calibrate, preview, archive, message.",
 )
 def process_dataset(
-    dataset: str,
-    input_uri: str = "file:.",
-    output_uri: str = "file:.",
-    profile: str | None = None,
-    context: str | None = None,
-    run: str | None = None,
-    options: ProcessOptions | None = None,
+    dataset: Dataset,
+    input_uri: InputUri = "file:.",
+    output_uri: OutputUri = "file:.",
+    profile: Profile = None,
+    context: Context = None,
+    run: RunName = None,
+    options: Annotated[ProcessOptions | None, OPTIONS] = None,
 ) -> Outcome:
     """Calibrate one dataset as a flow run on the server of PREFECT_API_URL.
 
@@ -100,12 +104,15 @@ def process_dataset(
     request = build_request(
         input_uri, output_uri, profile, context, run, options or ProcessOptions()
     )
-    return process_job(plan_jobs(request, [dataset])[0])
+    job = plan_jobs(request, [dataset])[0]
+    label_run(tags=tags_of(job.campaign, job.context, [job.id.instrument]))
+    return process_job(job)
 
 
 def process_job(job: Job) -> Outcome:
     """Run the six stages as tasks; an outcome that is not good fails the flow run."""
     outcome = sequence.process_dataset(job, TASKS)
+    show_dataset(job, outcome)
     if outcome.code or outcome.state in {"error", "blocked"}:
         raise DatasetFailed(outcome.reason, outcome=outcome)
     return outcome

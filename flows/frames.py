@@ -10,10 +10,10 @@ import logging
 import pickle
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,8 @@ from prefect.states import Completed, Failed
 
 from calib.records import Outcome
 from flows.prefect_errors import PREFECT_ERRORS
+from flows.run_page import label_run
+from flows.tally import Tally
 from flows.work import FlowFrame
 
 log = logging.getLogger(__name__)
@@ -37,12 +39,18 @@ PATIENCE = 30.0
 PAUSE = 1.0
 LAST_WORDS = 20.0
 
-GOOD = frozenset({"processed", "skipped"})
+
+@dataclass(frozen=True)
+class Label:
+    """What the flow runs of a campaign's chunks are known by: its name, and their tags."""
+
+    campaign: str
+    tags: tuple[str, ...] = ()
 
 
 @flow(
     name="campaign-chunk",
-    flow_run_name="campaign-{campaign}-{chunk}",
+    flow_run_name="campaign-{campaign}-chunk{chunk}",
     persist_result=False,
     validate_parameters=False,
     description="A part of a campaign's datasets, as one flow run.",
@@ -60,8 +68,8 @@ class ChunkFlow:
 
     Parameters
     ----------
-    campaign, chunk
-        Its parameters.
+    label, chunk
+        Of which campaign it is, and its number.
     wake
         Called when it is there, or given up.
     sends_settings
@@ -69,16 +77,17 @@ class ChunkFlow:
     """
 
     def __init__(
-        self, campaign: str, chunk: int, wake: Callable[[], None], *, sends_settings: bool
+        self, label: Label, chunk: int, wake: Callable[[], None], *, sends_settings: bool
     ) -> None:
-        self.campaign, self.chunk = campaign, chunk
+        self.campaign, self.chunk = label.campaign, chunk
         self.frame: FlowFrame | None = None
         self.is_settled = False
-        self.counts: Counter[str] = Counter()
+        self.tally = Tally()
+        self._tags = label.tags
         self._wake, self._sends_settings = wake, sends_settings
         self._through = threading.Event()
         self._number: UUID | None = None
-        _shown[campaign, chunk] = self
+        _shown[self.campaign, chunk] = self
         context = copy_context()  # so that it is a part of the campaign's flow run
         self._thread = threading.Thread(
             target=context.run, args=(self._show,), name=f"chunk-{chunk}", daemon=True
@@ -92,17 +101,14 @@ class ChunkFlow:
             self._number = context.flow_run.id
             self.frame = frame_here(sends_settings=self._sends_settings)
         self._settle()
+        label_run(tags=self._tags)
         self._through.wait()
         return self.state()
 
     def state(self) -> State[Any]:
         """Return how the flow run ends: what its datasets have come to here."""
-        total = self.counts.total()
-        text = ", ".join(f"{number} {state}" for state, number in sorted(self.counts.items()))
-        bad = sum(number for state, number in self.counts.items() if state not in GOOD)
-        if bad:
-            return Failed(message=f"{bad} of {total} datasets failed: {text}")
-        return Completed(message=f"{total} datasets: {text}" if total else "nothing was left")
+        text = str(self.tally)
+        return Failed(message=text) if self.tally.bad else Completed(message=text)
 
     def close(self) -> None:
         """End the flow run."""
@@ -151,8 +157,8 @@ class ChunkFlows:
 
     Parameters
     ----------
-    campaign
-        Name of the campaign.
+    label
+        Of which campaign they are.
     with_tasks
         Whether the stages of the datasets are tasks of them.
     wake
@@ -162,9 +168,9 @@ class ChunkFlows:
     """
 
     def __init__(
-        self, campaign: str, wake: Callable[[], None], *, with_tasks: bool, sends_settings: bool
+        self, label: Label, wake: Callable[[], None], *, with_tasks: bool, sends_settings: bool
     ) -> None:
-        self._campaign, self._wake = campaign, wake
+        self._label, self._wake = label, wake
         self._with_tasks, self._sends_settings = with_tasks, sends_settings
         # Outside of a flow run there is no server: Prefect would start one of its own.
         self._is_shown = FlowRunContext.get() is not None
@@ -177,7 +183,7 @@ class ChunkFlows:
             return True
         if chunk not in self._open:
             self._open[chunk] = ChunkFlow(
-                self._campaign, chunk, self._wake, sends_settings=self._sends_settings
+                self._label, chunk, self._wake, sends_settings=self._sends_settings
             )
         return not self._with_tasks or self._open[chunk].is_settled
 
@@ -189,7 +195,7 @@ class ChunkFlows:
     def note(self, chunk: int, outcome: Outcome | None) -> None:
         """Count the end of a dataset; None: the ledger alone knows it."""
         if chunk in self._open:
-            self._open[chunk].counts[outcome.state if outcome else "lost"] += 1
+            self._open[chunk].tally.note(outcome)
 
     def close(self, chunk: int) -> None:
         """End a chunk's flow run."""
@@ -217,12 +223,7 @@ class OneFlow:
 
     def __init__(self, frame: FlowFrame | None) -> None:
         self._frame = frame
-        self.counts: Counter[str] = Counter()
-
-    @property
-    def bad(self) -> int:
-        """How many datasets did not end well."""
-        return sum(number for state, number in self.counts.items() if state not in GOOD)
+        self.tally = Tally()
 
     def is_ready(self, _chunk: int) -> bool:
         """Nothing is waited for."""
@@ -234,7 +235,7 @@ class OneFlow:
 
     def note(self, _chunk: int, outcome: Outcome | None) -> None:
         """Count the end of a dataset."""
-        self.counts[outcome.state if outcome else "lost"] += 1
+        self.tally.note(outcome)
 
     def close(self, _chunk: int) -> None:
         """Do nothing: the flow run ends with its function."""

@@ -20,6 +20,7 @@ from calib.stages.job import Options
 from calib.stages.planning import Request
 from calib.stages.workplaces import INGEST
 from calib.switches import parse_overrides
+from flows.form import in_order
 from tasks.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
 class ProcessOptions(BaseModel):
     """Options of ``process``; what is not given comes from the HSTFLOW_* settings."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=in_order)
 
     engine: str | None = Field(None, description="auto, native, or another engine's name")
     set: list[str] = Field(
-        default_factory=list, description="KEYWORD=VALUE or step.parameter=VALUE"
+        default_factory=list,
+        description="KEYWORD=VALUE or step.parameter=VALUE",
+        examples=[["PCTECORR=OMIT"]],
     )
     reference: list[str] = Field(
         default_factory=list, description="KEYWORD=PATH, e.g. BIASFILE=b.fits"
@@ -48,7 +51,7 @@ class ProcessOptions(BaseModel):
         None, description="whether a preview that fails is an error"
     )
     keep_scratch: bool = Field(default=False, description="keep the work folder afterwards")
-    threads: int = Field(default=1, ge=1, description="threads per dataset")
+    threads: int = Field(default=1, ge=1, le=256, description="threads per dataset")
     own_run: bool = Field(
         default=False, description="publish in this run although another one has the same result"
     )
@@ -74,17 +77,24 @@ class ProcessOptions(BaseModel):
 class CampaignOptions(BaseModel):
     """How a campaign is run; the fields of :class:`calib.stages.campaign_plan.CampaignPlan`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=in_order)
 
     profile: str | None = Field(None, description="onsite, offsite, cloud or a file")
     run: str | None = Field(None, description="name of the output collection")
-    runner: str = Field("local", description="local, threads, tcp://HOST:PORT or a cluster file")
+    # No default in the form of a deployment: which one is right, the worker knows.
+    runner: str = Field(
+        default_factory=lambda: load_settings().runner,
+        description="local, threads, tcp:// or tls://HOST:PORT or a cluster file; HSTFLOW_RUNNER "
+        "of the worker where nothing is said",
+    )
     workers: int = Field(default=2, ge=1, description="processes or threads")
     stages: Literal["auto", "tasks", "plain"] = Field("auto", description="stages as tasks or not")
     rungs: tuple[int, ...] = Field(default=RUNGS, description="sizes of memory, bytes")
     chunk_size: int = Field(default=CHUNK_SIZE, ge=1, description="datasets of one flow run")
     chunks: Literal["here", "deployment"] = Field("here", description="where chunks are run")
-    downloads: int = Field(default=4, ge=1, description="downloads from MAST at the same time")
+    downloads: int = Field(
+        default=4, ge=1, le=64, description="downloads from MAST at the same time"
+    )
     priority: int = Field(default=0, description="higher ones go first")
     delay_scale: float = Field(
         default=1.0, ge=0, description="factor on the waits before a dataset is tried again"
@@ -98,7 +108,7 @@ class ReprocessOptions(BaseModel):
     beside these.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=in_order)
 
     source: Literal["ledger", "server", "list", "query", "reference"] = Field(
         "ledger",
@@ -132,7 +142,7 @@ class ReprocessOptions(BaseModel):
         description="processes that compare contexts; worth it above some ten thousand exposures",
     )
     options: ProcessOptions = Field(
-        default_factory=ProcessOptions, description="how each dataset is processed"
+        default_factory=ProcessOptions, title="Options", description="how each dataset is processed"
     )
 
     @model_validator(mode="after")
@@ -160,7 +170,7 @@ _WORDS = {"list": "datasets or manifest", "query": "query", "reference": "refere
 class IngestOptions(BaseModel):
     """Options of ``archive ingest``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=in_order)
 
     template: str = Field("auto", description="auto, flat, caldp, mast, hstflow, or a template")
     transfer: Literal["copy", "link", "in-place"] = Field(

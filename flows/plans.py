@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from pydantic import ValidationError
+
 from calib.errors import ConfigError
 from calib.ledger.campaign_reports import Campaign, campaigns
 from calib.ledger.ledger import Ledger
-from calib.records import from_json
+from calib.records import first_fault, from_json
 from calib.stages.campaign_plan import CampaignPlan
 
 
@@ -25,12 +27,17 @@ def plan_of(ledger: Ledger, name: str, url: str) -> CampaignPlan:
     Raises
     ------
     ConfigError
-        There is no such campaign, or nobody planned it.
+        There is no such campaign, nobody planned it, or another version did, in words that
+        this one does not read.
     """
     plan = campaign_of(ledger, name).plan
     if not plan:
         raise ConfigError("the campaign was not planned: submit it", found=name)
-    found = from_json(CampaignPlan, json.dumps(plan))
+    try:
+        found = from_json(CampaignPlan, json.dumps(plan))
+    except ValidationError as error:
+        message = f"the plan of campaign {name} cannot be read by this version"
+        raise ConfigError(message, found=first_fault(error)) from error
     return replace(found, request=replace(found.request, ledger=url))
 
 

@@ -36,6 +36,8 @@ DEFAULTS = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     # A line for each task that ends well says what its state says; errors and retries are kept.
     "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "WARNING",
+    # What a campaign says of itself goes to its run's page, whatever the terminal shows.
+    "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "INFO",
     # Stored events are two fifths of the server's CPU, and most of its database. Runs, their
     # states and automations do not need them; a server of your own stores them.
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",

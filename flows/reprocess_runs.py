@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterName,
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
-from prefect.states import Crashed
 
 from calib.reprocessing.watching import Start
-
-log = logging.getLogger(__name__)
+from flows.open_runs import bury, open_runs
 
 NAME = "reprocess"
 DEPLOYMENT = f"{NAME}/{NAME}"
@@ -34,8 +21,6 @@ MOST_RUNS = 3
 # A run that says it runs, but has not entered its reprocessing: comparing a million headers takes
 # 25 CPU minutes at most, so its process is dead.
 DEAD_AFTER = timedelta(hours=2)
-
-_OPEN = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED)
 
 
 def ensure_run(start: Start, *, nobody_for: timedelta) -> str:
@@ -53,12 +38,12 @@ def ensure_run(start: Start, *, nobody_for: timedelta) -> str:
     PrefectException, HTTPError
         The server does not answer, or there is no such deployment.
     """
-    for run in _open_runs():
+    for run in open_runs(NAME):
         if not _is_for(run, start):
             continue
         if not _is_dead(run, start, nobody_for):
             return f"flow run {run.name} is there for it ({run.state_name})"
-        _bury(run)
+        bury(run)
     return _begin(start)
 
 
@@ -79,16 +64,6 @@ def _begin(start: Start) -> str:
     )
 
 
-def _open_runs() -> list[FlowRun]:
-    state = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_OPEN)))
-    with get_client(sync_client=True) as client:
-        return client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=[NAME])),
-            deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[NAME])),
-            flow_run_filter=FlowRunFilter(state=state),
-        )
-
-
 def _is_for(run: FlowRun, start: Start) -> bool:
     """Tell whether a run was given this name, or this change."""
     asked = [start.parameters, vars(start.change) if start.change else start.parameters]
@@ -101,11 +76,3 @@ def _is_dead(run: FlowRun, start: Start, nobody_for: timedelta) -> bool:
         return False
     last = max(run.state.timestamp, datetime.fromisoformat(start.since))
     return datetime.now(UTC) - last > nobody_for
-
-
-def _bury(run: FlowRun) -> None:
-    """Say of a run what Prefect does not see by itself."""
-    log.warning("flow run %s has no process any more", run.name)
-    with get_client(sync_client=True) as client:
-        message = "its process is gone, says the ledger"
-        client.set_flow_run_state(run.id, Crashed(message=message), force=True)

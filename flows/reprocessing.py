@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State, StateType
@@ -15,15 +15,37 @@ from calib.ledger.reprocessing_reports import Reprocessing
 from calib.reprocessing.canaries import canaries_of
 from calib.reprocessing.life import Result, next_steps, said_of
 from calib.stages.recording import ledger_of
+from flows import form
 from flows.approval import ask_approval
+from flows.form import HOW, Context, InputUri, OutputUri
 from flows.parameters import CampaignOptions, ReprocessOptions
 from flows.reprocessing_hold import holding
 from flows.reprocessing_plan import Wanted, enter_wanted
 from flows.reprocessing_session import Life, Parts, reprocessing_of, run_reprocessing
+from flows.run_page import label_run, tags_of
 from flows.server import show_page
 from tasks.settings import limit_reference_memory, load_settings
 
 __all__ = ["Result", "reprocess", "run_reprocessing"]
+
+
+OLD = form.asked(
+    "Old context",
+    "What the datasets were calibrated with. Nothing: the context before the new one.",
+    examples=["hst_1233.pmap"],
+)
+NEW = form.asked(
+    "New context",
+    "What they are to be calibrated with. Nothing: the operational context.",
+    examples=["hst_1234.pmap"],
+)
+NAME = form.asked(
+    "Name",
+    "Of the reprocessing; the same again goes on with it. Nothing: made of the two contexts.",
+    examples=["1233-1234", "new-darks"],
+    max_length=255,
+)
+ASKED = form.asked("Which datasets", "Which are taken, who approves, and how each is processed.")
 
 
 def _run_name() -> str:
@@ -38,13 +60,13 @@ def _run_name() -> str:
     description="Reprocess the datasets that a new CRDS context changes: canary, approval, run.",
 )
 def reprocess(
-    old: str | None = None,
-    new: str | None = None,
-    name: str | None = None,
-    input_uri: str = "astroquery:",
-    output_uri: str = "file:.",
-    asked: ReprocessOptions | None = None,
-    how: CampaignOptions | None = None,
+    old: Annotated[Context, OLD] = None,
+    new: Annotated[Context, NEW] = None,
+    name: Annotated[str | None, NAME] = None,
+    input_uri: InputUri = "astroquery:",
+    output_uri: OutputUri = "file:.",
+    asked: Annotated[ReprocessOptions | None, ASKED] = None,
+    how: Annotated[CampaignOptions | None, HOW] = None,
 ) -> State[Any]:
     """Plan a reprocessing unless it is there, and take it on from wherever it stands.
 
@@ -75,6 +97,7 @@ def reprocess(
     limit_reference_memory(settings)
     how = how or CampaignOptions()
     known = enter_wanted(Wanted(old, new, name, input_uri, output_uri, asked, how))
+    label_run(tags=[f"reprocessing:{known}", *tags_of(context=new)])
     with ExitStack() as stack:
         try:
             heart = stack.enter_context(holding(known, settings.ledger))
@@ -102,6 +125,7 @@ def _lived(life: Life, asked: ReprocessOptions) -> Result:
 
 def _show(found: Reprocessing, result: Result) -> None:
     """Put what there is to know into the page of the flow run."""
+    label_run(tags=tags_of(context=found.new_context))
     change = f"{found.old_context} to {found.new_context}" if found.old_context else None
     lines = [
         f"# {found.name}: {found.state}",

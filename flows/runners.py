@@ -73,6 +73,11 @@ DASK = {
 }
 
 
+# What a client needs for a scheduler with TLS; the key may be in the file of its certificate.
+TLS = "distributed.comm.tls"
+CERTIFICATES = ("ca-file", "client.cert")
+
+
 @contextmanager
 def open_pool(plan: CampaignPlan) -> Iterator[Pool]:
     """Give a pool of workers for as long as a campaign runs.
@@ -136,7 +141,7 @@ def make_runner(name: str, workers: int, scratch: Path) -> DaskTaskRunner:
     ----------
     name
         ``local`` (a Dask cluster of processes on this host), the address of a Dask scheduler
-        (``tcp://host:8786``), or the path of a cluster file.
+        (``tcp://host:8786``, ``tls://host:8786``), or the path of a cluster file.
     workers
         Processes of ``local``; ignored otherwise.
     scratch
@@ -145,8 +150,11 @@ def make_runner(name: str, workers: int, scratch: Path) -> DaskTaskRunner:
     Raises
     ------
     ConfigError
-        The name is none of these, or the cluster file cannot be used.
+        The name is none of these, the cluster file cannot be used, or the scheduler wants
+        certificates and none are set.
     """
+    if name.startswith("tls://"):
+        _check_certificates(name)
     if name.startswith(("tcp://", "tls://")):
         return DaskTaskRunner(address=name)
     if is_cluster_file(name):
@@ -173,6 +181,17 @@ def make_runner(name: str, workers: int, scratch: Path) -> DaskTaskRunner:
             "silence_logs": "CRITICAL",
         }
     )
+
+
+def _check_certificates(name: str) -> None:
+    """Say in our words what Dask would say of an argument of its own."""
+    missing = [each for each in CERTIFICATES if not dask.config.get(f"{TLS}.{each}", None)]
+    if missing:
+        variables = (f"DASK_{TLS}.{each}".upper().replace(".", "__") for each in missing)
+        raise ConfigError(
+            f"the Dask scheduler {name} wants certificates, and none are set",
+            expected=f"{', '.join(variables).replace('-', '_')}; or `hstflow up` on this host",
+        )
 
 
 def _from_file(found: ClusterFile) -> DaskTaskRunner:

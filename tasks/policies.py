@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import TaskRun
 from prefect.client.schemas.objects import State
 
+from calib.stages.job import Job
 from calib.stages.policy import POLICIES, is_retryable
+from tasks.run_log import warnings_shown
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,7 +32,7 @@ def stage_task(stage: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     manifest and ledger already hold what the next attempt needs.
     """
     policy = POLICIES[stage]
-    return task(
+    decorate = task(
         name=stage,
         task_run_name=f"{stage}-{{job.dataset}}",
         retries=len(policy.delays),
@@ -40,3 +43,20 @@ def stage_task(stage: str) -> Callable[[Callable[P, R]], Task[P, R]]:
         persist_result=False,
         cache_policy=NO_CACHE,
     )
+
+    def stage_with_log(function: Callable[P, R]) -> Task[P, R]:
+        return decorate(_telling(stage, function))
+
+    return stage_with_log
+
+
+def _telling(stage: str, function: Callable[P, R]) -> Callable[P, R]:
+    """Return a stage whose warnings are in the log of its task run, too."""
+
+    @wraps(function)
+    def told(*arguments: P.args, **named: P.kwargs) -> R:
+        job = cast("Job", arguments[0])
+        with warnings_shown(job.dataset, stage):
+            return function(*arguments, **named)
+
+    return told

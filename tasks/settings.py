@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_cache_path
-from pydantic import AliasChoices, ByteSize, Field, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    ByteSize,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from calib.engines.astrometry import AstrometryMode
 from calib.engines.stage2 import Stage2Policy
 from calib.errors import ConfigError
+from calib.ledger.alerts import AlertLimits
 from calib.ledger.location import VARIABLE, ledger_url
 
 
@@ -35,6 +45,11 @@ class Settings(BaseSettings):
     )
     profile: str | None = Field(
         default=None, description="onsite, offsite, cloud or a file: how to reach CRDS"
+    )
+    runner: str = Field(
+        default="local",
+        min_length=1,
+        description="where campaigns run: local, threads, tcp:// or tls://HOST:PORT, cluster file",
     )
     engine: str = Field(default="auto", description="engine: auto, native or another's name")
     calibrations: str | None = Field(
@@ -71,11 +86,84 @@ class Settings(BaseSettings):
         description="bytes of references that a process keeps decoded, such as 2GiB; 0: none",
     )
 
+    dashboard_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s\"'<>()|]+$",
+        description="address of the dashboard, for links to it from the pages of Prefect",
+    )
+    alert_last: int = Field(
+        default=40, ge=10, le=1000, description="datasets that the rate of failures is taken of"
+    )
+    alert_failing: float = Field(
+        default=0.25, gt=0, le=1, description="share of failures from which a campaign is failing"
+    )
+    alert_recovered: float = Field(
+        default=0.10,
+        ge=0,
+        lt=1,
+        validate_default=True,
+        description="share of failures at which it is no longer",
+    )
+    alert_stalled: float | None = Field(
+        default=None,
+        gt=0,
+        description="minutes in which nothing ends: stalled; unset: from what its datasets take",
+    )
+    alert_silent: float = Field(
+        default=5.0, ge=1, description="minutes without a sign of a campaign's process: lost"
+    )
+
+    @field_validator("alert_recovered")
+    @classmethod
+    def _is_below_failing(cls, share: float, info: ValidationInfo) -> float:
+        """Refuse shares between which a campaign would be failing and not, for each dataset."""
+        if share >= info.data.get("alert_failing", 1.0):
+            message = "it has to be smaller than HSTFLOW_ALERT_FAILING"
+            raise ValueError(message)
+        return share
+
+    @property
+    def alerts(self) -> AlertLimits:
+        """When an operator is told of a campaign."""
+        stalled = self.alert_stalled
+        return AlertLimits(
+            last=self.alert_last,
+            failing=self.alert_failing,
+            recovered=self.alert_recovered,
+            stalled=None if stalled is None else timedelta(minutes=stalled),
+            silent=timedelta(minutes=self.alert_silent),
+        )
+
     @field_validator("ledger")
     @classmethod
     def _as_url(cls, text: str) -> str:
         """Make a path a URL; an empty variable is none."""
         return ledger_url({VARIABLE: text})
+
+
+class DashboardVariables(BaseSettings):
+    """What an operator sets once of the dashboard; options of the command line go before.
+
+    Every field is read from the variable ``HSTFLOW_DASHBOARD_`` + its name in capitals.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HSTFLOW_DASHBOARD_", extra="ignore")
+
+    host: str = Field(default="127.0.0.1", description="address to listen at")
+    port: int = Field(default=8080, ge=0, le=65_535, description="port to listen at; 0: any")
+    hosts: str = Field(default="", description="names of it, joined by commas")
+    root: str = Field(default="", description="path below which a proxy serves it")
+    change: bool = Field(default=False, description="whether forms may change something")
+    password: SecretStr | None = Field(default=None, description="USER:PASSWORD to ask for")
+    proxy_header: str | None = Field(
+        default=None, description="header in which a proxy in front names the person"
+    )
+    proxies: str = Field(default="", description="addresses of that proxy, joined by commas")
+    metrics_token: SecretStr | None = Field(
+        default=None, description="what a collector of metrics sends as its bearer token"
+    )
+    prefect: str | None = Field(default=None, description="address of Prefect's pages")
+    dask: str | None = Field(default=None, description="address of Dask's pages")
 
 
 def load_settings() -> Settings:
@@ -89,13 +177,31 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]).upper()
-        raise ConfigError(
-            f"setting {name.removeprefix('HSTFLOW_')}: {first['msg']}",
-            expected=f"a usable value of HSTFLOW_{name.removeprefix('HSTFLOW_')}",
-            found=repr(first["input"]),
-        ) from error
+        raise _refused(error, "HSTFLOW_") from error
+
+
+def load_dashboard() -> DashboardVariables:
+    """Read the settings of the dashboard from the environment.
+
+    Raises
+    ------
+    ConfigError
+        A variable has a value that cannot be used; the message names it.
+    """
+    try:
+        return DashboardVariables()
+    except ValidationError as error:
+        raise _refused(error, "HSTFLOW_DASHBOARD_") from error
+
+
+def _refused(error: ValidationError, prefix: str) -> ConfigError:
+    first = error.errors()[0]
+    name = str(first["loc"][0]).upper().removeprefix(prefix)
+    return ConfigError(
+        f"setting {name}: {first['msg']}",
+        expected=f"a usable value of {prefix}{name}",
+        found=repr(first["input"]),
+    )
 
 
 def limit_reference_memory(settings: Settings, most: int | None = None) -> int:

@@ -1,7 +1,7 @@
 """A real Prefect server for the tests of flows: started once, in a home of its own.
 
-tests/conftest.py sees to it that one test process runs all tests that use it, and no other
-starts a second server (10 s, most of it the first migration of its database).
+tests/conftest.py sees to it that one test process runs all tests that use it, but the longest
+file: a second server costs 10 s, most of it the first migration of its database.
 """
 
 from __future__ import annotations

@@ -127,7 +127,10 @@ def campaign(four: Observatory, prefect_environment: dict[str, str], tmp_path: P
 def test_one_bad_dataset_stops_no_other_and_finished_ones_are_skipped(
     campaign: Campaign, runner: str
 ) -> None:
-    """Three of four are published; mended, the fourth alone is run; then nothing is to do."""
+    """Three of four are published; mended, the fourth alone is run; then nothing is to do.
+
+    With nothing to do no runner is started: one session of that kind tells of all.
+    """
     bad, *good = campaign.observatory.datasets
     path = campaign.raws / f"{bad}_raw.fits"
     whole = path.read_bytes()
@@ -144,8 +147,9 @@ def test_one_bad_dataset_stops_no_other_and_finished_ones_are_skipped(
 
     assert second.startswith("STATE completed all 4")
     assert [campaign.attempts(each) for each in (bad, *good)] == [2, 1, 1, 1]
-    assert campaign.run("night", runner).startswith("STATE completed all 4")
-    assert [campaign.attempts(each) for each in (bad, *good)] == [2, 1, 1, 1]
+    if runner == "threads":
+        assert campaign.run("night", runner).startswith("STATE completed all 4")
+        assert [campaign.attempts(each) for each in (bad, *good)] == [2, 1, 1, 1]
 
 
 def test_unknown_name_in_the_list_starts_nothing(campaign: Campaign) -> None:
@@ -177,5 +181,5 @@ def test_interrupted_campaign_leaves_no_process_and_goes_on(campaign: Campaign) 
     gone, alive = psutil.wait_procs(workers, timeout=15)
     assert (bool(gone), alive) == (True, [])
     assert "processing" not in campaign.states("night").values()
-    assert campaign.run("night").startswith("STATE completed all 4")
+    assert campaign.run("night", "threads").startswith("STATE completed all 4")
     assert set(campaign.states("night").values()) == {"processed"}

@@ -9,7 +9,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import frames
-from flows.frames import ChunkFlow
+from flows.frames import ChunkFlow, Label
 
 DEAD = "http://127.0.0.1:9/api"
 
@@ -29,7 +29,7 @@ def test_chunk_is_given_up_where_no_server_answers(
     """Its thread says so and ends; the datasets are woken."""
     monkeypatch.setattr(frames, "PATIENCE", 0.0)
     woken = threading.Event()
-    chunk = ChunkFlow("night", 3, woken.set, sends_settings=False)
+    chunk = ChunkFlow(Label("night"), 3, woken.set, sends_settings=False)
     chunk.join(30)
 
     assert chunk.is_gone
@@ -42,7 +42,7 @@ def test_old_flow_run_does_not_take_the_new_one_away(monkeypatch: pytest.MonkeyP
     ends = [threading.Event(), threading.Event()]
     waiting = iter(ends)
     monkeypatch.setattr(ChunkFlow, "_try", lambda _: next(waiting).wait(30))
-    old, new = (ChunkFlow("night", 7, lambda: None, sends_settings=False) for _ in ends)
+    old, new = (ChunkFlow(Label("night"), 7, lambda: None, sends_settings=False) for _ in ends)
     ends[0].set()
     old.join(30)
 

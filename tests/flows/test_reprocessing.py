@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,6 +27,8 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
 
         monkeypatch.setattr(reprocessing, "holding", holding)
         monkeypatch.setattr(reprocessing, "enter_wanted", lambda _: "july")
+        entered = SimpleNamespace(name="july", new_context="hst_9002.pmap")
+        monkeypatch.setattr(reprocessing, "reprocessing_of", lambda *_: entered)
 
     return refuse
 

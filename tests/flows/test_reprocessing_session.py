@@ -28,6 +28,7 @@ from flows.reprocessing_session import open_again
 __all__ = ["sky", "world"]
 
 
+@pytest.mark.slow
 def test_canary_is_not_shown_before_approval_and_not_calibrated_twice(world: World) -> None:
     """Readers see the older context until the run; then exactly the affected datasets changed."""
     world.calibrate()

@@ -69,7 +69,7 @@ def run(monkeypatch: pytest.MonkeyPatch, books: Books, work: Callable[[], Result
     )
     monkeypatch.setattr(campaign, "require_rules", lambda *_: None)
     monkeypatch.setattr(campaign, "ledger_of", lambda _: books)
-    monkeypatch.setattr(campaign, "open_session", lambda *_: held)
+    monkeypatch.setattr(campaign, "open_session", lambda *_, **__: held)
     monkeypatch.setattr(campaign, "set_control", lambda *_: None)
     monkeypatch.setattr(campaign, "close_session", lambda _c, _h, *end: books.close(*end))
     monkeypatch.setattr(campaign, "close_left_stages", lambda *_: 0)
