@@ -53,6 +53,7 @@ def demo(
     folder: Path = Path("demo"),
     *,
     workers: int = 2,
+    up: Flag = False,
     json: Flag = False,
 ) -> int:
     """Calibrate a simulated programme of sixteen datasets, with no network.
@@ -67,11 +68,16 @@ def demo(
         Where everything goes: archive, ledger, caches, Prefect's database.
     workers
         Processes of the Dask cluster.
+    up
+        Submit it to the `hstflow up` of this PREFECT_HOME, or the server of PREFECT_API_URL,
+        and end: it runs there, is in that ledger, and is followed in the dashboard.
     json
         Write JSON to stdout.
     """
     show_logs(verbose=False, quiet=True)
     where = DemoFolder(folder.absolute())
+    if up:
+        return _submit(where, json=json)
     started = time.monotonic()
     programme, ran = _run(where, workers)
     jobs = _jobs(where)
@@ -81,6 +87,27 @@ def demo(
         _report(where, programme, jobs, seconds=time.monotonic() - started, ran=ran)
     good = {job.dataset for job in jobs if job.state in {"processed", "skipped"}}
     return int(good != set(programme.datasets) - {programme.broken})
+
+
+def _submit(where: DemoFolder, *, json: bool) -> int:
+    """Have the campaign run by what is up, and say where it is seen."""
+    from deployments.cli.demo_up import ready_server, submit
+
+    server = ready_server(os.environ)  # before a minute of simulation
+    with err.status("simulating exposures, references and CRDS contexts"):
+        found = submit(where.root, server, CAMPAIGN, os.environ)
+    if json:
+        print_json(asdict(found))
+        return 0
+    out.print(f"campaign {CAMPAIGN} of {found.datasets} datasets is submitted", soft_wrap=True)
+    if found.page:
+        out.print(f"it begins in some seconds: {escape(found.page)}", soft_wrap=True)
+    out.print(
+        f"{found.broken} is broken on purpose; a good copy of it can be fetched from",
+        soft_wrap=True,
+    )
+    out.print(f"  {escape(found.redelivered)}", soft_wrap=True)
+    return 0
 
 
 def _run(where: DemoFolder, workers: int) -> tuple[Programme, bool]:

@@ -37,22 +37,46 @@ class Finding:
     advice: str = ""
 
 
-def doctor(*, json: Flag = False) -> int:
+# What runs for long and can be asked whether it is well; a command ends, and says by its code.
+Role = Literal["server", "worker", "dask-scheduler", "dask-worker", "dashboard", "command"]
+
+
+def doctor(*, role: Role | None = None, at: str | None = None, json: Flag = False) -> int:
     """Check versions, engines, CRDS configuration, ledger and server.
 
     Exit code 0 when nothing is bad; notes are things that only some users need.
 
     Parameters
     ----------
+    role
+        Only ask this one, on this host, whether it is well, as the health checks of containers
+        do: exit code 0 or 1.
+    at
+        The URL that says so, or the address alone, such as http://127.0.0.1:8080; without it
+        that of compose.yaml, for the server PREFECT_API_URL.
     json
         Write JSON to stdout.
     """
+    if role is not None:
+        return _ask_role(role, at, json=json)
     findings = [finding for examine in EXAMINATIONS for finding in examine()]
     if json:
         print_json([asdict(finding) for finding in findings])
     else:
         _print(findings)
     return int(any(finding.state == "bad" for finding in findings))
+
+
+def _ask_role(role: Role, at: str | None, *, json: bool) -> int:
+    from deployments.operation.health import answers, place_of
+
+    url = "" if role == "command" else place_of(role, os.environ, at)
+    is_well = role == "command" or answers(url)
+    if json:
+        print_json({"role": role, "url": url, "well": is_well})
+    else:
+        out.print(f"{role} {escape(url)}: {'well' if is_well else 'does not answer'}")
+    return int(not is_well)
 
 
 def _print(findings: list[Finding]) -> None:

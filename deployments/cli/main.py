@@ -71,6 +71,22 @@ COMMANDS = {
         "List the datasets whose references differ between two contexts.",
         "[FILE...] --old CONTEXT --new CONTEXT [OPTIONS]",
     ),
+    "up": Command(
+        "deployments.cli.up:up",
+        OPERATION,
+        "Start all that an operator needs: Prefect's server, a worker, Dask, the dashboard.",
+    ),
+    "deploy": Command(
+        "deployments.cli.deploy:deploy",
+        OPERATION,
+        "Tell Prefect's server of the deployments: campaigns, schedules, triggers, limits.",
+        "[NAME...] [OPTIONS]",
+    ),
+    "dashboard": Command(
+        "deployments.cli.dashboard:dashboard",
+        OPERATION,
+        "Serve pages of campaigns, datasets and errors, read from the ledger.",
+    ),
     "doctor": Command(
         "deployments.cli.doctor:doctor",
         OPERATION,

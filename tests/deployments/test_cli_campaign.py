@@ -31,6 +31,7 @@ from campaign_ledger import (
     states,
 )
 
+from calib.campaigns.remedies import next_steps
 from calib.errors import COMMAND, INPUT
 from calib.ledger import campaign_reports
 from calib.ledger.campaign_reports import CampaignSession, Failure, campaigns
@@ -39,7 +40,7 @@ from calib.ledger.ledger import Ledger, current_owner
 from calib.ledger.sessions import close_session, open_session
 from calib.records import Outcome
 from deployments.cli.campaign.session import SessionFlags, tell_end
-from deployments.cli.campaign.show import exit_code, next_steps, span_text
+from deployments.cli.campaign.show import exit_code, span_text
 from deployments.cli.main import run
 
 __all__ = ["campaign_template", "ledger"]

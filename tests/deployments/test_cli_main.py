@@ -47,7 +47,7 @@ def cpu_seconds(*arguments: str) -> float:
 )
 def test_answers_at_once(arguments: tuple[str, ...]) -> None:
     """Help and status take at most half a CPU second: nothing heavy is imported."""
-    assert min(cpu_seconds(*arguments) for _ in range(TRIES)) <= BUDGET
+    assert any(cpu_seconds(*arguments) <= BUDGET for _ in range(TRIES))
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each command has help with its parameters."""
+    """Each command has help with its parameters; what serves pages has nothing to say as JSON."""
     assert run([name, "--help"]) == 0
-    assert "--json" in capsys.readouterr().out
+    assert ("--json" in capsys.readouterr().out) is (name != "dashboard")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ UNITS = sorted((ROOT / "deployments" / "profiles").glob("*.service"))
 OF_LOGGING = (
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL",
     "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL",
+    "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL",
 )
 EVENTS = "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED"
 
@@ -50,7 +51,7 @@ def test_there_are_files_to_look_at() -> None:
     """The lists of files that the other tests walk are not empty."""
     assert {path.stem for path in PROFILES} == {"server", "worker"}
     assert {path.stem for path in CLUSTERS} == {"slurm", "htcondor", "kubernetes"}
-    assert len(UNITS) == 2
+    assert len(UNITS) == 7
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Literal
 
 from rich.markup import escape
 from rich.prompt import Prompt
 
-from calib.errors import DONE, ConfigError
+from calib.errors import DONE
 from calib.ledger.location import ledger_url
-from calib.ledger.reprocessing_reports import Reprocessing
+from calib.reprocessing.deciding import Decision, check_decision
 from calib.reprocessing.people import this_person
 from deployments.cli.campaign.lookup import reading
 from deployments.cli.campaign.reprocessings import (
@@ -22,8 +21,6 @@ from deployments.cli.campaign.reprocessings import (
 )
 from deployments.cli.campaign.status import tell_steps
 from deployments.cli.console import Flag, err, out, print_json
-
-Decision = Literal["approved", "rejected"]
 
 
 def approve(
@@ -61,13 +58,13 @@ def approve(
     state: Decision = "rejected" if reject else "approved"
     with reading() as rows:
         found = standing_of(rows, find_reprocessing(rows, name))
-    _check(found.one, state, without_canary=without_canary)
+    check_decision(found.one, state, without_canary=without_canary)
     if not json:
         show_standing(found, steps=False)
     if not (yes or json) and not _is_sure(state):
         out.print("nothing is decided")
         return DONE
-    decide(name, state, note)
+    decide(name, state, note, found.one.state)
     with reading() as rows:
         now = standing_of(rows, find_reprocessing(rows, name))
     if json:
@@ -78,7 +75,7 @@ def approve(
     return DONE
 
 
-def decide(name: str, state: Decision, note: str | None) -> None:
+def decide(name: str, state: Decision, note: str | None, seen: str | None = None) -> None:
     """Write a decision into the ledger, with who said so.
 
     Raises
@@ -87,10 +84,10 @@ def decide(name: str, state: Decision, note: str | None) -> None:
         It is too late, or too early, for that.
     """
     from calib.ledger.ledger import open_ledger
-    from calib.ledger.reprocessings import advance
+    from calib.reprocessing.deciding import write_decision
 
     with open_ledger(ledger_url(os.environ)) as ledger:
-        ledger.write(lambda c: advance(c, name, state, who=this_person(), note=note))
+        write_decision(ledger, name, state, who=this_person(), note=note, seen=seen)
 
 
 def ask_on_terminal() -> Decision | None:
@@ -101,20 +98,6 @@ def ask_on_terminal() -> Decision | None:
         return None
     decisions: dict[str, Decision] = {"yes": "approved", "reject": "rejected"}
     return decisions.get(answer)
-
-
-def _check(one: Reprocessing, state: Decision, *, without_canary: bool) -> None:
-    from calib.ledger.reprocessing_states import check_transition
-
-    if one.state == state:
-        raise ConfigError(f"it is {state} already", found=one.reason or one.name)
-    if state == "approved" and one.state in {"planned", "blocked"} and not without_canary:
-        raise ConfigError(
-            "no canary has run, so there is no report to read",
-            expected=f"hstflow campaign canary {one.name}, or --without-canary",
-            found=one.state,
-        )
-    check_transition(one.state, state, name=one.name)
 
 
 def _is_sure(state: Decision) -> bool:

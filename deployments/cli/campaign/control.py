@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from rich.markup import escape
 
+from calib.campaigns import operating
+from calib.campaigns.operating import CANCELLABLE, left_in
 from calib.errors import ConfigError
 from calib.ids import parse_dataset
 from calib.ledger.campaign_overview import Overview, overview_of
-from calib.ledger.campaign_reports import LEFT, FoundJob, JobSelection, campaigns, find_jobs
+from calib.ledger.campaign_reports import FoundJob, JobSelection, campaigns, find_jobs
 from calib.ledger.location import ledger_url
 from calib.ledger.reprocessing_names import campaigns_of
 from calib.ledger.reprocessing_reports import Reprocessing, holder, reprocessings
 from calib.ledger.reprocessing_states import ENDED
-from calib.ledger.states import TRANSITIONS
 from calib.reprocessing.people import this_person
-from deployments.cli.campaign.changing import change_jobs
+from deployments.cli.campaign.changing import changing
 from deployments.cli.campaign.lookup import planned_campaign, reading
 from deployments.cli.console import Flag, count_text, err, expand_names, out, print_json
-
-# States from which a job may be cancelled.
-CANCELLABLE = tuple(state for state, targets in TRANSITIONS.items() if "cancelled" in targets)
-
 
 _REASON = "cancelled by the operator"
 
@@ -44,7 +40,7 @@ def pause(name: str, /, *, json: Flag = False) -> int:
         Write JSON to stdout.
     """
     before = _overview(name)
-    changes = before.campaign.control == "run" and bool(_left(before))
+    changes = operating.may_pause(before)
     if changes:
         set_control(name, "pause")
     found = {"campaign": name, "changed": changes, "is_live": before.is_live, **_counts(before)}
@@ -75,13 +71,12 @@ def cancel(name: str, /, *datasets: str, json: Flag = False) -> int:
         return _cancel_reprocessing(one, json=json)
     before = _overview(name)
     jobs = _cancellable(name, names)
-    if not names and (jobs or _left(before)):
+    if not names and (jobs or left_in(before)):
         set_control(name, "cancel")
-    waiting = [job for job in jobs if job.state != "processing"]
-    running = [job for job in jobs if job.state == "processing"]
-    done = _cancel_jobs([*waiting, *running])
+    at_work = sum(job.state == "processing" for job in jobs)
+    done = _cancel_jobs(operating.in_order_of_cancelling(jobs))
     found = {"campaign": name, "cancelled": done, "is_live": before.is_live}
-    found |= {"waiting": len(waiting), "at_work": len(running)}
+    found |= {"waiting": len(jobs) - at_work, "at_work": at_work}
     _tell(found, _said_of_cancel(found), json=json)
     return 0
 
@@ -106,9 +101,9 @@ def _cancel_reprocessing(one: Reprocessing, *, json: bool) -> int:
     for name in (name for name, its in jobs.items() if its):
         set_control(name, "cancel")
     every = [job for its in jobs.values() for job in its]
-    every.sort(key=lambda job: job.state == "processing")
     at_work = sum(job.state == "processing" for job in every)
-    found = {"campaign": one.name, "cancelled": _cancel_jobs(every), "is_live": live}
+    found = {"campaign": one.name, "is_live": live}
+    found["cancelled"] = _cancel_jobs(operating.in_order_of_cancelling(every))
     state = was if was in ENDED else "cancelled"
     found |= {"waiting": len(every) - at_work, "at_work": at_work, "reprocessing": state}
     if json:
@@ -178,23 +173,18 @@ def _cancel_jobs(jobs: Sequence[FoundJob]) -> int:
     """Cancel jobs in the ledger; those that have ended meanwhile stay as they are."""
     if not jobs:
         return 0
-    from calib.ledger.campaigns import cancel_jobs
-
-    return change_jobs(jobs, "cancelled", partial(cancel_jobs, reason=_REASON))
+    with changing("cancelled") as (ledger, show):
+        return operating.cancel(ledger, jobs, _REASON, show)
 
 
 def _counts(overview: Overview) -> dict[str, int]:
     at_work = overview.campaign.counts.get("processing", 0)
-    return {"waiting": _left(overview) - at_work, "at_work": at_work}
-
-
-def _left(overview: Overview) -> int:
-    return sum(overview.campaign.counts.get(state, 0) for state in LEFT)
+    return {"waiting": left_in(overview) - at_work, "at_work": at_work}
 
 
 def _said_of_pause(before: Overview, *, changed: bool) -> str:
     name, counts = before.campaign.name, _counts(before)
-    if not _left(before):
+    if not left_in(before):
         return f"{name} is {before.state}: there is nothing to pause"
     if before.campaign.control == "cancel":
         return f"{name} is cancelled already"

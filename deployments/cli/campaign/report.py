@@ -6,17 +6,19 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.markup import escape
 
+from calib.campaigns.remedies import next_steps
 from calib.errors import ConfigError
 from calib.ledger.campaign_overview import LIVE_STATES
 from calib.ledger.campaign_reports import LEFT, campaigns, failures_of
 from calib.ledger.reprocessing_reports import holder
 from calib.reprocessing import life
 from deployments.cli.campaign.lookup import find_campaign, reading
-from deployments.cli.campaign.show import next_steps
 from deployments.cli.campaign.status import tell_steps
 from deployments.cli.console import Flag, err, out, print_json
 from deployments.cli.tables import print_rows
@@ -31,15 +33,27 @@ if TYPE_CHECKING:
 
 
 def report(
-    name: str, /, *, html: Path | None = None, replace: Flag = False, json: Flag = False
+    name: str,
+    /,
+    *,
+    html: Path | None = None,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    datasets: Literal["all", "failed", "none"] = "failed",
+    others: Annotated[int, Parameter(validator=Number(gte=0))] = 200,
+    replace: Flag = False,
+    json: Flag = False,
 ) -> int:
     """Say how a campaign went: states, failures, retries, memory, what each stage cost.
 
     It may still be running. Of a reprocessing it says first what became of each wave, what was
-    left out, and who decided what. The page is one file without scripts and without requests to
-    anywhere, with charts, to mail or print.
+    left out, and who decided what.
 
-    Examples: `hstflow campaign report night`, `hstflow campaign report night --html night.html`.
+    --html writes one page of charts, to mail or print. -o writes the pages of the dashboard, with
+    datasets, errors, pictures and references: open its index.html, no server is needed. Neither
+    has scripts or asks anybody for anything.
+
+    Examples: `hstflow campaign report night`, `hstflow campaign report night --html night.html`,
+    `hstflow campaign report night -o night.zip --datasets all`.
 
     Parameters
     ----------
@@ -47,11 +61,23 @@ def report(
         The campaign.
     html
         Write a page into this file.
+    output
+        Write the dashboard's pages into this new folder, or file that ends in .zip.
+    datasets
+        With -o: datasets that have a page. `failed`: all that failed and some others.
+    others
+        With -o: how many others have a page beside those that failed, the first by name.
     replace
-        Take the place of a page that is there.
+        Take the place of a page or folder of an earlier report.
     json
-        Write JSON to stdout.
+        Write JSON to stdout; with -o it tells what was written.
     """
+    if output is not None:
+        if html is not None:
+            raise ConfigError("one report at a time", expected="--html or -o")
+        from deployments.cli.campaign.report_site import write_site
+
+        return write_site(name, output, datasets, others, replace=replace, json=json)
     from calib.campaigns.report import report_of
     from calib.reprocessing.final_report import final_report_of, find_reprocessing
 

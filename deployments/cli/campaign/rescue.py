@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 from rich.markup import escape
 
+from calib.campaigns import operating
+from calib.campaigns.operating import RescueWords
 from calib.errors import DONE, ConfigError
 from calib.ids import parse_dataset
 from calib.ledger.campaign_reports import (
@@ -22,7 +23,7 @@ from calib.ledger.campaign_reports import (
     find_jobs,
 )
 from calib.ledger.reports import Rows
-from deployments.cli.campaign.changing import change_jobs
+from deployments.cli.campaign.changing import changing
 from deployments.cli.campaign.control import refuse_strangers
 from deployments.cli.campaign.lookup import is_dataset, planned_campaign, reading
 from deployments.cli.campaign.session import SessionFlags, run_session
@@ -63,6 +64,9 @@ class RescueFlags:
     set
         KEYWORD=VALUE or step.parameter=VALUE for these datasets alone, in place of what the
         manifest sets for them; may be repeated.
+    input
+        INPUT_URI that the inputs of these datasets are fetched from, instead of the campaign's:
+        file:PATH, s3://BUCKET/PREFIX, astroquery: or archive:.
     run
         Go on with the campaign at once, until it ends.
     json
@@ -84,6 +88,7 @@ class RescueFlags:
     ] = None
     priority: int | None = None
     set: Several = None
+    input: str | None = None
     run: Flag = False
     json: Flag = False
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False
@@ -114,10 +119,10 @@ def rescue(
     with reading() as rows:
         name, names = _sorted_out(rows, arguments)
         found = find_jobs(rows, _selection(name, names, flags))
-        chosen = _campaigns_of(rows, found, name)
+        chosen = operating.campaigns_of(rows, found, name)
     jobs = [job for job in found if job.campaign in chosen]
     _tell_of_others([job for job in found if job.campaign not in chosen], alone=not jobs)
-    changes = _changes([*chosen.values()], flags)
+    changes = operating.changes_of(chosen.values(), _words(flags))
     if dry_run:
         return _tell_plan(jobs, flags)
     done = _submit(jobs, changes)
@@ -176,12 +181,6 @@ def _selection(name: str | None, names: Sequence[str], flags: RescueFlags) -> Jo
     )
 
 
-def _campaigns_of(rows: Rows, jobs: Sequence[FoundJob], name: str | None) -> dict[str, Campaign]:
-    """Return the campaigns by name; those that nobody submitted have nobody to go on with."""
-    wanted = {job.campaign for job in jobs} | ({name} if name else set())
-    return {each.name: each for each in campaigns(rows) if each.name in wanted and each.plan}
-
-
 def _tell_of_others(jobs: Sequence[FoundJob], *, alone: bool) -> None:
     """Say what becomes of jobs of `hstflow process`, which nobody would take up.
 
@@ -199,50 +198,23 @@ def _tell_of_others(jobs: Sequence[FoundJob], *, alone: bool) -> None:
     err.print(escape(f"{message}: {names}"), soft_wrap=True)
 
 
-def _changes(chosen: Sequence[Campaign], flags: RescueFlags) -> Changes:
-    """Read what is to be changed.
-
-    Raises
-    ------
-    ConfigError
-        A rung is not one of the campaign's, or a size or setting cannot be read.
-    """
-    from calib.campaigns.job_overrides import parse_words
-    from calib.campaigns.rungs import parse_size
-    from calib.ledger.campaigns import Changes
-
-    memory = None if flags.rung is None else parse_size(flags.rung)
-    if memory is not None:
-        _check_rung(chosen, memory)
-    own = parse_words(f"set={each}" for each in flags.set or ())
-    return Changes(
-        memory=memory,
-        disk=None if flags.disk is None else parse_size(flags.disk),
+def _words(flags: RescueFlags) -> RescueWords:
+    return RescueWords(
+        rung=flags.rung,
+        disk=flags.disk,
         time_scale=flags.timeout_scale,
         priority=flags.priority,
-        overrides=own.record() or None,
+        settings=tuple(flags.set or ()),
+        input=flags.input,
     )
-
-
-def _check_rung(chosen: Sequence[Campaign], memory: int) -> None:
-    from calib.campaigns.rungs import check_rung
-
-    for campaign in chosen:
-        try:
-            check_rung(memory, campaign.plan.get("rungs", ()))
-        except ConfigError as error:
-            raise ConfigError(f"campaign {campaign.name}: {error}") from None
 
 
 def _submit(jobs: Sequence[FoundJob], changes: Changes) -> int:
     """Submit jobs again in the ledger; those that another one rescued meanwhile stay."""
     if not jobs:
         return 0
-    from calib.ledger.campaigns import rescue_jobs
-
-    return change_jobs(
-        jobs, "submitted again", partial(rescue_jobs, reason=_REASON, changes=changes)
-    )
+    with changing("submitted again") as (ledger, show):
+        return operating.rescue(ledger, jobs, changes, _REASON, show)
 
 
 def _go_on(chosen: Mapping[str, Campaign], flags: RescueFlags) -> int:

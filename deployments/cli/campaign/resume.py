@@ -38,7 +38,7 @@ def resume(
     name
         A campaign.
     runner
-        local, threads, tcp://HOST:PORT or a cluster file, for this session.
+        local, threads, tcp:// or tls://HOST:PORT or a cluster file, for this session.
     workers
         Processes or threads of local and threads, for this session.
     detach

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from rich.markup import escape
 
+from calib.campaigns.remedies import next_steps
 from calib.errors import DONE, GENERIC, ConfigError, Unavailable
 from calib.ledger.campaign_overview import Overview, jobs_in
 from calib.ledger.campaign_reports import LEFT
@@ -22,14 +23,7 @@ from calib.ledger.owners import this_host
 from deployments.cli.campaign.control import set_control
 from deployments.cli.campaign.following import overview_in, showing
 from deployments.cli.campaign.lookup import find_campaign, reading
-from deployments.cli.campaign.show import (
-    Story,
-    exit_code,
-    next_steps,
-    story_json,
-    story_of,
-    story_view,
-)
+from deployments.cli.campaign.show import Story, exit_code, story_json, story_of, story_view
 from deployments.cli.campaign.status import tell_steps
 from deployments.cli.console import err, out, print_json, show_logs
 from deployments.cli.process import check_server
@@ -130,6 +124,8 @@ def check_runner(runner: str) -> None:
     if runner in HERE:
         return
     address = urlsplit(runner)
+    if address.scheme == "tls":
+        _find_certificates(runner)
     if address.scheme in {"tcp", "tls"}:
         _check_scheduler(runner, address.hostname or "", address.port)
     elif not Path(runner).is_file():
@@ -200,13 +196,25 @@ def _has_work(name: str) -> bool:
 
 
 def start_server() -> None:
-    """Start a private Prefect server unless PREFECT_API_URL names one."""
+    """Start a private Prefect server unless PREFECT_API_URL names one, or `hstflow up` runs one."""
+    from deployments.operation.place import variables_of_what_is_up
     from flows.private_server import PrivateServer, set_defaults
 
     set_defaults()
     if not os.environ.get("PREFECT_API_URL"):
+        os.environ.update(variables_of_what_is_up(os.environ))
+    if not os.environ.get("PREFECT_API_URL"):
         home = os.environ.get("PREFECT_HOME") or "~/.prefect"
         PrivateServer(Path(home).expanduser()).wait()
+
+
+def _find_certificates(runner: str) -> None:
+    """Take those of the `hstflow up` whose scheduler this is; other ones are the operator's."""
+    from deployments.operation.certificate import CA_FILE
+    from deployments.operation.place import certificates_of_what_is_up
+
+    if not os.environ.get(CA_FILE):
+        os.environ.update(certificates_of_what_is_up(os.environ, runner))
 
 
 def _check_scheduler(address: str, host: str, port: int | None) -> None:

@@ -1,8 +1,7 @@
-"""What people see of campaigns: tables, one line, and what to do about failures."""
+"""What people see of campaigns: tables, and one line."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from calib.campaigns.retries import classes_of
 from calib.errors import GENERIC
 from calib.ledger.campaign_overview import Overview, failed_in, jobs_in, overview_of
 from calib.ledger.campaign_reports import (
@@ -51,11 +49,6 @@ _ROWS = 20
 _BAR = 40  # columns
 _REASON = 30  # the least that a column with a reason gets, in columns
 _NUMBERS = ("done", "of", "failed", "at work", "per min", "number", "GB", "attempt", "total")
-
-# What gets a dataset further by class of its error; the rest is for a person to look at.
-_MORE_MEMORY = classes_of("memory")
-_MORE_TIME = classes_of("time")
-_AGAIN = (*classes_of("again"), "ReferenceUnavailable", "ArchiveError")
 
 
 @dataclass(frozen=True)
@@ -217,13 +210,6 @@ def jobs_table(jobs: Sequence[FoundJob]) -> Table:
     return table
 
 
-def next_steps(campaign: str, failures: Sequence[Failure]) -> list[str]:
-    """Return what to do about failures: commands, each with why."""
-    name = shlex.quote(campaign)
-    steps = dict.fromkeys(_step(name, each) for each in failures)
-    return [*steps]
-
-
 def state_text(state: str) -> str:
     """Return the state of a campaign in its colour."""
     style = _STYLES.get(state)
@@ -247,21 +233,6 @@ def span_text(seconds: float | None) -> str:
         return f"{minutes} min"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours:02} h" if days else f"{hours} h {minutes:02} min"
-
-
-def _step(name: str, failure: Failure) -> str:
-    again = f"hstflow campaign rescue {name}"
-    if failure.state != "error":
-        when = "once what is awaited has come" if failure.state == "blocked" else "if wanted"
-        return f"{again} --state {failure.state}   ({when})"
-    again += f" --class {shlex.quote(failure.error_class or '')}"
-    if failure.error_class in _MORE_MEMORY:
-        return f"{again} --rung GB   (with more memory)"
-    if failure.error_class in _MORE_TIME:
-        return f"{again} --timeout-scale 4   (with four times the time)"
-    if failure.error_class in _AGAIN:
-        return f"{again}   (once the service or the place is there again)"
-    return f"hstflow status {failure.dataset}   (what is wrong with it, then {again})"
 
 
 def _session_json(session: CampaignSession | None) -> dict[str, Any] | None:

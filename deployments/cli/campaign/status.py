@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter, validators
 from rich.markup import escape
 
+from calib.campaigns.remedies import next_steps
 from calib.ledger.campaign_overview import Overview, overview_of
 from calib.ledger.campaign_reports import FoundJob, JobSelection, campaigns, find_jobs
 from calib.ledger.location import hide_credentials, ledger_url
@@ -21,7 +22,6 @@ from deployments.cli.campaign.show import (
     Story,
     campaigns_table,
     jobs_table,
-    next_steps,
     overview_json,
     story_json,
     story_of,

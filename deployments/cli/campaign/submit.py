@@ -51,8 +51,8 @@ class CampaignFlags(WorkFlags):
     threads
         Threads of each dataset, 1 by default: the datasets run beside each other.
     runner
-        local (Dask processes here), threads, tcp://HOST:PORT of a Dask scheduler, or a cluster
-        file.
+        local (Dask processes here), threads, tcp:// or tls://HOST:PORT of a Dask scheduler, or a
+        cluster file; without it HSTFLOW_RUNNER, which is local where it is not set.
     workers
         Processes or threads of local and threads; without it one per CPU that this process may
         use.
@@ -78,7 +78,7 @@ class CampaignFlags(WorkFlags):
     """
 
     threads: Threads = None
-    runner: str = "local"
+    runner: str | None = None
     workers: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None
     stages: Literal["auto", "tasks", "plain"] = "auto"
     rungs: str = "2,8,16,64"
@@ -233,6 +233,7 @@ def build_plan(name: str, places: list[str], flags: CampaignFlags) -> CampaignPl
     from calib.engines.protocol import available_cpus
     from calib.stages.campaign_plan import CampaignPlan
     from calib.stages.faults import parse_faults
+    from tasks.settings import load_settings
 
     one = dataclasses.replace(flags, threads=flags.threads or 1)
     request = request_for(places, one)
@@ -240,7 +241,7 @@ def build_plan(name: str, places: list[str], flags: CampaignFlags) -> CampaignPl
     options = dataclasses.replace(request.options, faults=faults)
     return CampaignPlan(
         request=dataclasses.replace(request, campaign=name, options=options),
-        runner=_absolute(flags.runner),
+        runner=_absolute(flags.runner or load_settings().runner),
         workers=flags.workers or available_cpus(),
         stages=flags.stages,
         rungs=parse_rungs(flags.rungs),

@@ -6,17 +6,11 @@ import time
 
 from rich.live import Live
 
+from calib.campaigns.remedies import next_steps
 from calib.ledger.campaign_reports import LEFT
 from deployments.cli.campaign.following import INTERVAL, LINES, dated_line
 from deployments.cli.campaign.lookup import find_campaign, reading
-from deployments.cli.campaign.show import (
-    Story,
-    exit_code,
-    next_steps,
-    story_of,
-    story_view,
-    title_of,
-)
+from deployments.cli.campaign.show import Story, exit_code, story_of, story_view, title_of
 from deployments.cli.campaign.status import tell_steps
 from deployments.cli.console import Flag, err, out
 

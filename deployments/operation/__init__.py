@@ -1,0 +1,1 @@
+"""What `hstflow up` is made of: programs that belong together, started, watched and stopped."""
