@@ -15,7 +15,7 @@ BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Where the marked tests lie: reading all the others takes as long as some of the groups.
 PARITY_TESTS = tests/parity
-PREFECT_TESTS = tests/flows tests/deployments tests/test_tutorial.py
+PREFECT_TESTS = tests/flows tests/deployments tests/test_tutorial.py tests/test_operator_tours.py
 # Tests of one file stay together; tests/conftest.py keeps those of the Prefect server together.
 SPREAD = -n $(JOBS) --dist loadfile
 TEST_GROUPS = check unit parity flows
@@ -26,11 +26,11 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
 .PHONY: help install demo test check lint types layers unit parity full flows coverage format docs \
-  pictures changes clean distclean
+  site pictures pages story htmx image image-test compose-check changes clean distclean
 
 help: ## list the jobs
 	@echo "make ..."
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.core ## calibrate a small made-up campaign, no network needed after the install
 	$(BIN)/hstflow demo $(DEMO)
@@ -72,11 +72,13 @@ full: $(VENV)/.test ## what is too large or slow for `make test`: full-size fram
 flows: $(VENV)/.test ## tests that start a Prefect server, but the slow ones
 	$(BIN)/pytest $(PYTEST_OPTIONS) -m "prefect and not slow" $(SPREAD) $(PREFECT_TESTS)
 
-# The tracer doubles the time of the tests: CI measures after them. The flows run in processes of
+# The tracer doubles the time of the tests: CI measures after them, with few examples, since the
+# same lines are reached. The flows run in processes of
 # their own, which it does not see.
 coverage: $(VENV)/.test ## lines and branches that unit and parity tests reach; not in `make test`
 	@rm -f .coverage .coverage.*
-	$(BIN)/pytest $(PYTEST_OPTIONS) -m "not prefect and not slow and not full" $(SPREAD) --cov
+	$(BIN)/pytest $(PYTEST_OPTIONS) -m "not prefect and not slow and not full" $(SPREAD) \
+	  --hypothesis-profile=quick --cov
 
 format: $(VENV)/.test ## put the code into the project's form
 	$(BIN)/ruff check --fix .
@@ -84,6 +86,9 @@ format: $(VENV)/.test ## put the code into the project's form
 
 docs: $(VENV)/.test ## check the pages: links, commands, exit codes
 	$(BIN)/pytest $(PYTEST_OPTIONS) tests/test_docs.py
+
+site: $(VENV)/.test ## build the pages as a site: docs/_build/html/index.html
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
 
 # The README's pictures: an HRC pair (raw, one exposure, both combined), a WFC split of three
 # (raw, all combined), an SBC exposure. And a spectrum for docs/products.md.
@@ -116,11 +121,40 @@ pictures: demo ## draw the pictures of README and pages anew; needs chromium (BR
 	  [Image.open(name).convert("RGB").quantize(128).save(name, optimize=True) \
 	  for name in sys.argv[1:]]' docs/pictures/canary.png docs/pictures/lsky01aaq_x1d.png
 
+# jsky04aaq is the dataset that the demo breaks.
+pages: demo $(VENV)/.test ## draw the pages of the dashboard for the docs; needs chromium
+	$(BIN)/python tests/deployments/dashboard/pictures.py sqlite:///$(abspath $(DEMO))/ledger.db \
+	  $(abspath $(DEMO))/work demo jsky04aaq docs/pictures
+
+# Pictures of docs/operator-story.md: the story itself, played on a server of its own.
+story: $(VENV)/.test ## play and draw the operator's story for the docs; needs chromium
+	$(BIN)/python tests/deployments/dashboard/story.py docs/pictures
+
+# htmx is no part of the sources. The checksum is in deployments/dashboard/htmx.py; without the file
+# the pages of the dashboard are loaded anew every ten seconds.
+htmx: $(VENV)/.core ## bring htmx from npm, for pages that change without a flicker
+	$(BIN)/python -m deployments.dashboard.htmx
+
+# HSTCAL=conda brings calacs.e, calwf3.e and cs0.e; EXTRAS are those of pyproject.toml.
+IMAGE ?= hstflow
+HSTCAL ?= none
+EXTRAS ?= s3,postgres
+image: ## build the image with Docker (IMAGE, HSTCAL=none|conda, EXTRAS)
+	docker build --tag $(IMAGE) --build-arg HSTCAL=$(HSTCAL) --build-arg EXTRAS=$(EXTRAS) \
+	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
+
+# As a user without a name, without a network, on a file system that nobody can write to.
+image-test: ## calibrate the demo in the image, as any caller
+	deployments/docker/try-image.sh $(IMAGE)
+
+compose-check: ## let Docker read compose.yaml
+	docker compose --file compose.yaml config --quiet
+
 changes: $(VENV)/.test ## show what the next release will say
 	$(BIN)/towncrier build --draft --version next
 
 clean: ## remove what runs leave behind, keep .venv
-	rm -rf build dist htmlcov .coverage .coverage.* coverage.xml demo
+	rm -rf docs/_build docs/reference build dist htmlcov .coverage .coverage.* coverage.xml demo
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -path "./$(VENV)*" -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
@@ -145,6 +179,6 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/.made
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing hstflow and the tests' tools into $(VENV): about 190 packages, two minutes"
-	$(INSTALL) $(PIP_OPTIONS) -e '.[test]'
+	$(INSTALL) $(PIP_OPTIONS) -e '.[test,docs]'
 	$(BIN)/python -m pip check --disable-pip-version-check
 	@touch $(VENV)/.core $@

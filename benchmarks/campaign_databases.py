@@ -48,7 +48,9 @@ class LedgerPlace:
 
 
 @contextmanager
-def ledger_at(url: str | None, folder: Path) -> Iterator[LedgerPlace]:
+def ledger_at(
+    url: str | None, folder: Path, *, template: str | None = None
+) -> Iterator[LedgerPlace]:
     """Give an empty ledger, and remove it in the end.
 
     Parameters
@@ -57,6 +59,8 @@ def ledger_at(url: str | None, folder: Path) -> Iterator[LedgerPlace]:
         A PostgreSQL database in which others may be made; None: SQLite.
     folder
         Where a SQLite file goes.
+    template
+        Name of a database of the same server that is copied; None: it is empty.
     """
     if url is None:
         (folder / "ledger").mkdir()
@@ -65,7 +69,7 @@ def ledger_at(url: str | None, folder: Path) -> Iterator[LedgerPlace]:
     name = f"hstflow_benchmark_{os.getpid()}"
     engine = create_engine(driver_url(url), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template or 'template1'}"))
         try:
             backend = int(connection.scalar(text("SELECT pg_backend_pid()")) or 0)
             own = make_url(url).set(database=name).render_as_string(hide_password=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sqlite3
 import subprocess
@@ -22,12 +21,12 @@ import pytest
 from PIL import Image
 
 from calib.simulate.programme import build_programme
+from tests.played import play
 
 pytestmark = pytest.mark.prefect
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs"
-BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BROKEN = "jsky04aaq"
 
 
@@ -62,33 +61,6 @@ def rows(folder: Path, query: str) -> list[tuple[object, ...]]:
         return database.execute(query).fetchall()
 
 
-def script_of(page: str) -> str:
-    """Return all blocks of a page as one shell script, in order."""
-    lines = ["set -eu"]
-    for language, code in BLOCK.findall(page):
-        lines.append(code if language == "sh" else f"python - <<'END'\n{code}END\n")
-    return "\n".join(lines)
-
-
-def play(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run all blocks of a page in a folder."""
-    environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")},
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
-    done = subprocess.run(
-        ["bash", "-c", script_of(page.read_text())],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done
-
-
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder in which all pages are played."""
@@ -110,6 +82,7 @@ def test_newcomer(story: Path) -> None:
     check_demo(story / "demo")
 
 
+@pytest.mark.slow
 def test_tour_of_the_archive(told: Path) -> None:
     """Every block of the tour, with what it promises."""
     play_tour(told)
