@@ -75,6 +75,19 @@ def has_ended(process: psutil.Process) -> bool:
         return True
 
 
+def has_ended_within(process: psutil.Process, seconds: float) -> bool:
+    """Wait for the end of a process; tell whether it came.
+
+    One that has its number afterwards is another: it is not waited for.
+    """
+    deadline = time.monotonic() + seconds
+    while process.is_running() and not has_ended(process):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(PAUSE)
+    return True
+
+
 def runs_of(pid: int) -> list[psutil.Process]:
     """Return the flow runs that a worker started: the first below it with sessions of their own.
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -20,7 +19,7 @@ from calib.ledger.location import VARIABLE, ledger_url
 from deployments.operation.certificate import encrypted
 from deployments.operation.health import answers
 from deployments.operation.place import Place, Standing, home_of, this_standing
-from deployments.operation.processes import sweep
+from deployments.operation.processes import has_ended_within, sweep
 from deployments.operation.roles import HEALTH, Layout, roles_of
 from deployments.operation.secret import guarded, password_of
 from deployments.operation.supervisor import Supervisor
@@ -212,13 +211,18 @@ def stop_other(place: Place) -> int:
     if found.host != this_standing(place).host:
         message = f"hstflow is up on {found.host}: stop it there"
         raise Unavailable(message, path=place.home, code=GENERIC)
-    os.kill(found.pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_LIMIT
-    while psutil.pid_exists(found.pid) and place.standing() is not None:
-        if time.monotonic() > deadline:
-            message = f"pid {found.pid} does not end"
-            raise Unavailable(message, path=place.home, expected="kill it", code=GENERIC)
-        time.sleep(0.1)
+    try:
+        process = psutil.Process(found.pid)
+        process.send_signal(signal.SIGTERM)
+    except psutil.NoSuchProcess:  # it has just ended
+        return DONE
+    except psutil.AccessDenied as error:
+        message = f"pid {found.pid} is another user's"
+        raise Unavailable(message, path=place.home, code=GENERIC) from error
+    # It takes its place's file away before its interpreter comes to an end: the process counts.
+    if not has_ended_within(process, STOP_LIMIT):
+        message = f"pid {found.pid} does not end"
+        raise Unavailable(message, path=place.home, expected="kill it", code=GENERIC)
     return DONE
 
 

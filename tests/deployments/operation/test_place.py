@@ -28,7 +28,7 @@ from deployments.operation.place import (
     this_standing,
     variables_of_what_is_up,
 )
-from deployments.operation.processes import MARK, marked, sweep
+from deployments.operation.processes import MARK, has_ended, marked, sweep
 from deployments.operation.session import stop_other
 
 ROOT = Path(__file__).parents[3]
@@ -217,6 +217,36 @@ def test_number_of_a_process_that_is_anothers_now_is_not_believed(tmp_path: Path
             place.say(replace(here, born=other))
             assert place.standing() is None
             assert stop_other(place) == 0
+
+
+# Says that it is up at a home, takes that back at SIGTERM, and needs some time to end.
+WINDS_DOWN = """
+import signal, sys, time
+from pathlib import Path
+from deployments.operation.place import Place, this_standing
+place = Place(Path(sys.argv[1]))
+stop = lambda *_: sys.exit()
+signal.signal(signal.SIGTERM, stop)
+try:
+    with place.held():
+        place.say(this_standing(place))
+        print("up", flush=True)
+        time.sleep(60)
+finally:
+    time.sleep(0.5)
+"""
+
+
+def test_stop_waits_for_the_end_of_the_process(tmp_path: Path) -> None:
+    """Nothing runs any more when `hstflow up --stop` says so, not even who has said goodbye."""
+    place = Place(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-c", WINDS_DOWN, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"up\n"
+        assert stop_other(place) == 0
+        assert has_ended(psutil.Process(child.pid))  # a zombie until we ask
 
 
 @pytest.mark.parametrize("where", ["", "below"])
