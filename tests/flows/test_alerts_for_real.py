@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -101,6 +101,19 @@ class Operator:
         words = ("deploy", "pause-campaign", "--pool", POOL, "--file", str(path))
         self.types("deployments.cli", *words)
 
+    def sees_paused(self, is_paused: Callable[[], bool], log: Path) -> None:
+        """Wait for the pause; where it does not come, show what the server and the worker say."""
+        try:
+            wait_for(is_paused, "the pause", LIMIT)
+        except AssertionError as late:
+            with httpx.Client(base_url=self.api, timeout=30) as client:
+                runs = client.post("/flow_runs/filter", json={}).json()
+                told = client.post("/automations/filter", json={}).json()
+            known = [(each["name"], each["enabled"]) for each in told]
+            states = [(each["name"], each["state"]) for each in runs]
+            shown = "\n".join(map(str, (late, *known, *states, log.read_text()[-4000:])))
+            pytest.fail(shown)
+
     def takes_all_away(self) -> None:
         """Leave the server to other tests."""
         deployment = "/deployments/name/pause-campaign/pause-campaign"
@@ -137,7 +150,7 @@ def test_failing_campaign_is_told_and_paused(sessions: Sessions, tmp_path: Path)
             with contextmanager(running)(worker, environment, log), sessions.start() as session:
                 try:
                     wait_for(lambda: bool(came), "a message to people", LIMIT)
-                    wait_for(lambda: control_of(sessions) == "pause", "the pause", LIMIT)
+                    operator.sees_paused(lambda: control_of(sessions) == "pause", log)
                 finally:
                     session.kill()
         finally:
