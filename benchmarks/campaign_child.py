@@ -69,7 +69,7 @@ def run_dask(asked: dict[str, Any]) -> dict[str, float]:
 
     with (
         LocalCluster(
-            n_workers=asked["workers"], threads_per_worker=1, dashboard_address=None
+            n_workers=asked["workers"], threads_per_worker=1, dashboard_address="127.0.0.1:0"
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -190,9 +190,10 @@ class Cluster:
     def start(self) -> None:
         """Start the scheduler and what makes workers; :meth:`wait` waits for the workers."""
         options = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show")
+        pages = ("--dashboard-address", "127.0.0.1:0")  # else 8787, even without a dashboard
         module = ("-m", "distributed.cli.dask_scheduler")
         file = ("--scheduler-file", str(self._file))
-        scheduler = self._machine.start("scheduler", *module, *options, *file)
+        scheduler = self._machine.start("scheduler", *module, *options, *pages, *file)
         self._nursery = self._machine.start("nursery", str(NURSERY), talks=True)
         self._processes = [self._nursery, scheduler]
 

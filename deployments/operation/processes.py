@@ -113,6 +113,17 @@ def listens(pid: int, port: int) -> bool:
     return any(_listens(each, port) for each in ours)
 
 
+def listening(pid: int) -> set[int]:
+    """Return the TCP ports at which a process listens, without those of the ones it started.
+
+    None where it is gone, or where the system does not say it.
+    """
+    try:
+        return _ports(psutil.Process(pid))
+    except GONE:
+        return set()
+
+
 def tell(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
     """Send a signal to processes, some of which may have ended."""
     for process in processes:
@@ -124,12 +135,16 @@ def tell(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
 
 def _listens(process: psutil.Process, port: int) -> bool:
     try:
-        found = process.net_connections(kind="tcp")
+        return port in _ports(process)
     except psutil.AccessDenied:
         return True
     except GONE:
         return False
-    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in found)
+
+
+def _ports(process: psutil.Process) -> set[int]:
+    found = process.net_connections(kind="tcp")
+    return {each.laddr.port for each in found if each.status == psutil.CONN_LISTEN}
 
 
 def _wait(processes: list[psutil.Process], seconds: float) -> None:

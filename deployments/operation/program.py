@@ -17,7 +17,7 @@ import psutil
 
 from calib.errors import COMMAND
 from deployments.operation.ports import is_free
-from deployments.operation.processes import has_ended, listens, runs_of, tell
+from deployments.operation.processes import has_ended, listening, listens, runs_of, tell
 from deployments.operation.role import DAY, Patience, Role
 
 State = Literal["waiting", "starting", "ready", "done", "ailing", "again", "failed", "stopped"]
@@ -164,6 +164,8 @@ class Program:
             self.state, self.note, self._answered, self._heard = "ready", "", True, now
         elif self.state in {"ready", "ailing"}:
             self._silent(now)
+        elif self._listens_elsewhere():
+            self._replace(now, f"port {self.role.port} was taken from it")
         elif now - self._started > self.role.start_limit:
             self._late(now)
         if self.state in {"starting", "ready", "ailing"}:
@@ -177,6 +179,14 @@ class Program:
         if pid != self._listener and listens(pid, port):
             self._listener = pid
         return pid == self._listener
+
+    def _listens_elsewhere(self) -> bool:
+        """Tell whether it has another port than its own: Dask takes any where one is taken."""
+        pid, port = self.pid, self.role.port
+        if pid is None or port is None:
+            return False
+        found = listening(pid)
+        return bool(found) and port not in found
 
     def _late(self, now: float) -> None:
         """Give up what never answered; what did once is tried again."""

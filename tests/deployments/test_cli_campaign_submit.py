@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +25,10 @@ from calib.ledger.ledger import Ledger, current_owner, open_ledger
 from calib.ledger.sessions import close_session, open_session
 from calib.records import Outcome
 from calib.simulate.observatory import Observatory
+from deployments.cli.campaign import session
 from deployments.cli.campaign.session import check_runner
 from deployments.cli.main import run
+from flows.private_server import free_port
 
 __all__ = ["campaign_template", "ledger"]
 
@@ -217,9 +222,21 @@ def test_a_word_with_the_form_of_a_dataset(submit: Submit) -> None:
 
 
 @pytest.mark.parametrize("runner", ["tcp://127.0.0.1:9", "tls://127.0.0.1:9"])
-def test_a_scheduler_that_does_not_answer(runner: str) -> None:
+def test_a_scheduler_that_does_not_answer(runner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said before anything starts."""
+    monkeypatch.setattr(session, "_CONNECT", 0.3)
     assert run(["campaign", "submit", "spring", "j8bt05njq", "--runner", runner]) == 1
+
+
+def test_a_scheduler_that_is_about_to_listen() -> None:
+    """One that was started a moment ago gets the time to come up."""
+    port = free_port()
+    with ThreadPoolExecutor(1) as other:
+        waiting = other.submit(check_runner, f"tcp://127.0.0.1:{port}")
+        time.sleep(0.5)
+        assert not waiting.done()
+        with socket.create_server(("127.0.0.1", port)):
+            waiting.result(timeout=30)
 
 
 def test_a_server_that_does_not_answer(

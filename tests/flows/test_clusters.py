@@ -50,10 +50,9 @@ def cluster(sessions: Sessions, workers: int) -> Iterator[tuple[str, object]]:
     with ExitStack() as stack:
         found = sessions.folder / "scheduler.json"
         start = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0")
+        pages = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")  # else port 8787
         scheduler = stack.enter_context(
-            _process(
-                sessions, "scheduler", *start, "--no-dashboard", "--scheduler-file", f"{found}"
-            )
+            _process(sessions, "scheduler", *start, *pages, "--scheduler-file", f"{found}")
         )
         wait_for(lambda: found.exists() and "tcp://" in found.read_text(), "the scheduler")
         address = f"tcp://{found.read_text().split('tcp://')[1].split(chr(34))[0]}"

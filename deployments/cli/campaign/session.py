@@ -38,7 +38,7 @@ START_LIMIT = 180.0
 # Seconds that a cancelled session gets to end: it gives its workers half of that.
 END_LIMIT = 60.0
 
-_LOOK = 0.2  # seconds between two looks at the ledger
+_LOOK = 0.2  # seconds between two looks at the ledger, or at a scheduler that starts
 _TAIL = 5  # lines of a log that explain a failure
 _CONNECT = 10.0  # seconds for a scheduler to answer
 
@@ -218,11 +218,21 @@ def _find_certificates(runner: str) -> None:
 
 
 def _check_scheduler(address: str, host: str, port: int | None) -> None:
+    """Connect once; one that was started a moment ago does not listen yet, and gets some time."""
+    end = time.monotonic() + _CONNECT
+    while (error := _connect(host, port or 0)) is not None:
+        if not isinstance(error, ConnectionRefusedError) or time.monotonic() > end:
+            message = f"the Dask scheduler does not answer: {error}"
+            raise Unavailable(message, path=address, code=GENERIC) from error
+        time.sleep(_LOOK)
+
+
+def _connect(host: str, port: int) -> OSError | None:
     try:
-        socket.create_connection((host, port or 0), timeout=_CONNECT).close()
+        socket.create_connection((host, port), timeout=_CONNECT).close()
     except OSError as error:
-        message = f"the Dask scheduler does not answer: {error}"
-        raise Unavailable(message, path=address, code=GENERIC) from error
+        return error
+    return None
 
 
 def _tell_live(overview: Overview, flags: SessionFlags) -> int:

@@ -61,7 +61,7 @@ def test_ten_faults_in_two_processes_never_end_badly(write_raw: WriteRaw, tmp_pa
                 n_workers=2,
                 threads_per_worker=4,
                 processes=True,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 local_directory=str(tmp_path / "dask"),
             ) as cluster,
             Client(cluster) as client,

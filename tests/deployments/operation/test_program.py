@@ -75,6 +75,24 @@ def test_an_answer_of_another_program_does_not_count(stand_in: StandIn, tmp_path
     assert not one.is_alive
 
 
+def test_one_that_took_another_port_is_started_again(stand_in: StandIn, tmp_path: Path) -> None:
+    """Dask goes on at any port where its own is taken; once that is free, a new start gets it."""
+    code = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); time.sleep(60)"
+    script = f"""exec {sys.executable} -S -c "{code}" """
+    role = replace(stand_in("one", script), look=lambda: False, port=free_port())
+    one = Program(role, tmp_path, Patience())
+    one.start(0.0)
+    assert one.pid is not None
+    process = psutil.Process(one.pid)
+    deadline = time.monotonic() + 20.0
+    while not process.net_connections() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    one.step(1.0)
+    assert one.state == "again"
+    assert one.note == f"port {role.port} was taken from it; again in 1 s"
+    assert not process.is_running()
+
+
 def test_an_answer_of_its_own_counts_also_from_a_child(stand_in: StandIn, tmp_path: Path) -> None:
     """Prefect's server is a child of its command; each start is looked at anew."""
     port = free_port()
