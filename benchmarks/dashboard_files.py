@@ -26,20 +26,18 @@ from calib.ledger.ledger import open_ledger
 from calib.ledger.reprocessing_reports import Reprocessing, reprocessings
 from calib.ledger.reprocessings import advance
 from calib.reprocessing.canary_page import canary_page
+from calib.reprocessing.canary_records import CanaryDifference, Summary
 from calib.reprocessing.canary_runs import Publication
-from calib.reprocessing.difference_records import CanaryDifference, Summary
 from calib.reprocessing.pictures import Pictures
-from calib.reprocessing.pixel_differences import (
+from calib.reprocessing.product_records import (
     PERCENTILES,
     BitChange,
     FlagDifference,
-    PlaneDifference,
-    Spread,
-)
-from calib.reprocessing.product_differences import (
     HeaderChange,
     ImageSetDifference,
+    PlaneDifference,
     ProductDifference,
+    Spread,
 )
 
 WITH_FILES = 12
@@ -152,7 +150,7 @@ def _write_report(url: str, work: Path, datasets: Sequence[str]) -> None:
     with open_ledger(url) as ledger:
         (one,) = ledger.ask(lambda rows: reprocessings(rows, REPROCESSING))
         at = one.created_at
-        every = [*_differences((*datasets, *(f"canary{n:03d}" for n in range(CANARIES))), at)]
+        every = [*_differences((*datasets, *(f"jc{n:06d}q" for n in range(CANARIES))), at)]
         numbers = [asdict(each) for each in every[:CANARIES]]
         report = {"schema": 1, "written_at": at, "canaries": numbers}
         (folder / "report.json").write_text(json.dumps(report))

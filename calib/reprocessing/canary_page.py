@@ -9,8 +9,8 @@ from html import escape
 from calib.campaigns.charts import histogram_chart
 from calib.campaigns.page import Html, page, table
 from calib.ledger.reprocessing_reports import Reprocessing
+from calib.reprocessing.canary_records import CanaryDifference
 from calib.reprocessing.canary_runs import Publication
-from calib.reprocessing.difference_records import CanaryDifference
 from calib.reprocessing.page_parts import (
     NOTHING,
     STYLE,
@@ -25,33 +25,21 @@ from calib.reprocessing.page_parts import (
     word,
 )
 from calib.reprocessing.pictures import Pictures
-from calib.reprocessing.pixel_differences import (
+from calib.reprocessing.product_records import (
     PERCENTILES,
     SIGMAS,
+    STATES,
     FlagDifference,
-    PlaneDifference,
-    Significance,
-    Spread,
-)
-from calib.reprocessing.product_differences import (
     HeaderChange,
     ImageSetDifference,
+    PlaneDifference,
     ProductDifference,
+    Significance,
+    Spread,
 )
 
 # Image sets of a product whose numbers are on the page; report.json has all.
 _MOST_SETS = 8
-
-STATES = {
-    "identical": "the same bytes",
-    "dates": "the same but for dates",
-    "header": "other header, the same data",
-    "data": "other data",
-    "form": "other extensions or shape",
-    "new": "new: not made before",
-    "vanished": "vanished: not made any more",
-    "unreadable": "cannot be compared",
-}
 
 
 def canary_page(

@@ -10,7 +10,8 @@ from typing import Any
 
 from calib.campaigns.charts import memory_text, span_text
 from calib.campaigns.page import Html, page, table
-from calib.reprocessing.difference_records import CanaryDifference, ChangedType, DifferenceReport
+from calib.reprocessing.canary_records import CanaryDifference
+from calib.reprocessing.difference_records import ChangedType, DifferenceReport
 from calib.reprocessing.final_report import TITLES
 from calib.reprocessing.page_parts import (
     NOTHING,

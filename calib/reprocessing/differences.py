@@ -30,21 +30,13 @@ from calib.ledger.reprocessing_reports import Mark, Reprocessing, mark_counts, m
 from calib.records import utc_now
 from calib.repository.retrieval import copy_out, find_path
 from calib.reprocessing.canary_page import canary_page
+from calib.reprocessing.canary_records import CanaryDifference
 from calib.reprocessing.canary_runs import CanaryRun, canary_runs
 from calib.reprocessing.difference_index import index_page
-from calib.reprocessing.difference_records import (
-    CanaryDifference,
-    DifferenceReport,
-    summed_up,
-    type_changes,
-)
+from calib.reprocessing.difference_records import DifferenceReport, summed_up, type_changes
 from calib.reprocessing.pictures import Pictures
-from calib.reprocessing.product_differences import (
-    Compared,
-    Pair,
-    ProductDifference,
-    compare_products,
-)
+from calib.reprocessing.product_differences import Compared, Pair, compare_products
+from calib.reprocessing.product_records import ProductDifference
 from calib.stores.store import check_key
 from calib.stores.transfer import local_path
 

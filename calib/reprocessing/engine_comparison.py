@@ -21,12 +21,8 @@ from calib.fitsfile import writing
 from calib.fitsfile.image_data import ImageSet, read_image_sets, write_image_sets
 from calib.records import Products, RawInputs
 from calib.reprocessing.pictures import Pictures
-from calib.reprocessing.product_differences import (
-    Compared,
-    Pair,
-    ProductDifference,
-    compare_products,
-)
+from calib.reprocessing.product_differences import Compared, Pair, compare_products
+from calib.reprocessing.product_records import ProductDifference
 from calib.stages.bestrefs import bestrefs
 from calib.stages.calibrate import calibrate
 from calib.stages.engine import engine_of

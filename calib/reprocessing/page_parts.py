@@ -7,7 +7,7 @@ from html import escape
 from urllib.parse import quote
 
 from calib.campaigns.page import Html, safe
-from calib.reprocessing.pictures import palette
+from calib.reprocessing.palette import palette
 
 # A cell with no number.
 NOTHING = "-"

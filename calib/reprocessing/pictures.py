@@ -15,6 +15,7 @@ from calib.fitsfile.image_data import ImageSet
 from calib.preview.limits import find_limits, sample_votes, voters
 from calib.preview.render import block_mean
 from calib.preview.stretch import stretch_asinh
+from calib.reprocessing.palette import palette
 from calib.reprocessing.pixel_differences import robust_limit
 
 Array = npt.NDArray[Any]
@@ -27,13 +28,6 @@ _SPARSE = 0.1
 
 # Of a few pixels this part has less than the full colour, per cent: each of them is to be seen.
 _SPARSE_COVERED = 50
-
-# Blue over white to red, the extremes of equal weight, told apart by the colour-blind: five
-# anchors of RdBu of ColorBrewer 2.0.
-_ANCHORS = ((33, 102, 172), (146, 197, 222), (247, 247, 247), (244, 165, 130), (178, 24, 43))
-
-# Pixels without a difference: NaN before or after.
-_UNKNOWN = (110, 110, 110)
 
 
 @dataclass(frozen=True)
@@ -138,14 +132,6 @@ def _coloured(delta: Array, limit: float) -> Image.Image:
     picture = Image.fromarray(levels.astype(np.uint8)).convert("P")
     picture.putpalette(palette())
     return picture
-
-
-def palette() -> list[int]:
-    """Return red, green and blue of 256 colours, one after the other."""
-    places = np.linspace(0, len(_ANCHORS) - 1, 255)
-    parts = [np.interp(places, range(len(_ANCHORS)), part) for part in zip(*_ANCHORS, strict=True)]
-    colours = np.rint(np.stack(parts, axis=1)).astype(int)
-    return [*colours.ravel().tolist(), *_UNKNOWN]
 
 
 def _png(picture: Image.Image) -> bytes:

@@ -11,11 +11,13 @@ from calib.fitsfile.comparison import CardDifference, ExtensionDifference, compa
 from calib.fitsfile.image_data import ImageSet, image_versions, read_image_sets
 from calib.references.keywords import reference_keywords
 from calib.reprocessing.pictures import Pictures, draw_pictures
-from calib.reprocessing.pixel_differences import (
-    FlagDifference,
+from calib.reprocessing.pixel_differences import compare_flags, compare_planes
+from calib.reprocessing.product_records import (
+    HeaderChange,
+    ImageSetDifference,
     PlaneDifference,
-    compare_flags,
-    compare_planes,
+    ProductDifference,
+    TableDifference,
 )
 from calib.stores.store import hash_file
 
@@ -30,77 +32,6 @@ MOST_CARDS = 200
 
 # Image sets of a product that are drawn: a ramp of WFC3/IR has sixteen much alike.
 MOST_PICTURES = 4
-
-
-@dataclass(frozen=True)
-class HeaderChange:
-    """A card that differs; `old` and `new` are its text, None where it is absent."""
-
-    extension: str
-    keyword: str
-    old: str | None
-    new: str | None
-    is_reference: bool
-
-
-@dataclass(frozen=True)
-class ImageSetDifference:
-    """How the arrays of one EXTVER differ; `form` says why they cannot be compared."""
-
-    version: int
-    unit: str
-    planes: tuple[PlaneDifference, ...] = ()
-    flags: FlagDifference | None = None
-    form: str = ""
-
-    @property
-    def science(self) -> PlaneDifference | None:
-        """The difference of SCI."""
-        return next((plane for plane in self.planes if plane.name.startswith("SCI")), None)
-
-
-@dataclass(frozen=True)
-class TableDifference:
-    """How the values of an extension that is no image set differ."""
-
-    extension: str
-    values: int
-    total: int
-    largest: float | None
-
-
-@dataclass(frozen=True)
-class ProductDifference:
-    """How one product differs.
-
-    Attributes
-    ----------
-    name, type
-        The file, and its dataset type (``flt``).
-    state
-        ``identical``: every byte. ``dates``: but for dates and checksums. ``header``: the same
-        data. ``data``: other pixels or values. ``form``: other extensions or shapes. ``new``:
-        not made before. ``vanished``: not made any more. ``unreadable``: one of the two cannot
-        be read, and `problem` says why.
-    headers, more_headers
-        Cards that differ for another reason than the time, and how many more there are.
-    sets, tables
-        What differs in the data; of equal image sets nothing is told.
-    forms
-        Extensions that cannot be compared, and why.
-    problem
-        Why there is no comparison.
-    """
-
-    name: str
-    type: str
-    state: str
-    headers: tuple[HeaderChange, ...] = ()
-    more_headers: int = 0
-    sets: tuple[ImageSetDifference, ...] = ()
-    tables: tuple[TableDifference, ...] = ()
-    forms: tuple[str, ...] = ()
-    problem: str = ""
 
 
 @dataclass(frozen=True)

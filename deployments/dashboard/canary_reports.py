@@ -15,16 +15,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from calib.errors import ConfigError, NotFound
 from calib.ids import parse_dataset
 from calib.ledger.reprocessing_reports import Reprocessing
+from calib.records import from_json
+from calib.reprocessing.canary_records import CanaryDifference
 from deployments.dashboard.once import Once
 from deployments.dashboard.opened import CannotShow, Opened, closing, open_inside
-
-if TYPE_CHECKING:
-    from calib.reprocessing.difference_records import CanaryDifference
 
 T = TypeVar("T")
 
@@ -97,9 +96,6 @@ def read_report(one: Reprocessing, work: str | None) -> CanaryReport:
 
 
 def _report(name: str, text: str) -> CanaryReport:
-    from calib.records import from_json
-    from calib.reprocessing.difference_records import CanaryDifference  # NumPy: once there is one
-
     try:
         content: Mapping[str, Any] = json.loads(text)
         found = [from_json(CanaryDifference, json.dumps(each)) for each in content["canaries"]]

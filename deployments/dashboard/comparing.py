@@ -8,35 +8,19 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from calib.records import from_json, to_json
 from calib.reprocessing.pictures import Pictures
-from calib.reprocessing.product_differences import Compared, ProductDifference
-from deployments.dashboard.comparison_order import RESULT, SIDES, Order, picture_name
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What is to be known of the three pictures of an image set (:class:`Pictures`)."""
-
-    version: int
-    width: int
-    height: int
-    block: int
-    limit: float
-    is_mean: bool
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How two versions of a product differ, and which pictures of it there are."""
-
-    difference: ProductDifference
-    drawn: tuple[Drawn, ...] = ()
+from calib.reprocessing.product_differences import Compared
+from deployments.dashboard.comparison_order import (
+    RESULT,
+    SIDES,
+    Comparison,
+    Drawn,
+    Order,
+    picture_name,
+)
 
 
 def main(order_file: str, folder: str) -> int:

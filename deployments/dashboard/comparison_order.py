@@ -1,7 +1,7 @@
-"""What is asked of a comparison, and where its results lie.
+"""What is asked of a comparison, what it answers, and where its results lie.
 
 Apart from what compares, which imports NumPy and Astropy: the process that answers readers does
-without their memory until somebody looks at a difference.
+without their memory.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calib.ledger.products import Product
+from calib.reprocessing.product_records import ProductDifference
 
 RESULT = "comparison.json"
 
@@ -23,6 +24,28 @@ class Order:
     old: Product
     new: Product
     instrument: str
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is to be known of the three pictures of an image set (:class:`Pictures`)."""
+
+    version: int
+    width: int
+    height: int
+    block: int
+    limit: float
+    is_mean: bool
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How two versions of a product differ, and which pictures of it there are."""
+
+    difference: ProductDifference
+    drawn: tuple[Drawn, ...] = ()
 
 
 def picture_name(version: int, side: str) -> str:

@@ -14,7 +14,6 @@ from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_path
 from pydantic import ValidationError
@@ -23,10 +22,7 @@ from calib.errors import ArchiveError, HstflowError
 from calib.ledger.products import Product
 from calib.programs.run import run_program
 from calib.records import from_json, to_json
-from deployments.dashboard.comparison_order import RESULT, SIDES, Order, picture_name
-
-if TYPE_CHECKING:
-    from deployments.dashboard.comparing import Comparison
+from deployments.dashboard.comparison_order import RESULT, SIDES, Comparison, Order, picture_name
 
 LOGGER = logging.getLogger(__name__)
 
@@ -237,6 +233,4 @@ def _age(path: Path) -> float:
 
 
 def _read_comparison(folder: Path) -> Comparison:
-    from deployments.dashboard.comparing import Comparison  # NumPy
-
     return from_json(Comparison, (folder / RESULT).read_bytes())

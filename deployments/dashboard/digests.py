@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from deployments.dashboard.reader import Reader
 
 # Seconds that the first look at a campaign waits: a small one is counted by then.
-PATIENCE = 0.12
+PATIENCE = 0.06
 
 # Seconds that one question of counting may take: sorting the stage runs of a million datasets on a
 # busy machine. Each question has a look at the ledger of its own: while a look lasts, a SQLite

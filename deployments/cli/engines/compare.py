@@ -31,7 +31,7 @@ from deployments.cli.threads import Threads, threads_or_all
 
 if TYPE_CHECKING:
     from calib.reprocessing.engine_comparison import EngineComparison
-    from calib.reprocessing.product_differences import ProductDifference
+    from calib.reprocessing.product_records import ProductDifference
     from calib.stages.job import Job
     from tasks.settings import Settings
 

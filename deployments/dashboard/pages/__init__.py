@@ -19,6 +19,7 @@ from deployments.dashboard.pages.canary import answer_canary, answer_canary_pict
 from deployments.dashboard.pages.contexts import answer_contexts
 from deployments.dashboard.pages.control import act_control, answer_control
 from deployments.dashboard.pages.dataset import answer_dataset
+from deployments.dashboard.pages.difference import answer_difference, answer_picture
 from deployments.dashboard.pages.errors import answer_all_errors, answer_errors
 from deployments.dashboard.pages.gallery import answer_gallery
 from deployments.dashboard.pages.logs import answer_log
@@ -35,20 +36,6 @@ if TYPE_CHECKING:
 
 Answer = Callable[["Desk", Request], Response]
 Action = Callable[["Desk", Request, "Form"], Response]
-
-
-def answer_difference(desk: Desk, request: Request) -> Response:
-    """Show how two versions of a dataset differ; NumPy is imported when somebody asks for it."""
-    from deployments.dashboard.pages import difference
-
-    return difference.answer_difference(desk, request)
-
-
-def answer_picture(desk: Desk, request: Request) -> Response:
-    """Show a picture of such a difference."""
-    from deployments.dashboard.pages import difference
-
-    return difference.answer_picture(desk, request)
 
 
 # Page -> what answers it, and the names in its path (as in links.PATHS).

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from calib.errors import NotFound
 from calib.ledger.reports import Rows
 from calib.ledger.reprocessing_reports import Reprocessing
+from calib.reprocessing.product_records import STATES
 from deployments.dashboard.canary_reports import Picture, read_pictures, read_report
 from deployments.dashboard.links import Links
 from deployments.dashboard.page import Page
@@ -35,8 +36,6 @@ def canary_page(rows: Rows, links: Links, name: str, dataset: str, work: str | N
     ConfigError
         The report cannot be read.
     """
-    from calib.reprocessing.canary_page import STATES  # NumPy
-
     one = find_one(rows, name)
     report = read_report(one, work)
     content = {

@@ -17,11 +17,15 @@ from calib.ledger.dataset_files import file_of
 from calib.ledger.products import Product, ProductQuery, find_products
 from calib.ledger.reports import Rows
 from calib.ledger.versions import Version, versions_of
-from calib.reprocessing.canary_page import STATES
-from calib.reprocessing.pictures import palette
-from calib.reprocessing.pixel_differences import PERCENTILES, SIGMAS
-from calib.reprocessing.product_differences import HeaderChange, ImageSetDifference
-from deployments.dashboard.comparing import Comparison
+from calib.reprocessing.palette import palette
+from calib.reprocessing.product_records import (
+    PERCENTILES,
+    SIGMAS,
+    STATES,
+    HeaderChange,
+    ImageSetDifference,
+)
+from deployments.dashboard.comparison_order import Comparison
 from deployments.dashboard.comparisons import Failed, Waiting
 from deployments.dashboard.files import say_why
 from deployments.dashboard.links import Links

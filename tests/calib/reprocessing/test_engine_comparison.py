@@ -18,7 +18,7 @@ from calib.reprocessing.engine_comparison import (
     EngineResult,
     compare_engines,
 )
-from calib.reprocessing.product_differences import ProductDifference
+from calib.reprocessing.product_records import ProductDifference
 from calib.simulate.observatory import Observatory
 from calib.stages.job import Job, Options
 from calib.stages.planning import Request, plan_jobs

@@ -14,20 +14,18 @@ from calib.ledger.ledger import Ledger
 from calib.ledger.reprocessing_reports import reprocessings
 from calib.ledger.reprocessings import NewMark, NewReprocessing, advance, enter_reprocessing
 from calib.reprocessing.canary_page import canary_page
+from calib.reprocessing.canary_records import CanaryDifference, Summary
 from calib.reprocessing.canary_runs import Publication
-from calib.reprocessing.difference_records import CanaryDifference, Summary
 from calib.reprocessing.pictures import Pictures
-from calib.reprocessing.pixel_differences import (
+from calib.reprocessing.product_records import (
     PERCENTILES,
     BitChange,
     FlagDifference,
-    PlaneDifference,
-    Spread,
-)
-from calib.reprocessing.product_differences import (
     HeaderChange,
     ImageSetDifference,
+    PlaneDifference,
     ProductDifference,
+    Spread,
 )
 
 OLD, NEW = "hst_9001.pmap", "hst_9002.pmap"

@@ -16,8 +16,7 @@ from calib.ledger.ledger import Ledger
 from calib.ledger.products import Product, ProductQuery, find_products
 from calib.records import from_json, to_json
 from deployments.dashboard import comparing
-from deployments.dashboard.comparing import Comparison
-from deployments.dashboard.comparison_order import RESULT, Order
+from deployments.dashboard.comparison_order import RESULT, Comparison, Order
 from deployments.dashboard.comparisons import Comparisons, Failed, Waiting, key_of, run_comparison
 from deployments.dashboard.links import LiveLinks
 from deployments.dashboard.page import Frame, render
