@@ -139,13 +139,17 @@ htmx: $(VENV)/.core ## bring htmx from npm, for pages that change without a flic
 IMAGE ?= hstflow
 HSTCAL ?= none
 EXTRAS ?= s3,postgres
-image: ## build the image with Docker (IMAGE, HSTCAL=none|conda, EXTRAS)
-	docker build --tag $(IMAGE) --build-arg HSTCAL=$(HSTCAL) --build-arg EXTRAS=$(EXTRAS) \
+# ENGINE=podman does as well: BUILDAH_FORMAT=docker keeps the health check. IMAGE_ARGS are more
+# words for it, such as --build-arg PYTHON_IMAGE=... of a registry of your own.
+ENGINE ?= docker
+IMAGE_ARGS ?=
+image: ## build the image (IMAGE, HSTCAL=none|conda, EXTRAS, ENGINE=docker|podman, IMAGE_ARGS)
+	$(ENGINE) build $(IMAGE_ARGS) --tag $(IMAGE) --build-arg HSTCAL=$(HSTCAL) --build-arg EXTRAS=$(EXTRAS) \
 	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
 
 # As a user without a name, without a network, on a file system that nobody can write to.
 image-test: ## calibrate the demo in the image, as any caller
-	deployments/docker/try-image.sh $(IMAGE)
+	deployments/docker/try-image.sh $(IMAGE) $(ENGINE)
 
 compose-check: ## let Docker read compose.yaml
 	docker compose --file compose.yaml config --quiet

@@ -1,12 +1,13 @@
 #!/bin/sh
-# Try an image as a user would: try-image.sh IMAGE. Needs a Docker engine and no network: the demo
+# Try an image as a user would: try-image.sh IMAGE [docker|podman]. Needs no network: the demo
 # brings its own archive. Whoever calls owns what comes out.
 set -eu
 image=$1
+engine=${2:-docker}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 call() {
-    docker run --rm --network none --read-only --tmpfs /tmp --tmpfs /home/hstflow:mode=1777 \
+    "$engine" run --rm --network none --read-only --tmpfs /tmp --tmpfs /home/hstflow:mode=1777 \
         --tmpfs /cache:mode=1777,exec --user "$(id -u):$(id -g)" --volume "$folder:/data" "$@"
 }
 call "$image" --version
@@ -14,9 +15,9 @@ call "$image" doctor
 call "$image" demo demo
 products=$(find "$folder/demo/archive" -name '*_flt.fits' -user "$(id -u)" | wc -l)
 test "$products" -gt 0
-test "$(docker inspect --format '{{.Config.User}}' "$image")" = 10001:10001
+test "$("$engine" inspect --format '{{.Config.User}}' "$image")" = 10001:10001
 # SIGTERM reaches a program of the image, which ends in order.
 name=hstflow-trial-$$
-docker run --detach --rm --name "$name" "$image" up --only dashboard > /dev/null
-docker stop --time 20 "$name" > /dev/null
+"$engine" run --detach --rm --name "$name" "$image" up --only dashboard > /dev/null
+"$engine" stop --time 20 "$name" > /dev/null
 echo "$image: $products products, owned by $(id -un)"
