@@ -117,6 +117,7 @@ NOT_RUN = {
         "make image",
         "make image HSTCAL=conda EXTRAS=s3,postgres,cos,drizzle",
         "make image-test",
+        "BUILDAH_FORMAT=docker make image ENGINE=podman",
         "make compose-check",
         (
             'docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/data" -w /data hstflow process'
