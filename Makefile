@@ -144,7 +144,8 @@ EXTRAS ?= s3,postgres
 ENGINE ?= docker
 IMAGE_ARGS ?=
 image: ## build the image (IMAGE, HSTCAL=none|conda, EXTRAS, ENGINE=docker|podman, IMAGE_ARGS)
-	$(ENGINE) build $(IMAGE_ARGS) --tag $(IMAGE) --build-arg HSTCAL=$(HSTCAL) --build-arg EXTRAS=$(EXTRAS) \
+	$(ENGINE) build $(IMAGE_ARGS) --tag $(IMAGE) \
+	  --build-arg HSTCAL=$(HSTCAL) --build-arg EXTRAS=$(EXTRAS) \
 	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
 
 # As a user without a name, without a network, on a file system that nobody can write to.

@@ -12,7 +12,7 @@ from calib.reprocessing.product_records import ProductDifference
 # What is said of a canary whose job has not ended well; other states are words of their own.
 _UNFINISHED = {"not run": "not run yet", "error": "failed"}
 
-# What is said of a canary by the worst state of its products.
+# What is said of a canary by the worst state of its products, the worst first.
 VERDICTS = {
     "unreadable": "cannot be compared",
     "vanished": "products vanished",
@@ -24,8 +24,7 @@ VERDICTS = {
 
 # Verdicts in the order in which a person should read them; a failure (-1) comes before.
 _ORDER = (
-    *("cannot be compared", "products vanished", "other shape"),
-    *("differs", "new products", "headers differ"),
+    *VERDICTS.values(),
     *("first time", "nothing made", "not run yet", "no difference"),
 )
 
@@ -100,8 +99,8 @@ class CanaryDifference:
         if self.old is None:
             return "first time"
         states = {product.state for product in self.products}
-        named = ("unreadable", "vanished", "form", "data", "new", "header")
-        return next((VERDICTS[state] for state in named if state in states), "no difference")
+        said = (words for state, words in VERDICTS.items() if state in states)
+        return next(said, "no difference")
 
     @property
     def has_failed(self) -> bool:

@@ -7,7 +7,7 @@ from html import escape
 from urllib.parse import quote
 
 from calib.campaigns.page import Html, safe
-from calib.reprocessing.palette import palette
+from calib.reprocessing.palette import stops
 
 # A cell with no number.
 NOTHING = "-"
@@ -104,16 +104,12 @@ def reference(name: str | None) -> str:
 
 def colour_bar(limit: float, unit: str) -> str:
     """Return the colours of a picture of differences with the numbers they stand for."""
-    colours = palette()
-    stops = ", ".join(
-        "rgb({},{},{})".format(*colours[3 * place : 3 * place + 3])
-        for place in (0, 63, 127, 190, 254)
-    )
+    colours = ", ".join(stops().values())
     words = f"colours from {-limit:.3g} (blue) over 0 (white) to {limit:+.3g} (red) {unit}"
     ends = "".join(f"<span>{escape(text)}</span>" for text in _ends(limit, unit))
     return (
         f'<div role="img" aria-label="{escape(words)}">'
-        f'<div class="bar" style="background:linear-gradient(to right,{stops})"></div>'
+        f'<div class="bar" style="background:linear-gradient(to right,{colours})"></div>'
         f'<div class="ends soft">{ends}</div></div>'
     )
 

@@ -116,7 +116,7 @@ def listens(pid: int, port: int) -> bool:
 def listening(pid: int) -> set[int]:
     """Return the TCP ports at which a process listens, without those of the ones it started.
 
-    None where it is gone, or where the system does not say it.
+    Empty where it is gone, or where the system does not say it.
     """
     try:
         return _ports(psutil.Process(pid))

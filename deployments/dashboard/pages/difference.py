@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from calib.ledger.dataset_files import file_of
 from calib.ledger.products import Product, ProductQuery, find_products
 from calib.ledger.reports import Rows
 from calib.ledger.versions import Version, versions_of
-from calib.reprocessing.palette import palette
+from calib.reprocessing.palette import stops
 from calib.reprocessing.product_records import (
     PERCENTILES,
     SIGMAS,
@@ -158,7 +158,7 @@ def difference_page(
         "card": _card,
         "sigmas": SIGMAS,
         "percentiles": PERCENTILES,
-        "colours": _colours(),
+        "colours": stops(),
     }
     trail = ((dataset, links.to("dataset", dataset)),)
     is_live = bool(content["is_waiting"])
@@ -250,13 +250,3 @@ def _card(card: HeaderChange, side: str) -> str:
     """Return the value of a card with its comment; the keyword stands beside it."""
     text: str | None = getattr(card, side)
     return "absent" if text is None else text[8:].removeprefix("=").strip() or "empty"
-
-
-def _colours() -> Mapping[str, str]:
-    """Return some of the colours of a picture of differences, by their place in per cent."""
-    every = palette()
-    places = (0, 63, 127, 190, 254)
-    return {
-        f"{round(100 * place / places[-1])}%": "rgb({},{},{})".format(*every[3 * place :][:3])
-        for place in places
-    }
